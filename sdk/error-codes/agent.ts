@@ -1,0 +1,53 @@
+/** Errors of one agent run: model, context engine, tools, approval. */
+export const AGENT_ERRORS = {
+  DUR_MODEL_UNKNOWN: { message: "no provider offers the model '{ref}'", hint: 'Run `durar models list`, then `durar config set agents.defaults.model <ref>`.' },
+  DUR_MODEL_NONE: {
+    message: 'no model is configured',
+    hint: 'Run `durar config set agents.defaults.model <provider>/<model>`; offline/echo needs no account.',
+  },
+  DUR_MODEL_NOT_ALLOWED: { message: "the model '{ref}' is not in agents.defaults.models", hint: 'Add it there, or choose one of those listed.' },
+  DUR_MODEL_AUTH: { message: "the provider '{provider}' has no credential", hint: 'Set {env}, or models.providers.{provider}.apiKey.' },
+  DUR_MODEL_API: {
+    message: "the model '{ref}' speaks '{api}', which no installed extension offers",
+    hint: 'Install a provider extension that does, or correct models.providers.',
+  },
+  DUR_PROVIDER_FAILED: {
+    message: "the provider '{provider}' failed: {reason}",
+    hint: "The message is the provider's own; try again or choose another model.",
+    retry: true,
+  },
+  DUR_PROVIDER_STALLED: { message: "the provider '{provider}' sent nothing for {ms} ms", hint: 'Try again or choose another model.', retry: true },
+  DUR_PROVIDER_STREAM: { message: "the provider '{provider}' broke its stream: {reason}", hint: 'Report it to the author of the extension.' },
+  DUR_ENGINE_FAILED: {
+    message: "the context engine '{engine}' failed in {method}: {reason}",
+    hint: 'Fix it, or run `durar config set plugins.slots.contextEngine legacy`.',
+  },
+  DUR_ENGINE_TIMEOUT: {
+    message: "the context engine '{engine}' did not answer {method} within {ms} ms",
+    hint: 'Fix it, or run `durar config set plugins.slots.contextEngine legacy`.',
+  },
+  DUR_ENGINE_RESULT: {
+    message: "the context engine '{engine}' returned an unusable {method} result: {reason}",
+    hint: 'Fix it, or run `durar config set plugins.slots.contextEngine legacy`.',
+  },
+  DUR_ENGINE_BUDGET: {
+    message: "the context engine '{engine}' returned about {tokens} tokens for a budget of {budget}",
+    hint: 'Compact with /compact, or choose another engine.',
+  },
+  DUR_CONTEXT_OVERFLOW: {
+    message: 'the conversation does not fit the model: {reason}',
+    hint: 'Start a new session with /new, or choose a model with a larger window.',
+  },
+  DUR_COMPACTION_DELEGATE: { message: 'compaction cannot be delegated here: {reason}', hint: 'Pass the params of compact() on unchanged.' },
+  DUR_RUN_ABORTED: { message: 'the run was aborted', hint: 'Send the message again to start over.' },
+  DUR_RUN_TIMEOUT: { message: 'the run did not end within {seconds} s', hint: 'Raise agents.defaults.timeoutSeconds.', retry: true },
+  DUR_RUN_UNKNOWN: { message: "there is no run '{runId}'", hint: 'Results are kept for ten minutes.' },
+  DUR_AGENT_UNKNOWN: { message: "there is no agent '{id}'", hint: 'Run `durar config get agents.list`.' },
+  DUR_TOOL_UNKNOWN: { message: "there is no tool '{name}'", hint: 'Use one of the tools offered.' },
+  DUR_TOOL_PARAMS: { message: "the arguments of '{name}' are invalid: {reason}", hint: 'Correct the arguments.' },
+  DUR_TOOL_FAILED: { message: "the tool '{name}' failed: {reason}", hint: 'Read the message and try another way.' },
+  DUR_TOOL_BLOCKED: { message: "the call of '{name}' was blocked: {reason}", hint: 'Ask the user before trying again.' },
+  DUR_APPROVAL_DENIED: { message: '{reason}', hint: 'Ask the user before trying again.' },
+  DUR_SECRET_UNRESOLVED: { message: "the secret of '{path}' cannot be resolved: {reason}", hint: 'Check the source; nothing was changed.' },
+  DUR_SECRET_SOURCE: { message: "no installed extension serves the secret source '{source}'", hint: 'Install one, or correct secrets.providers.' },
+} as const;

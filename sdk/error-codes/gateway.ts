@@ -1,0 +1,20 @@
+/** Errors of the gateway process and of its clients. */
+export const GATEWAY_ERRORS = {
+  DUR_GATEWAY_MODE: {
+    message: 'Gateway start blocked: set gateway.mode=local',
+    hint: 'Run `durar config set gateway.mode local`, or start with --allow-unconfigured.',
+  },
+  DUR_GATEWAY_IN_USE: {
+    message: 'another gateway instance is already listening on ws://{host}:{port}',
+    hint: 'Stop it with `durar gateway stop`, or choose another --port.',
+  },
+  DUR_GATEWAY_BIND: { message: 'failed to bind gateway socket on {host}:{port}: {reason}', hint: 'Choose another port or address.' },
+  DUR_GATEWAY_NO_AUTH: { message: 'refusing to bind gateway to {host}:{port} without auth', hint: 'Set gateway.auth.token or gateway.auth.password.' },
+  DUR_GATEWAY_AUTH_AMBIGUOUS: { message: 'gateway.auth has a token and a password but no mode', hint: 'Run `durar config set gateway.auth.mode token`.' },
+  DUR_GATEWAY_UNREACHABLE: { message: 'no gateway answers at {url}', hint: 'Start one with `durar gateway run`.', retry: true },
+  DUR_GATEWAY_REFUSED: { message: 'the gateway refused the connection: {reason}', hint: "Check the token, or run the command on the gateway's own machine." },
+  DUR_GATEWAY_CLOSED: { message: 'the gateway closed the connection ({code} {reason})', hint: 'Try again.', retry: true },
+  DUR_GATEWAY_TIMEOUT: { message: '{method} did not answer within {ms} ms', hint: 'Try again with a larger --timeout.', retry: true },
+  DUR_GATEWAY_RPC: { message: '{reason}', hint: 'See `durar gateway call {method} --help`.' },
+  DUR_GATEWAY_METHOD_TAKEN: { message: "the method '{method}' of '{id}' belongs to the host", hint: 'Choose another name.' },
+} as const;

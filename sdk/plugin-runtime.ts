@@ -1,0 +1,93 @@
+import type { AgentMessage } from './messages.ts';
+import type { PluginLogger } from './plugin-api.ts';
+import type { ModelEntry } from './ports/provider.ts';
+import type { SessionRecord } from './ports/session-store.ts';
+
+/**
+ * `api.runtime`: what the host lends an extension. Handles resolve late: a call uses the generation of the run it is made from, else
+ * the current one. Members of the ancestor that this version does not offer exist and throw `DUR_EXT_NOT_AVAILABLE` when called.
+ */
+export interface PluginRuntime {
+  readonly version: string;
+  readonly config: {
+    /** The present configuration; secrets are references or the redaction marker. */
+    loadConfig(): Record<string, unknown>;
+    /** Validates and writes the whole configuration; markers and templates are restored. Throws `DUR_CONFIG_*`. */
+    writeConfigFile(config: Record<string, unknown>): Promise<void>;
+  };
+  readonly state: {
+    /** Absolute path of the state directory. */
+    resolveStateDir(): string;
+    /** Small values of this extension, in the host's database. Keys are private to the extension. */
+    get(key: string): Promise<unknown>;
+    set(key: string, value: unknown): Promise<void>;
+    delete(key: string): Promise<void>;
+  };
+  readonly logging: {
+    shouldLogVerbose(): boolean;
+    getChildLogger(bindings: Record<string, unknown>, options?: { level?: string }): PluginLogger;
+  };
+  readonly agent: {
+    readonly defaults: { model: string; provider: string };
+    resolveAgentDir(config: Record<string, unknown>, agentId?: string): string;
+    resolveAgentWorkspaceDir(config: Record<string, unknown>, agentId?: string): string;
+    resolveAgentTimeoutMs(config?: Record<string, unknown>): number;
+    readonly session: { resolveStorePath(storePath?: string, options?: { agentId?: string }): string };
+  };
+  readonly channel: { readonly session: { resolveStorePath(storePath?: string, options?: { agentId?: string }): string } };
+  readonly models: {
+    list(): Promise<ModelEntry[]>;
+    /** One model call outside any session. `model` is a ref; absent: the default model. Throws `DUR_MODEL_*`, `DUR_PROVIDER_*`. */
+    complete(params: {
+      model?: string;
+      systemPrompt?: string;
+      messages: AgentMessage[];
+      maxTokens?: number;
+      signal?: AbortSignal;
+    }): Promise<{ text: string; message: AgentMessage }>;
+  };
+  readonly modelAuth: {
+    getApiKeyForModel(params: { model: { provider: string }; cfg?: Record<string, unknown> }): Promise<{ apiKey?: string; source?: string }>;
+    resolveApiKeyForProvider(params: { provider: string; cfg?: Record<string, unknown> }): Promise<{ apiKey?: string; source?: string }>;
+  };
+  readonly sessions: {
+    list(params?: { agentId?: string; limit?: number }): Promise<SessionRecord[]>;
+    messages(params: { sessionKey: string; limit?: number }): Promise<AgentMessage[]>;
+  };
+  readonly subagent: {
+    /** Starts a run in a session of its own. Model overrides need `plugins.entries.<id>.subagent.allowModelOverride`. */
+    run(params: {
+      sessionKey: string;
+      message: string;
+      provider?: string;
+      model?: string;
+      deliver?: boolean;
+      extraSystemPrompt?: string;
+      idempotencyKey?: string;
+    }): Promise<{ runId: string }>;
+    waitForRun(params: { runId: string; timeoutMs?: number }): Promise<{ status: 'ok' | 'error' | 'timeout'; error?: string }>;
+    getSessionMessages(params: { sessionKey: string; limit?: number }): Promise<{ messages: AgentMessage[] }>;
+    deleteSession(params: { sessionKey: string }): Promise<void>;
+  };
+  readonly events: {
+    /** Returns its own remover. */
+    onAgentEvent(listener: (event: AgentEvent) => void): () => void;
+    onSessionTranscriptUpdate(listener: (event: { sessionKey: string; sessionId: string; entryId: string }) => void): () => void;
+  };
+  readonly gateway: {
+    /** Sends an event to every socket whose scopes include `scope` (default `operator.read`). */
+    broadcast(event: string, payload: unknown, options?: { scope?: string; dropIfSlow?: boolean }): void;
+    /** How many connected operators hold the scope. */
+    listeners(scope: string): number;
+  };
+}
+
+/** One event of a run. `seq` counts from 1 per run; `ts` is epoch milliseconds. */
+export interface AgentEvent {
+  runId: string;
+  seq: number;
+  stream: 'lifecycle' | 'assistant' | 'tool' | 'thinking' | 'compaction' | 'error';
+  ts: number;
+  data: Record<string, unknown>;
+  sessionKey?: string;
+}

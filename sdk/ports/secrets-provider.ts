@@ -1,0 +1,23 @@
+/**
+ * Port: secrets provider. Serves one `source` of SecretRefs (`env`, `file`, `exec`, ...).
+ * Source: the secrets page.
+ */
+export interface SecretsProvider {
+  /** The value of `secrets.providers.<alias>.source` that it serves. */
+  readonly source: string;
+  /**
+   * Resolves all ids of one alias in one call. An id that cannot be resolved is absent from `values` and named in `errors`; a throw fails
+   * all of them. Values never appear in messages or logs.
+   */
+  resolve(params: { provider: string; config: Record<string, unknown>; ids: string[]; signal?: AbortSignal }): Promise<{
+    values: Record<string, unknown>;
+    errors?: Record<string, string>;
+  }>;
+}
+
+/** A reference to a secret, as it stands in the configuration. */
+export interface SecretRef {
+  source: string;
+  provider: string;
+  id: string;
+}
