@@ -16,7 +16,12 @@ export interface HookDispatcher {
   /** True when somebody taps it; lets hot paths skip building the event. */
   has(hook: HookName): boolean;
   /** series, waterfall, bail and merge. `base` is the selected port's part; where it stands is the hook point's own rule. */
-  call<Name extends HookName>(hook: Name, event: HookEvent<Name>, context: HookContext, base?: (event: HookEvent<Name>) => Promise<HookResult<Name> | undefined>): Promise<HookResult<Name> | undefined>;
+  call<Name extends HookName>(
+    hook: Name,
+    event: HookEvent<Name>,
+    context: HookContext,
+    base?: (event: HookEvent<Name>) => Promise<HookResult<Name> | undefined>,
+  ): Promise<HookResult<Name> | undefined>;
   /** sync hooks: returns the merged result. */
   callSync<Name extends HookName>(hook: Name, event: HookEvent<Name>, context: HookContext): HookResult<Name> | undefined;
   /** observe hooks: never awaited, never throws. */

@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import type { Config } from '../config/schema.ts';
+import type { PlannedExtension } from '../manifest/catalog.ts';
+
+/** What an instance depends on: its code, its own config and the keys that its manifest owns or names. */
+export function carryOverKey(planned: PlannedExtension, digest: string, pluginConfig: Record<string, unknown>, config: Config): string {
+  const { manifest } = planned.entry;
+  const prefixes = [
+    ...(manifest.channels ?? []).map((id) => `channels.${id}`),
+    ...(manifest.providers ?? []).map((id) => `models.providers.${id}`),
+    ...(manifest.reload?.configPrefixes ?? []),
+  ];
+  const owned = prefixes.map((prefix) => prefix.split('.').reduce<unknown>((node, name) => (node as Record<string, unknown> | undefined)?.[name], config));
+  return createHash('sha256')
+    .update(JSON.stringify([planned.entry.root, digest, pluginConfig, pluginEntry(config, planned.entry.id) ?? null, owned]))
+    .digest('hex');
+}
+
+/** The extension's validated config with the resolved secrets laid over it. */
+export function resolvedPluginConfig(planned: PlannedExtension, config: Config, resolved: Config): Record<string, unknown> {
+  if (resolved === config) return planned.config;
+  return overlay(planned.config, pluginEntry(resolved, planned.entry.id)?.config ?? {});
+}
+
+function overlay(base: Record<string, unknown>, top: Record<string, unknown>): Record<string, unknown> {
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(top)) {
+    const below = result[key];
+    result[key] = isPlain(below) && isPlain(value) ? overlay(below, value) : value;
+  }
+  return result;
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The part of `plugins.entries.<id>` that the kernel reads. */
+interface PluginEntryConfig {
+  config?: Record<string, unknown>;
+  hooks?: { allowPromptInjection?: boolean };
+}
+
+export function pluginEntry(config: Config, id: string): PluginEntryConfig | undefined {
+  return (config.plugins?.entries as Record<string, PluginEntryConfig> | undefined)?.[id];
+}
