@@ -1,0 +1,208 @@
+import { randomUUID } from 'node:crypto';
+import { type Channel, type ChannelAccountContext, errorText, type InboundMessage } from '../../sdk/index.ts';
+import type { AgentService } from '../agent/service.ts';
+import type { Generation, GenerationSource } from '../kernel/generation.ts';
+import type { Logger } from '../logging/logger.ts';
+import { deliver } from './delivery.ts';
+import { isAllowed, routeSession } from './routing.ts';
+
+/** The longest that a timer can wait. */
+const LONGEST_WAIT_MS = 2_147_483_647;
+const RESTART_MS = { first: 1_000, most: 60_000 };
+
+/** Runs the accounts of the configured channels and carries messages between them and the agent. */
+export interface Channels {
+  /** Stops what is gone or changed, then starts what is new. Unchanged accounts keep their connection. */
+  reconcile(): Promise<void>;
+  status(): Array<{ channel: string; accountId: string; running: boolean; lastError?: string }>;
+  stop(): Promise<void>;
+}
+
+export interface ChannelsOptions {
+  source: GenerationSource;
+  agent: AgentService;
+  log: Logger;
+}
+
+interface Account {
+  channel: Channel;
+  accountId: string;
+  /** What a change of restarts it: the channel object and its configuration. */
+  fingerprint: string;
+  controller: AbortController;
+  done: Promise<void>;
+  running: boolean;
+  lastError?: string;
+  status: Record<string, unknown>;
+}
+
+export function createChannels({ source, agent, log }: ChannelsOptions): Channels {
+  const accounts = new Map<string, Account>();
+
+  async function wanted(generation: Generation): Promise<Map<string, { channel: Channel; accountId: string; fingerprint: string }>> {
+    const found = new Map<string, { channel: Channel; accountId: string; fingerprint: string }>();
+    for (const [id, settings] of Object.entries(generation.config.channels ?? {})) {
+      if ((settings as { enabled?: boolean } | undefined)?.enabled === false) continue;
+      try {
+        const channel = (await generation.contribution('channel', id))?.value;
+        if (channel?.gateway === undefined) continue;
+        const config = generation.resolvedConfig as Record<string, unknown>;
+        for (const accountId of channel.config.listAccountIds(config)) {
+          const account = channel.config.resolveAccount(config, accountId);
+          if (channel.config.isEnabled?.(account, config) === false || (await channel.config.isConfigured?.(account, config)) === false) continue;
+          found.set(`${id}:${accountId}`, { channel, accountId, fingerprint: JSON.stringify(settings) });
+        }
+      } catch (error) {
+        log.error(`the channel '${id}' cannot start: ${errorText(error)}`, { channel: id });
+      }
+    }
+    return found;
+  }
+
+  function start(id: string, { channel, accountId, fingerprint }: { channel: Channel; accountId: string; fingerprint: string }): void {
+    const controller = new AbortController();
+    const account: Account = { channel, accountId, fingerprint, controller, running: true, status: {}, done: Promise.resolve() };
+    accounts.set(id, account);
+    account.done = keepRunning(account);
+  }
+
+  /** Runs one account until it is stopped; a lost one is started again after a growing pause. */
+  async function keepRunning(account: Account): Promise<void> {
+    const { channel, accountId, controller } = account;
+    let pause = RESTART_MS.first;
+    while (!controller.signal.aborted) {
+      const began = Date.now();
+      try {
+        account.running = true;
+        await channel.gateway?.startAccount(contextOf(account));
+        if (controller.signal.aborted) break;
+        account.lastError = 'the connection ended';
+      } catch (error) {
+        account.lastError = errorText(error);
+      }
+      account.running = false;
+      if (controller.signal.aborted) break;
+      pause = Date.now() - began > RESTART_MS.most ? RESTART_MS.first : Math.min(pause * 2, RESTART_MS.most);
+      log.warn(`${channel.id}/${accountId} stopped (${account.lastError}); it starts again in ${pause} ms`, { channel: channel.id, accountId });
+      await sleep(pause, controller.signal);
+    }
+    account.running = false;
+  }
+
+  function contextOf(account: Account): ChannelAccountContext {
+    const { channel, accountId, controller } = account;
+    const config = source.current().resolvedConfig as Record<string, unknown>;
+    return {
+      cfg: config,
+      accountId,
+      account: channel.config.resolveAccount(config, accountId),
+      abortSignal: controller.signal,
+      log: log.child(channel.id),
+      deliver: (message) => receive(account, message),
+      getStatus: () => account.status,
+      setStatus: (status) => {
+        account.status = status;
+      },
+    };
+  }
+
+  /** One inbound message: hooks, access, session, run; the reply goes out when the run has ended. */
+  async function receive({ channel, accountId }: Account, message: InboundMessage): Promise<{ accepted: boolean; runId?: string; reason?: string }> {
+    const generation = source.current();
+    const context = { channelId: channel.id, accountId, conversationId: message.conversationId };
+    const event = {
+      content: message.text,
+      channel: channel.id,
+      accountId,
+      conversationId: message.conversationId,
+      senderId: message.senderId,
+      isGroup: message.chatType !== 'direct',
+    };
+    generation.hooks.emit('message_received', { from: message.senderId, content: message.text }, context);
+    const claimed = await generation.hooks.call('inbound_claim', event, context);
+    if (claimed?.handled === true) return { accepted: true, reason: 'claimed' };
+    const inbound = (await generation.hooks.call('channel.inbound', event, context)) ?? event;
+    if ('handled' in inbound && inbound.handled === true) return { accepted: true, reason: 'handled' };
+    const settings = (generation.config.channels as Record<string, { allowFrom?: unknown }> | undefined)?.[channel.id] ?? {};
+    if (!isAllowed(settings, accountId, message.senderId)) return { accepted: false, reason: `the sender is not in channels.${channel.id}.allowFrom` };
+    const sessionKey = routeSession(generation.config, channel.id, accountId, message, defaultAgent(generation));
+    const run = await agent.accept({
+      runId: randomUUID(),
+      message: inbound.content,
+      sessionKey,
+      channel: channel.id,
+      senderId: message.senderId,
+      provenance: { kind: 'external_user', channel: channel.id },
+    });
+    void answer({ channel, accountId, message, runId: run.runId });
+    return { accepted: true, runId: run.runId };
+  }
+
+  async function answer({
+    channel,
+    accountId,
+    message,
+    runId,
+  }: {
+    channel: Channel;
+    accountId: string;
+    message: InboundMessage;
+    runId: string;
+  }): Promise<void> {
+    try {
+      const result = await agent.wait(runId, LONGEST_WAIT_MS);
+      const text =
+        result?.status === 'ok' ? result.payloads.map((payload) => payload.text ?? '').join('\n\n') : `⚠️ ${result?.error?.message ?? 'the run failed'}`;
+      if (text.trim() === '' || result?.meta.aborted === true) return;
+      await deliver(source.current(), { channel, accountId, to: message, text }, log);
+    } catch (error) {
+      log.error(`the reply of run ${runId} is lost: ${errorText(error)}`, { channel: channel.id, runId });
+    }
+  }
+
+  async function stop(id: string): Promise<void> {
+    const account = accounts.get(id);
+    if (account === undefined) return;
+    accounts.delete(id);
+    account.controller.abort();
+    try {
+      await account.channel.gateway?.stopAccount?.(contextOf(account));
+    } catch (error) {
+      log.warn(`${id} did not stop cleanly: ${errorText(error)}`);
+    }
+    await account.done;
+  }
+
+  return {
+    async reconcile() {
+      const next = await wanted(source.current());
+      for (const [id, account] of [...accounts]) {
+        const same = next.get(id);
+        if (same === undefined || same.channel !== account.channel || same.fingerprint !== account.fingerprint) await stop(id);
+      }
+      for (const [id, account] of next) if (!accounts.has(id)) start(id, account);
+    },
+    status: () =>
+      Array.from(accounts.values(), ({ channel, accountId, running, lastError }) => ({
+        channel: channel.id,
+        accountId,
+        running,
+        ...(lastError === undefined ? {} : { lastError }),
+      })),
+    async stop() {
+      await Promise.all(Array.from(accounts.keys(), stop));
+    },
+  };
+}
+
+function defaultAgent(generation: Generation): string {
+  const agents = (generation.config.agents?.list ?? []) as Array<{ id: string; default?: boolean }>;
+  return agents.find((agent) => agent.default === true)?.id ?? agents[0]?.id ?? 'main';
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+  });
+}
