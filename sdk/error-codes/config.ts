@@ -26,5 +26,10 @@ export const CONFIG_ERRORS = {
   DUR_CONFIG_REDACTED: { message: "'{path}' holds the redaction marker, not a value", hint: 'Leave the key out to keep its present value.' },
   DUR_CONFIG_CHANGED: { message: 'the configuration changed since it was read', hint: 'Read it again and repeat the edit.', retry: true },
   DUR_CONFIG_PATH: { message: "'{path}' is not a path of the configuration: {reason}", hint: 'Use dots and [n], for example agents.list[0].id.' },
+  DUR_CONFIG_PROFILE: { message: "'{name}' is not a profile name", hint: 'Use letters, digits, - and _ (at most 64, the first a letter or digit).' },
+  DUR_CONFIG_SHELL_ENV: {
+    message: "cannot read the environment of the login shell '{shell}': {reason}",
+    hint: 'Turn env.shellEnv.enabled off, or fix the start-up files of that shell.',
+  },
   DUR_CONFIG_WRITE: { message: "cannot write '{file}': {reason}", hint: 'Nothing was changed; check free space and permissions.' },
 } as const;

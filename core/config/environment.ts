@@ -1,0 +1,73 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseEnv, promisify } from 'node:util';
+import { type DurarError, durarError, errorCode, errorText } from '../../sdk/errors.ts';
+import { isRecord } from './config-path.ts';
+import { substituteTree } from './env.ts';
+import type { Environment, Paths } from './paths.ts';
+
+export interface EnvironmentOptions {
+  paths: Paths;
+  env: Environment;
+  cwd: string;
+  /** The `env` block of the configuration, not yet validated. */
+  block: unknown;
+  file: string;
+  errors: DurarError[];
+  warnings: DurarError[];
+}
+
+/** The effective environment. A source never overrides a variable that an earlier one set to something. */
+export async function buildEnvironment(options: EnvironmentOptions): Promise<Environment> {
+  const { paths, cwd, warnings } = options;
+  const result: Record<string, string | undefined> = { ...options.env };
+  for (const file of new Set([join(cwd, '.env'), join(paths.stateDir, '.env')])) addMissing(result, await readEnvFile(file, warnings));
+  const block = substituteTree(isRecord(options.block) ? options.block : {}, {
+    env: result,
+    keep: () => false,
+    errors: options.errors,
+    file: options.file,
+    root: ['env'],
+  });
+  if (!isRecord(block)) return result;
+  const { vars, shellEnv, ...direct } = block;
+  addMissing(result, direct);
+  if (isRecord(vars)) addMissing(result, vars);
+  const shell = isRecord(shellEnv) ? shellEnv : {};
+  if (shell.enabled === true || result.Durar_LOAD_SHELL_ENV === '1') {
+    addMissing(result, await readShell(result, typeof shell.timeoutMs === 'number' ? shell.timeoutMs : 15_000, warnings));
+  }
+  return result;
+}
+
+function addMissing(target: Record<string, string | undefined>, values: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(values)) if (typeof value === 'string' && !target[name]) target[name] = value;
+}
+
+async function readEnvFile(file: string, warnings: DurarError[]): Promise<Record<string, unknown>> {
+  try {
+    return parseEnv(await readFile(file, 'utf8'));
+  } catch (error) {
+    const code = errorCode(error);
+    if (code !== 'ENOENT' && code !== 'ENOTDIR')
+      warnings.push(durarError('DUR_CONFIG_UNREADABLE', { file, reason: errorText(error) }, { owner: { file }, cause: error }));
+    return {};
+  }
+}
+
+/** What a login shell would set, for programs that were not started from one. */
+async function readShell(env: Record<string, string | undefined>, timeout: number, warnings: DurarError[]): Promise<Record<string, unknown>> {
+  const shell = env.SHELL || '/bin/sh';
+  try {
+    const { stdout } = await promisify(execFile)(shell, ['-l', '-c', 'env -0'], { env, timeout, maxBuffer: 4 * 1024 * 1024, encoding: 'utf8' });
+    const pairs = stdout.split('\0').map((line): [string, string] => {
+      const at = line.indexOf('=');
+      return [line.slice(0, at), line.slice(at + 1)];
+    });
+    return Object.fromEntries(pairs.filter(([name]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name)));
+  } catch (error) {
+    warnings.push(durarError('DUR_CONFIG_SHELL_ENV', { shell, reason: errorText(error) }, { cause: error }));
+    return {};
+  }
+}

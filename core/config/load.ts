@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { type DurarError, durarError, errorCode, errorText } from '../../sdk/errors.ts';
+import { getAt, isRecord } from './config-path.ts';
+import { applyDefaults } from './defaults.ts';
+import { substituteTree } from './env.ts';
+import { buildEnvironment } from './environment.ts';
+import { resolveIncludes } from './include.ts';
+import { parseText } from './parse.ts';
+import type { Environment, Paths } from './paths.ts';
+import type { Config } from './schema.ts';
+import { isSecretPath } from './secret-paths.ts';
+import { validateConfig, validParts } from './validate.ts';
+
+export interface LoadedConfig {
+  /** Effective: includes, environment and defaults applied; secret fields hold what the file says. With errors: its valid parts. */
+  config: Config;
+  file: string;
+  exists: boolean;
+  /** The text of the file; empty when it does not exist. */
+  raw: string;
+  /** Of `raw`; the lock for writes. */
+  hash: string;
+  /** Everything that is wrong, at once. Empty: the configuration may be used. */
+  errors: DurarError[];
+  /** What does not stop a start. */
+  warnings: DurarError[];
+  /** Process environment, `.env` files, the `env` block and the login shell, in that order of precedence. */
+  env: Environment;
+  /** The content after includes, before environment and defaults. */
+  source: Record<string, unknown>;
+  /** The file and all that it includes; what a watcher must look at. */
+  files: string[];
+}
+
+export interface LoadOptions {
+  paths: Paths;
+  env: Environment;
+  /** Where `./.env` is looked for. */
+  cwd?: string;
+}
+
+/** Reads the configuration. Bad content never throws: it is listed in `errors`. A missing file means defaults. */
+export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
+  const { configFile: file } = options.paths;
+  try {
+    return await loadText(await readFile(file, 'utf8'), options);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return await loadText(undefined, options);
+    const unreadable = durarError('DUR_CONFIG_UNREADABLE', { file, reason: errorText(error) }, { owner: { file }, cause: error });
+    const empty = await loadText(undefined, options);
+    return { ...empty, exists: true, errors: [unreadable, ...empty.errors] };
+  }
+}
+
+/** The same for a text that is not (yet) in the file. */
+export async function loadText(text: string | undefined, { paths, env, cwd = process.cwd() }: LoadOptions): Promise<LoadedConfig> {
+  const file = paths.configFile;
+  const errors: DurarError[] = [];
+  const warnings: DurarError[] = [];
+  const { value, files } = await readSource(text ?? '', file, errors);
+  const source = isRecord(value) ? value : {};
+  if (!isRecord(value)) errors.push(...validateConfig(value, { file }));
+
+  const environment = await buildEnvironment({ paths, env, cwd, block: source.env, file, errors, warnings });
+  const { env: block, ...rest } = source;
+  const substituted = substituteTree(rest, { env: environment, keep: isSecretPath, errors, file }) as Record<string, unknown>;
+  const effective = block === undefined ? substituted : { ...substituted, env: block };
+
+  const invalid = validateConfig(effective, { file });
+  errors.push(...invalid);
+  const config = applyDefaults(invalid.length === 0 ? effective : validParts(effective));
+  if (getAt(effective, ['gateway', 'port']) === undefined) config.gateway.port = paths.port;
+  if (getAt(effective, ['agents', 'defaults', 'workspace']) === undefined) config.agents.defaults.workspace = paths.workspaceDir;
+  return {
+    config,
+    file,
+    exists: text !== undefined,
+    raw: text ?? '',
+    hash: hashText(text ?? ''),
+    errors,
+    warnings,
+    env: environment,
+    source,
+    files: [file, ...files],
+  };
+}
+
+export function hashText(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+async function readSource(text: string, file: string, errors: DurarError[]): Promise<{ value: unknown; files: string[] }> {
+  try {
+    return await resolveIncludes(await parseText(text, file), file);
+  } catch (error) {
+    if (!errorCode(error)?.startsWith('DUR_CONFIG_')) throw error;
+    errors.push(error as DurarError);
+    return { value: {}, files: [] };
+  }
+}

@@ -1,0 +1,68 @@
+import { type DurarError, durarError } from '../../sdk/errors.ts';
+import { checkSchema, type Schema, type Violation } from './check-schema.ts';
+import { formatPath, type Segment, toPointer, withoutAt } from './config-path.ts';
+import schema from './generated/schema.json' with { type: 'json' };
+
+export interface ValidationOptions {
+  /** Named in the errors. */
+  file?: string;
+  /** Where a value stands in that file, when known. */
+  locate?(path: readonly Segment[]): { line: number; column: number } | undefined;
+}
+
+/** All that is wrong with a configuration value (after includes and environment, before or after defaults). Empty: it is valid. */
+export function validateConfig(value: unknown, options: ValidationOptions = {}): DurarError[] {
+  return checkSchema(schema as Schema, value).map((violation) => toError(violation, options));
+}
+
+/** The parts of a value that are valid: what an error points at is left out. For commands that must work with a broken file. */
+export function validParts(value: unknown): unknown {
+  let rest = value;
+  // Leaving out one part can uncover that its parent now lacks a required key, so look again until nothing is found.
+  for (;;) {
+    const violations = checkSchema(schema as Schema, rest);
+    if (violations.length === 0) return rest;
+    if (violations.some((violation) => violation.path.length === 0 && violation.kind !== 'unknown-key')) return {};
+    // Later list items first, so that earlier indexes stay true.
+    for (const { path } of violations.reverse()) rest = withoutAt(rest, path);
+  }
+}
+
+/** The candidate that a typing mistake most likely meant. */
+export function didYouMean(word: string, candidates: readonly string[]): string | undefined {
+  const limit = Math.max(1, Math.floor(word.length / 3));
+  let best: { candidate: string; distance: number } | undefined;
+  for (const candidate of candidates) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (distance <= limit && (best === undefined || distance < best.distance)) best = { candidate, distance };
+  }
+  return best?.candidate;
+}
+
+function toError(violation: Violation, options: ValidationOptions): DurarError {
+  const path = formatPath(violation.path);
+  const place = options.locate?.(violation.path);
+  const owner = { pointer: toPointer(violation.path), ...(options.file === undefined ? {} : { file: options.file }), ...place };
+  if (violation.kind !== 'unknown-key') return durarError('DUR_CONFIG_INVALID', { path, reason: violation.reason }, { owner });
+  const guess = didYouMean(String(violation.path.at(-1)), violation.known ?? []);
+  if (guess === undefined) return durarError('DUR_CONFIG_UNKNOWN_KEY', { path }, { owner });
+  return durarError(
+    'DUR_CONFIG_UNKNOWN_KEY',
+    { path },
+    { owner, hint: `Did you mean '${guess}'? \`durar config schema\` shows the keys.`, details: { suggestion: guess } },
+  );
+}
+
+/** Levenshtein distance. */
+function editDistance(left: string, right: string): number {
+  let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
+  for (let row = 1; row <= left.length; row += 1) {
+    const current = [row];
+    for (let column = 1; column <= right.length; column += 1) {
+      const change = (previous[column - 1] ?? 0) + (left[row - 1] === right[column - 1] ? 0 : 1);
+      current.push(Math.min(change, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[right.length] ?? 0;
+}
