@@ -30,7 +30,15 @@ export interface CatalogEntry {
   declares: Partial<Record<ContributionKind, string[]>>;
   /** Hooks that it declares to tap. */
   taps: string[];
+  /** Versions of Durar that it asks for, each with the key that says so. */
+  hostRanges?: HostRange[];
   findings: Finding[];
+}
+
+export interface HostRange {
+  range: string;
+  /** The key that says so: `host`, `install.minHostVersion`, ... */
+  key: string;
 }
 
 export interface Catalog {

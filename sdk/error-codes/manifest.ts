@@ -1,12 +1,13 @@
 /** Errors found while reading manifests, before any extension code runs. */
 export const MANIFEST_ERRORS = {
   DUR_MANIFEST_MISSING: { message: "no manifest in '{root}'", hint: 'Add Durar.plugin.json with at least "id" and "configSchema".' },
-  DUR_MANIFEST_SYNTAX: { message: "the manifest '{file}' is not JSON: {reason}", hint: 'Fix the file; `durar plugins verify {root}` checks it again.' },
-  DUR_MANIFEST_INVALID: { message: "the manifest '{file}' is invalid: {reason}", hint: 'Correct the field; `durar plugins verify {root}` checks it again.' },
+  DUR_MANIFEST_SYNTAX: { message: "the manifest '{file}' is not JSON: {reason}", hint: 'Fix the file; `durar plugins verify` checks it again.' },
+  DUR_MANIFEST_INVALID: { message: "the manifest '{file}' is invalid: {reason}", hint: 'Correct the field; `durar plugins verify` checks it again.' },
   DUR_MANIFEST_KIND_UNKNOWN: {
     message: "the manifest '{file}' has the unknown kind '{kind}'",
     hint: 'Use "context-engine", "memory" or "session-store", or leave kind out.',
   },
+  DUR_MANIFEST_KEY_UNKNOWN: { message: "the manifest '{file}' has the unknown key '{key}', which is ignored", hint: 'Check its spelling, or remove it.' },
   DUR_MANIFEST_RESERVED: { message: "'{id}' is reserved for a bundled extension and '{root}' claims it", hint: 'Choose another id.' },
   DUR_MANIFEST_DUPLICATE: {
     message: "the extension id '{id}' exists in '{root}' and in '{other}'; the second is not used",

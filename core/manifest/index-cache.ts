@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errorCode } from '../../sdk/index.ts';
+import type { CatalogEntry } from './catalog.ts';
+import { type Candidate, type ReadResult, readExtension } from './read.ts';
+
+/** Raised when records of an older build must not be used. */
+const FORMAT = 1;
+
+/** A file as it was when it was read. The change time is part of it: an edit may keep modification time and size. */
+type Stamp = [path: string, mtimeMs: number, ctimeMs: number, size: number, inode: number];
+interface IndexRecord {
+  /** The folder first: a file added or removed in it changes its times. */
+  stamps: Stamp[];
+  /** What else the answer depends on. */
+  asked: string;
+  entries: CatalogEntry[];
+}
+
+export interface ManifestIndex {
+  /** As `readExtension`, without opening a file whose folder and manifest did not change. */
+  read(candidate: Candidate): ReadResult | undefined;
+  /** How many folders were read anew. */
+  readonly misses: number;
+  /** Writes the index when something in it changed. Records of folders that were not asked for are dropped. */
+  save(): Promise<void>;
+}
+
+/** Opens the index. A missing, damaged or older file is an empty index. `file` undefined: no cache. */
+export function openManifestIndex(file: string | undefined, hostVersion: string): ManifestIndex {
+  const build = `${FORMAT} ${hostVersion} ${statSync(import.meta.dirname).mtimeMs}`;
+  const known = file === undefined ? {} : loadRecords(file, build);
+  const used: Record<string, IndexRecord> = {};
+  let misses = 0;
+  return {
+    get misses() {
+      return misses;
+    },
+    read(candidate) {
+      const asked = `${candidate.origin} ${candidate.entry ?? ''}`;
+      const record = known[candidate.path];
+      if (record !== undefined && record.asked === asked && record.stamps.every(isFresh)) {
+        used[candidate.path] = record;
+        return { entries: record.entries, files: record.stamps.slice(1).map(([path]) => path) };
+      }
+      misses += 1;
+      // Stamps come before the reading: a change in between makes the record stale at once, never wrong for good.
+      const folder = file === undefined ? undefined : stampOf(candidate.path);
+      const result = readExtension(candidate);
+      const stamps = folder === undefined ? [] : [folder, ...(result?.files ?? []).map(stampOf)];
+      if (result !== undefined && result.broken === undefined && isComplete(stamps) && isSettled(stamps)) {
+        used[candidate.path] = { stamps, asked, entries: result.entries };
+      }
+      return result;
+    },
+    async save() {
+      if (file === undefined || (misses === 0 && Object.keys(used).length === Object.keys(known).length)) return;
+      await writeAtomic(file, JSON.stringify({ build, records: used }));
+    },
+  };
+}
+
+function loadRecords(file: string, build: string): Record<string, IndexRecord> {
+  try {
+    const stored = JSON.parse(readFileSync(file, 'utf8')) as { build?: string; records?: Record<string, IndexRecord> };
+    return stored.build === build ? (stored.records ?? {}) : {};
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || error instanceof SyntaxError) return {};
+    throw error;
+  }
+}
+
+function stampOf(path: string): Stamp | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? undefined : [path, stat.mtimeMs, stat.ctimeMs, stat.size, stat.ino];
+}
+
+function isFresh(stamp: Stamp): boolean {
+  const now = stampOf(stamp[0]);
+  return now?.every((value, place) => value === stamp[place]) === true;
+}
+
+function isComplete(stamps: Array<Stamp | undefined>): stamps is Stamp[] {
+  return stamps.length > 0 && stamps.every((stamp) => stamp !== undefined);
+}
+
+/** A file written within the clock's grain may change again without a new time, so it is not remembered yet. */
+function isSettled(stamps: Stamp[]): boolean {
+  const now = Date.now();
+  return stamps.every(([, , changed]) => now - changed > 50);
+}
+
+async function writeAtomic(file: string, text: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const draft = join(dirname(file), `.${randomUUID()}.tmp`);
+  try {
+    const handle = await open(draft, 'wx', 0o600);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, file);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,172 @@
+import { CONTRIBUTION_ROWS, type ContributionKind, SLOTS, type SlotName } from '../../sdk/index.ts';
+import type { Catalog, CatalogEntry, Finding, LoadTime, Plan, PlannedExtension, SlotChoice } from './catalog.ts';
+import { checkHost } from './compat.ts';
+import { decideEnablement, entrySettings, type PluginsConfig } from './enablement.ts';
+import { finding } from './finding.ts';
+import { chooseSlot, slotOwner, slotSetting } from './slot-choice.ts';
+import { type ConfigValidator, createConfigValidator } from './validator.ts';
+
+/** The part of the configuration that a plan depends on. */
+export interface PlanConfig {
+  plugins?: PluginsConfig | undefined;
+  channels?: Readonly<Record<string, unknown>> | undefined;
+  models?: { readonly providers?: Readonly<Record<string, unknown>> | undefined } | undefined;
+  auth?: { readonly profiles?: Readonly<Record<string, unknown>> | undefined } | undefined;
+}
+
+export interface PlanOptions {
+  config: PlanConfig;
+  catalog: Catalog;
+  hostVersion: string;
+  /** Pass one to keep compiled schemas between plans. */
+  validator?: ConfigValidator;
+}
+
+const SLOT_NAMES = Object.keys(SLOTS) as SlotName[];
+/** Keys of `channels` that configure all of them. */
+const SHARED_CHANNEL_KEYS: readonly string[] = ['defaults', 'modelByChannel'];
+/** Contributions that act without being asked for by name, so their owner must be running. */
+const UNASKED: readonly ContributionKind[] = [
+  'service',
+  'httpRoute',
+  'eventHook',
+  'interactiveHandler',
+  'memoryRuntime',
+  'memoryPromptSection',
+  'memoryFlushPlan',
+  'memoryEmbeddingProvider',
+];
+
+/**
+ * What a generation is built from: who is on and why, what serves each slot, who owns which contribution, when each is loaded. A function of
+ * its arguments: it reads no file and runs no extension. Nothing wrong with an extension throws; it becomes a finding, and its slot fails.
+ */
+export function createPlan({ config, catalog, hostVersion, validator = createConfigValidator() }: PlanOptions): Plan {
+  const plugins = config.plugins ?? {};
+  const entries = [...catalog.entries.values()];
+  const findings: Finding[] = [...catalog.findings];
+
+  const selected = new Map<string, SlotName>();
+  const owners = SLOT_NAMES.map((slot) => {
+    const setting = slotSetting(slot, plugins);
+    const owner = slotOwner(slot, setting.key, entries);
+    if (owner !== undefined) selected.set(owner.id, slot);
+    return { slot, setting, owner };
+  });
+
+  const extensions = new Map<string, PlannedExtension>();
+  for (const entry of entries) {
+    const planned = planExtension(entry);
+    extensions.set(entry.id, planned);
+  }
+  const slots = Object.fromEntries(
+    owners.map(({ slot, setting, owner }) => [slot, chooseSlot(slot, setting, owner === undefined ? undefined : extensions.get(owner.id), catalog)]),
+  ) as Record<SlotName, SlotChoice>;
+  for (const choice of Object.values(slots)) {
+    if ('failed' in choice) findings.push(choice.failed);
+    else if ('none' in choice && choice.key !== 'none') findings.push(finding('info', 'DUR_SLOT_EMPTY', choice, { pointer: `/plugins/slots/${choice.slot}` }));
+  }
+  findings.push(...unknownIds(config, catalog));
+  const owned = ownersOf(extensions, findings);
+  return { extensions, owners: owned, slots, findings };
+
+  function planExtension(entry: CatalogEntry): PlannedExtension {
+    const slot = selected.get(entry.id);
+    const { enabled, reason } = decideEnablement({ entry, plugins, slot, use: useOf(entry, config) });
+    const settings = entrySettings(entry, plugins);
+    if (!enabled) return { entry, enabled, reason, load: 'demand', config: asObject(settings?.config) };
+    const host = checkHost(entry, hostVersion);
+    const checked = validator.check(entry, settings?.config);
+    findings.push(...host, ...('failed' in checked ? [checked.failed] : []));
+    const blocked = host.find((each) => each.level === 'error') ?? ('failed' in checked ? checked.failed : undefined);
+    const load = loadTime(entry, slot);
+    return {
+      entry,
+      enabled,
+      reason,
+      load,
+      config: 'config' in checked ? checked.config : asObject(settings?.config),
+      ...(blocked === undefined ? {} : { blocked }),
+    };
+  }
+}
+
+function loadTime(entry: CatalogEntry, slot: SlotName | undefined): LoadTime {
+  if (slot !== undefined) return 'activation';
+  if (entry.entry === undefined) return 'demand';
+  const unasked = !entry.declared || entry.manifest.kind !== undefined || entry.taps.length > 0 || UNASKED.some((kind) => entry.declares[kind] !== undefined);
+  return unasked ? 'settle' : 'demand';
+}
+
+/** What switches a bundled extension on without its name: a configured channel or provider of its own. */
+function useOf({ declares, manifest }: CatalogEntry, config: PlanConfig): string | undefined {
+  const channel = declares.channel?.find((id) => isOn(own(config.channels, id)));
+  if (channel !== undefined) return `channels.${channel}`;
+  const ids = [...(declares.provider ?? []), ...(manifest.autoEnableWhenConfiguredProviders ?? [])];
+  const provider = ids.find((id) => own(config.models?.providers, id) !== undefined);
+  if (provider !== undefined) return `models.providers.${provider}`;
+  const profiles = Object.values(config.auth?.profiles ?? {}).map((profile) => asObject(profile).provider);
+  const signedIn = ids.find((id) => profiles.includes(id));
+  return signedIn === undefined ? undefined : `auth.profiles of ${signedIn}`;
+}
+
+/** Enabled owners by `kind:key`, in catalogue order; a second owner of one key is a finding, and the first is asked. */
+function ownersOf(extensions: ReadonlyMap<string, PlannedExtension>, findings: Finding[]): Map<string, string[]> {
+  const owners = new Map<string, string[]>();
+  for (const { entry, enabled, blocked } of extensions.values()) {
+    if (!enabled || blocked !== undefined) continue;
+    for (const [kind, keys] of Object.entries(entry.declares) as Array<[ContributionKind, string[]]>) {
+      const { slot, form, noun } = CONTRIBUTION_ROWS[kind];
+      for (const key of keys) {
+        const present = owners.get(`${kind}:${key}`);
+        if (present === undefined) owners.set(`${kind}:${key}`, [entry.id]);
+        else present.push(entry.id);
+        if (present === undefined || (slot !== undefined && form === 'single')) continue;
+        findings.push(
+          finding('warn', 'DUR_EXT_DUPLICATE', { kind: noun, key, id: entry.id, other: present[0] }, { extension: entry.id, file: entry.manifestFile }),
+        );
+      }
+    }
+  }
+  return owners;
+}
+
+/** Ids in `plugins.*` and keys of `channels` that no manifest owns. */
+function unknownIds({ plugins = {}, channels = {} }: PlanConfig, catalog: Catalog): Finding[] {
+  const ids = new Set(catalog.broken.keys());
+  const channelIds = new Set(SHARED_CHANNEL_KEYS);
+  for (const { id, manifest, declares } of catalog.entries.values()) {
+    for (const name of [id, ...(manifest.legacyPluginIds ?? [])]) ids.add(name);
+    for (const channel of [...(declares.channel ?? []), ...Object.keys(manifest.channelConfigs ?? {})]) channelIds.add(channel);
+  }
+  const named = [
+    ...Object.keys(plugins.entries ?? {}).map((id) => ({ id, path: `plugins.entries.${id}` })),
+    ...(plugins.allow ?? []).map((id, place) => ({ id, path: `plugins.allow[${place}]` })),
+    ...(plugins.deny ?? []).map((id, place) => ({ id, path: `plugins.deny[${place}]` })),
+  ];
+  const unknown = named
+    .filter(({ id }) => !ids.has(id))
+    .map((values) => finding('error', 'DUR_CONFIG_PLUGIN_UNKNOWN', values, { extension: values.id, pointer: pointerOf(values.path) }));
+  const strange = Object.keys(channels).filter((id) => !channelIds.has(id) && !ids.has(id));
+  return [
+    ...unknown,
+    ...strange.map((id) => finding('error', 'DUR_CONFIG_CHANNEL_UNKNOWN', { id, path: `channels.${id}` }, { extension: id, pointer: `/channels/${id}` })),
+  ];
+}
+
+function pointerOf(path: string): string {
+  return `/${path.replace(/[.[]/g, '/').replace(']', '')}`;
+}
+
+/** A block that is there and not switched off. */
+function isOn(block: unknown): boolean {
+  return typeof block === 'object' && block !== null && asObject(block).enabled !== false;
+}
+
+function own(holder: Readonly<Record<string, unknown>> | undefined, key: string): unknown {
+  return holder !== undefined && Object.hasOwn(holder, key) ? holder[key] : undefined;
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}

@@ -1,0 +1,67 @@
+import { CONTRIBUTIONS, type ErrorCode, SLOTS, type SlotName } from '../../sdk/index.ts';
+import type { Catalog, CatalogEntry, PlannedExtension, SlotChoice } from './catalog.ts';
+import type { PluginsConfig } from './enablement.ts';
+import { finding } from './finding.ts';
+
+/** What a slot is set to. `given`: the configuration says so. */
+export interface SlotSetting {
+  key: string;
+  given: boolean;
+}
+
+export function slotSetting(slot: SlotName, plugins: PluginsConfig): SlotSetting {
+  const key = plugins.slots?.[slot];
+  return key === undefined ? { key: SLOTS[slot].fallback, given: false } : { key, given: true };
+}
+
+/**
+ * The extension that the slot's key belongs to, on or off. Declared ids come first, an extension of that very id before another; then one in the
+ * ancestor's format, which does not say under which id it registers: it is taken at its word and compared after `register`.
+ */
+export function slotOwner(slot: SlotName, key: string, entries: Iterable<CatalogEntry>): CatalogEntry | undefined {
+  const all = [...entries];
+  const declaring = all.filter((entry) => engineIds(entry, slot).includes(key));
+  const undeclared = all.filter((entry) => !entry.declared && servesKind(entry, slot));
+  return (
+    declaring.find((entry) => entry.id === key) ??
+    declaring[0] ??
+    undeclared.find((entry) => entry.id === key) ??
+    undeclared.find((entry) => servesKind(entry, slot, true))
+  );
+}
+
+/** Decides a slot from its owner's state. Whatever does not fit is a coded failure, never another occupant. */
+export function chooseSlot(slot: SlotName, { key, given }: SlotSetting, owner: PlannedExtension | undefined, catalog: Catalog): SlotChoice {
+  const { none, fallback } = SLOTS[slot];
+  if (none && key === 'none') return { slot, key, none: true };
+  const fail = (code: ErrorCode, values: Record<string, unknown>): SlotChoice => ({
+    slot,
+    key,
+    failed: finding('error', code, { slot, key, fallback, ...values }, { extension: owner?.entry.id ?? key, pointer: `/plugins/slots/${slot}` }),
+  });
+  if (owner !== undefined) {
+    const { id } = owner.entry;
+    if (!owner.enabled) return fail('DUR_SLOT_DISABLED', { id, reason: owner.reason });
+    if (owner.blocked !== undefined) return fail('DUR_SLOT_FAILED', { reason: owner.blocked.message });
+    return { slot, key, owner: id };
+  }
+  const broken = catalog.broken.get(key);
+  if (broken !== undefined) return fail('DUR_SLOT_FAILED', { reason: broken.finding.message });
+  const namesake = catalog.entries.get(key);
+  const other = namesake === undefined ? undefined : engineIds(namesake, slot)[0];
+  if (other !== undefined) return fail('DUR_SLOT_ENGINE_ID', { other });
+  if (none && !given) return { slot, key, none: true };
+  return fail(key === fallback ? 'DUR_SLOT_EMPTY' : 'DUR_SLOT_UNKNOWN', {});
+}
+
+/** The ids under which an extension offers itself for a slot. Memory has no ids of its own: the extension's id is the key. */
+function engineIds(entry: CatalogEntry, slot: SlotName): readonly string[] {
+  if (slot === 'memory') return servesKind(entry, slot) ? [entry.id] : [];
+  return entry.declares[CONTRIBUTIONS[slot].slot] ?? [];
+}
+
+/** In the ancestor's format `kind` is optional, so there every extension may serve; `surely` asks for those that say so. */
+function servesKind({ manifest, format }: CatalogEntry, slot: SlotName, surely = false): boolean {
+  const kinds = manifest.kind === undefined ? [] : [manifest.kind].flat();
+  return kinds.includes(SLOTS[slot].kind) || (!surely && slot !== 'memory' && format === 'ancestor');
+}

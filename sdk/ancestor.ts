@@ -1,0 +1,81 @@
+/**
+ * The one table of the ancestor's names (OpenClaw, its 2026.4 line): what its plugins and clients spell differently. Nothing else in the
+ * code knows these words. The export names of its SDK stand in ancestor/exports.ts, which only an import of that SDK loads.
+ */
+import type { PluginManifest } from './manifest.ts';
+
+export const ANCESTOR = {
+  manifestFile: 'openclaw.plugin.json',
+  /** The block of package.json. */
+  packageBlock: 'openclaw',
+  /** The key under `engines`. */
+  engine: 'openclaw',
+  /** What its plugins import; subpaths follow after a slash. */
+  specifier: 'openclaw/plugin-sdk',
+  /** Modules that its engines may leave to the host. */
+  hostModules: ['@mariozechner/pi-ai', '@mariozechner/pi-coding-agent'],
+  /** Each environment variable `OPENCLAW_X` means `Durar_X`. */
+  envPrefix: 'OPENCLAW_',
+  /** Each request header `x-openclaw-x` means `x-Durar-x`. */
+  headerPrefix: 'x-openclaw-',
+  /** Client ids `openclaw-x` mean `Durar-x`. */
+  clientPrefix: 'openclaw-',
+  /** Model ids `openclaw`, `openclaw/<agent>` and `openclaw:<agent>` mean ours. */
+  modelPrefix: 'openclaw',
+  stateDirName: '.openclaw',
+  configFileName: 'openclaw.json',
+  /** Keys and values inside payloads that its clients read or send. */
+  wire: {
+    messageMeta: '__openclaw',
+    abortMeta: 'openclawAbort',
+    redacted: '__OPENCLAW_REDACTED__',
+    provider: 'openclaw',
+    injectedModel: 'gateway-injected',
+    canvasPath: '/__openclaw__',
+    controlUiConfigPath: '/__openclaw/control-ui-config.json',
+    canvasQuery: 'oc_cap',
+    skillsSource: 'clawhub',
+    bundledSkillsSource: 'openclaw-bundled',
+  },
+} as const;
+
+/** The manifest fields of that line; those that it has dropped or that only Durar knows are left out. */
+const FIELDS = [
+  'id',
+  'configSchema',
+  'name',
+  'description',
+  'version',
+  'enabledByDefault',
+  'channels',
+  'providers',
+  'cliBackends',
+  'contracts',
+  'providerAuthEnvVars',
+  'providerAuthChoices',
+  'channelConfigs',
+  'skills',
+  'uiHints',
+  'legacyPluginIds',
+  'autoEnableWhenConfiguredProviders',
+] as const satisfies ReadonlyArray<keyof PluginManifest>;
+const KINDS: readonly unknown[] = ['context-engine', 'memory'];
+
+/**
+ * A manifest of that line in our shape, not yet validated. Fields that neither line documents are dropped without a word, as its own loader
+ * does; a `kind` that names no slot is dropped and returned in `ignored`.
+ */
+export function normalizeAncestorManifest(raw: Record<string, unknown>): { manifest: Record<string, unknown>; ignored: string[] } {
+  const manifest: Record<string, unknown> = {};
+  for (const field of FIELDS) if (raw[field] !== undefined) manifest[field] = raw[field];
+  const kinds = raw.kind === undefined ? [] : [raw.kind].flat();
+  const known = kinds.filter((kind) => KINDS.includes(kind));
+  if (known.length > 0) manifest.kind = known;
+  return { manifest, ignored: kinds.filter((kind) => !KINDS.includes(kind)).map(String) };
+}
+
+/** The subpath of a specifier of that line's SDK; '' is its root; undefined: another module. */
+export function ancestorSubpath(specifier: string): string | undefined {
+  if (specifier === ANCESTOR.specifier) return '';
+  return specifier.startsWith(`${ANCESTOR.specifier}/`) ? specifier.slice(ANCESTOR.specifier.length + 1) : undefined;
+}
