@@ -21,21 +21,27 @@ export async function main(argv: string[]): Promise<number> {
     const invocation = parseCommandLine(COMMANDS, argv, output);
     if (invocation?.spec.load === undefined) return 0;
     const { resolvePaths } = await import('../config/paths.ts');
-    const { dev, profile, logLevel, ...options } = invocation.options;
-    if (dev === true && typeof profile === 'string' && profile !== 'dev')
-      throw durarError('DUR_CLI_USAGE', { reason: '--dev and --profile exclude each other' });
+    const { dev, profile, logLevel, ...options } = invocation.options as { dev?: true; profile?: string; logLevel?: string };
+    if (dev && profile !== undefined && profile !== 'dev') throw durarError('DUR_CLI_USAGE', { reason: '--dev and --profile exclude each other' });
     const context: CommandContext = {
       args: invocation.args,
       options,
       output,
       env,
-      paths: resolvePaths({ env, dev: dev === true, ...(typeof profile === 'string' ? { profile } : {}) }),
-      ...(typeof logLevel === 'string' ? { logLevel } : {}),
+      paths: resolvePaths({ env, ...(profile === undefined ? {} : { profile }), ...(dev ? { dev } : {}) }),
+      ...(logLevel === undefined ? {} : { logLevel }),
     };
     const action = await invocation.spec.load();
     return (await action(context)) ?? 0;
   } catch (error) {
-    output.failure(reportError(error));
+    output.failure(failuresOf(error).map(reportError));
+    if (error instanceof Error && errorCode(error)?.startsWith('DUR_') !== true && flags.includes('--log-level')) output.note(error.stack ?? '');
     return errorCode(error) === 'DUR_CLI_USAGE' ? EXIT_USAGE : EXIT_FAILURE;
   }
+}
+
+/** A host that does not start names all its reasons at once. */
+function failuresOf(error: unknown): unknown[] {
+  if (error instanceof Error && 'failures' in error && Array.isArray(error.failures) && error.failures.length > 0) return error.failures;
+  return [error];
 }

@@ -21,8 +21,8 @@ export interface Output {
   pairs(rows: ReadonlyArray<readonly [string, string | undefined]>): void;
   /** The result of the command: the document with `--json`, else what `render` writes. */
   result(document: unknown, render: () => void): void;
-  /** A failure: code, message, hint and owner. With `--json` the document `{ok: false, error}` on stdout. */
-  failure(report: ErrorReport): void;
+  /** What failed: code, message, hint and owner. With `--json` the document `{ok: false, error}` on stdout; `errors` lists all where there are several. */
+  failure(reports: readonly ErrorReport[]): void;
   /** Progress on a terminal; silent elsewhere. */
   progress(text: string): Progress;
 }
@@ -74,9 +74,10 @@ export function createOutput(options: OutputOptions): Output {
       if (json) stdout.write(`${JSON.stringify(document, null, 2)}\n`);
       else render();
     },
-    failure(report) {
-      if (json) stdout.write(`${JSON.stringify({ ok: false, error: report }, null, 2)}\n`);
-      else stderr.write(`${describeFailure(report, errorPaint)}\n`);
+    failure(reports) {
+      const errors = reports.length > 1 ? { errors: reports } : {};
+      if (json) stdout.write(`${JSON.stringify({ ok: false, error: reports[0], ...errors }, null, 2)}\n`);
+      else for (const report of reports) stderr.write(`${describeFailure(report, errorPaint)}\n`);
     },
     progress: (text) => (stderr.isTTY && !json ? spinner(stderr, errorPaint, text) : { update() {}, stop() {} }),
   };

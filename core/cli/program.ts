@@ -28,6 +28,7 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
 const ROOT: CommandSpec = {
   name: 'durar',
   summary: 'Durar hosts AI agents: one gateway, every part an extension',
+  options: [{ flags: '-V, --version', text: 'print the version (also -v)' }],
   examples: [
     ['gateway run', 'start the gateway in this terminal'],
     ['chat', 'talk to your agent'],
@@ -41,7 +42,6 @@ export function parseCommandLine(commands: readonly CommandSpec[], argv: readonl
   const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
   let invocation: Invocation | undefined;
   const root = describe(new Command(ROOT.name), ROOT, output).helpOption('-h, --help', 'show this help');
-  root.addOption(new Option('-V, -v, --version', 'print the version'));
   for (const spec of commands) addCommand(root, spec, words, output, (found) => (invocation = found));
   if (words.length === 0) {
     root.outputHelp();

@@ -45,7 +45,12 @@ const GATEWAY: CommandSpec = {
       options: [...RPC, { flags: '--no-probe', text: 'do not connect to it' }, { flags: '--require-rpc', text: 'fail when it does not answer' }],
       load: async () => (await import('./commands/gateway-status.ts')).gatewayStatus,
     },
-    { name: 'stop', summary: 'stop the gateway of this profile', options: RPC, load: async () => (await import('./commands/gateway-stop.ts')).gatewayStop },
+    {
+      name: 'stop',
+      summary: 'stop the gateway of this profile',
+      options: [{ flags: '--timeout <ms>', text: 'how long its running turns may take to end (30000)', number: true }],
+      load: async () => (await import('./commands/gateway-stop.ts')).gatewayStop,
+    },
     { name: 'health', summary: 'same as `durar health`', options: RPC, load: async () => (await import('./commands/health.ts')).health },
     {
       name: 'call',

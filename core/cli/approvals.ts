@@ -1,0 +1,57 @@
+import { errorCode } from '../../sdk/errors.ts';
+import type { Output } from './output.ts';
+import { oneLine } from './printable.ts';
+import type { Rpc } from './rpc.ts';
+
+/** What waits for a person's word, as the gateway announces it. */
+interface PendingApproval {
+  id: string;
+  request: { command?: string; title?: string; description?: string; cwd?: string | null; sessionKey?: string | null; allowedDecisions?: string[] };
+}
+
+export interface ApprovalOptions {
+  output: Output;
+  /** Asks on the terminal; rejects with an AbortError when the signal fires. Absent: nobody can answer here, which is said. */
+  ask?: (question: string, signal: AbortSignal) => Promise<string>;
+  /** Whether an approval of that session is this terminal's business. */
+  concerns(sessionKey: string): boolean;
+}
+
+const WIDTH = 200;
+
+/** Puts the approvals of a session to the person at the terminal, one after the other, and sends the answers. */
+export function answerApprovals(rpc: Rpc, { output, ask, concerns }: ApprovalOptions): void {
+  const open = new Map<string, AbortController>();
+  let queue: Promise<void> = Promise.resolve();
+  rpc.onEvent((event, payload) => {
+    const match = /^(exec|plugin)\.approval\.(requested|resolved)$/.exec(event);
+    if (match === null) return;
+    const approval = payload as PendingApproval;
+    if (match[2] === 'resolved') return open.get(approval.id)?.abort();
+    const { sessionKey } = approval.request;
+    if (typeof sessionKey === 'string' && !concerns(sessionKey)) return;
+    const controller = new AbortController();
+    open.set(approval.id, controller);
+    queue = queue.then(() => decide(`${match[1]}.approval.resolve`, approval, controller.signal)).finally(() => open.delete(approval.id));
+  });
+
+  async function decide(method: string, { id, request }: PendingApproval, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const { paint } = output;
+    const what = oneLine(request.command ?? request.title ?? request.description ?? id, WIDTH);
+    output.line(`\n${paint.warn('approval')} ${paint.bold(what)}${request.cwd ? paint.muted(`  in ${request.cwd}`) : ''}`);
+    if (ask === undefined) {
+      output.note('Nobody can answer here; it is denied when its time is over. Run the command in a terminal to be asked.');
+      return;
+    }
+    const always = request.allowedDecisions?.includes('allow-always') ?? true;
+    try {
+      const answer = (await ask(`  allow? ${always ? '[y]es, [a]lways, [n]o' : '[y]es, [n]o'} › `, signal)).trim().toLowerCase();
+      const decision = /^y(es)?$/.test(answer) ? 'allow-once' : always && /^a(lways)?$/.test(answer) ? 'allow-always' : 'deny';
+      await rpc.call(method, { id, decision });
+    } catch (error) {
+      if (errorCode(error) !== 'ABORT_ERR') output.note(`The answer did not arrive: ${error instanceof Error ? error.message : String(error)}`);
+      else output.line(paint.muted('  answered elsewhere'));
+    }
+  }
+}

@@ -1,0 +1,34 @@
+import { durarError } from '../../../sdk/errors.ts';
+import { getAt, isRecord, parsePath } from '../../config/config-path.ts';
+import { loadConfig } from '../../config/load.ts';
+import { redactConfig } from '../../config/redact.ts';
+import type { Action } from '../command.ts';
+import { suggest } from '../suggest.ts';
+
+/** `durar config get [path]`: the effective value, defaults included, secrets masked. */
+export const configGet: Action = async (context) => {
+  const { output, args } = context;
+  const { config, errors } = await loadConfig(context);
+  const path = args[0] === undefined ? [] : parsePath(args[0]);
+  const value = getAt(redactConfig(config), path);
+  if (value === undefined) {
+    const last = String(path.at(-1));
+    const parent = getAt(config, path.slice(0, -1));
+    const similar = isRecord(parent) ? suggest(last, Object.keys(parent)) : undefined;
+    const hint = similar === undefined ? {} : { hint: `Did you mean \`${args[0]?.slice(0, -last.length)}${similar}\`?` };
+    throw durarError('DUR_CONFIG_PATH', { path: args[0], reason: 'it has no value' }, hint);
+  }
+  if (errors.length > 0) output.note(`${output.paint.warn('!')} The configuration has errors, and only its valid parts count; run \`durar config validate\`.`);
+  output.result(value, () => output.line(typeof value === 'string' ? value : JSON.stringify(value, null, 2)));
+};
+
+/** `durar config file` */
+export const configFile: Action = async ({ output, paths }) => {
+  output.result({ file: paths.configFile }, () => output.line(paths.configFile));
+};
+
+/** `durar config schema`: always JSON. */
+export const configSchema: Action = async ({ output }) => {
+  const { default: schema } = await import('../../config/generated/schema.json', { with: { type: 'json' } });
+  output.result(schema, () => output.line(JSON.stringify(schema, null, 2)));
+};

@@ -1,0 +1,52 @@
+import { readFile } from 'node:fs/promises';
+import { flushCompileCache } from 'node:module';
+import { durarError, errorText } from '../../../sdk/errors.ts';
+import { type GatewayFlags, printBootReport } from '../boot-report.ts';
+import type { Action, CommandContext } from '../command.ts';
+
+const EXIT_FORCED = 1;
+const FLUSH_AFTER_MS = 2000;
+
+/** `durar gateway run`: lives until a signal or the gateway itself ends it. */
+export const gatewayRun: Action = async (context) => {
+  const { output, paths, env } = context;
+  const [flags, { runGateway }, { openLog }] = await Promise.all([readFlags(context), import('../compose.ts'), import('../log.ts')]);
+  const log = await openLog(context);
+  const gateway = await runGateway({ paths, env, flags, log, print: (report) => output.result(report, () => printBootReport(report, output)) });
+  // A gateway is seldom ended in a way that lets Node write its code cache at exit.
+  setTimeout(flushCompileCache, FLUSH_AFTER_MS).unref();
+  let isStopping = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (isStopping) process.exit(EXIT_FORCED);
+      isStopping = true;
+      output.note(`\nStopping (${signal}); a second signal ends it at once.`);
+      void gateway.stop(signal).catch((error) => {
+        output.note(errorText(error));
+        process.exitCode = EXIT_FORCED;
+      });
+    });
+  }
+  await gateway.closed;
+};
+
+async function readFlags({ options, paths }: CommandContext): Promise<GatewayFlags> {
+  const { passwordFile, compact, wsLog, allowUnconfigured, ...rest } = options as GatewayFlags & { passwordFile?: string; compact?: true };
+  if (passwordFile !== undefined && rest.password !== undefined)
+    throw durarError('DUR_CLI_USAGE', { reason: '--password and --password-file exclude each other' });
+  return {
+    ...rest,
+    ...(passwordFile === undefined ? {} : { password: await readPassword(passwordFile) }),
+    ...(compact ? { wsLog: 'compact' as const } : wsLog === undefined ? {} : { wsLog }),
+    allowUnconfigured: allowUnconfigured === true || paths.profile === 'dev',
+  };
+}
+
+async function readPassword(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw durarError('DUR_CLI_USAGE', { reason: `cannot read the password file '${file}'` }, { cause, hint: 'Check its path and its permissions.' });
+  });
+  const password = text.trimEnd();
+  if (password === '') throw durarError('DUR_CLI_USAGE', { reason: `the password file '${file}' is empty` }, { hint: 'Write the password into it.' });
+  return password;
+}

@@ -1,0 +1,77 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { durarError, errorCode } from '../../sdk/errors.ts';
+import type { Config } from '../config/schema.ts';
+
+/** How clients of this gateway prove themselves. */
+export interface GatewayAuth {
+  mode: 'none' | 'token' | 'password';
+  token?: string;
+  password?: string;
+}
+
+export interface GatewayAuthOptions {
+  /** With secrets resolved. */
+  config: Config;
+  env: Readonly<Record<string, string | undefined>>;
+  flags: { auth?: string; token?: string; password?: string };
+  stateDbDir: string;
+}
+
+/**
+ * Flag, then environment, then configuration; a gateway without any of them makes a token and keeps it in the host's own facts. Throws
+ * `DUR_GATEWAY_AUTH_AMBIGUOUS` when the configuration has both and no mode.
+ */
+export async function resolveGatewayAuth({ config, env, flags, stateDbDir }: GatewayAuthOptions): Promise<GatewayAuth> {
+  const auth = config.gateway.auth as { mode?: string; token?: unknown; password?: unknown } | undefined;
+  const token = flags.token ?? env.Durar_GATEWAY_TOKEN ?? text(auth?.token);
+  const password = flags.password ?? env.Durar_GATEWAY_PASSWORD ?? text(auth?.password);
+  const mode = flags.auth ?? auth?.mode ?? (flags.token !== undefined ? 'token' : flags.password !== undefined ? 'password' : undefined);
+  if (mode === undefined && text(auth?.token) !== undefined && text(auth?.password) !== undefined) throw durarError('DUR_GATEWAY_AUTH_AMBIGUOUS');
+  switch (mode ?? (password !== undefined && token === undefined ? 'password' : 'token')) {
+    case 'none':
+      return { mode: 'none' };
+    case 'password':
+      if (password === undefined) throw durarError('DUR_CONFIG_INVALID', { path: 'gateway.auth.password', reason: 'is not set, and the mode is password' });
+      return { mode: 'password', password };
+    case 'token':
+      return { mode: 'token', token: token ?? (await ownToken(stateDbDir)) };
+    default:
+      throw durarError(
+        'DUR_CONFIG_INVALID',
+        { path: 'gateway.auth.mode', reason: `is '${mode}', which this version does not serve` },
+        { hint: 'Use token, password or none.' },
+      );
+  }
+}
+
+/** The token that this gateway made for itself, if it ever did; what clients on the same machine use. */
+export async function readOwnToken(stateDbDir: string): Promise<string | undefined> {
+  try {
+    const { token } = JSON.parse(await readFile(tokenFile(stateDbDir), 'utf8')) as { token?: unknown };
+    return text(token);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+async function ownToken(stateDbDir: string): Promise<string> {
+  const known = await readOwnToken(stateDbDir);
+  if (known !== undefined) return known;
+  const token = randomBytes(32).toString('base64url');
+  const file = tokenFile(stateDbDir);
+  await mkdir(stateDbDir, { recursive: true, mode: 0o700 });
+  await writeFile(`${file}.tmp`, `${JSON.stringify({ version: 1, token }, null, 2)}\n`, { mode: 0o600 });
+  await rename(`${file}.tmp`, file);
+  return token;
+}
+
+function tokenFile(stateDbDir: string): string {
+  return join(stateDbDir, 'gateway-auth.json');
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

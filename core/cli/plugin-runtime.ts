@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { type AgentMessage, durarError, type PluginLogger, type PluginRuntime, type StoredEntry } from '../../sdk/index.ts';
+import type { AgentService } from '../agent/service.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Paths } from '../config/paths.ts';
+import type { Gateway } from '../gateway/server.ts';
+import type { Host } from '../kernel/host.ts';
+import type { Scope } from '../kernel/scope.ts';
+import type { SessionService } from '../sessions/service.ts';
+import type { State } from '../state/state.ts';
+
+/** The rooms behind `api.runtime`. They exist only after the first activation, so every handle asks for them when it is called. */
+export interface RuntimeRooms {
+  host: Host;
+  state: State;
+  sessions: SessionService;
+  agent: AgentService;
+  gateway: Gateway;
+}
+
+export interface PluginRuntimeOptions {
+  rooms(): RuntimeRooms;
+  paths: Paths;
+  version: string;
+  verbose: boolean;
+  /** The configuration as extensions may see it. */
+  visibleConfig(): Record<string, unknown>;
+  writeConfig(config: Record<string, unknown>): Promise<LoadedConfig | undefined>;
+}
+
+/** Makes `api.runtime` for one instance. Listeners that it adds end with its scope. */
+export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: string; scope: Scope; logger: PluginLogger }): PluginRuntime {
+  const { rooms, paths } = options;
+  const agentDir = (agentId = 'main') => join(paths.stateDir, 'agents', agentId, 'agent');
+  const resolveStorePath = (storePath?: string, { agentId = 'main' }: { agentId?: string } = {}) =>
+    storePath?.replace('{agentId}', agentId) ?? join(paths.stateDir, 'agents', agentId, 'sessions', 'sessions.json');
+  const messagesOf = async ({ sessionKey, limit }: { sessionKey: string; limit?: number }): Promise<AgentMessage[]> => {
+    const { sessions } = rooms();
+    const session = await sessions.get(sessions.canonicalKey(sessionKey));
+    if (session === undefined) return [];
+    const { entries } = await sessions.read(session, limit === undefined ? {} : { limit });
+    return entries.filter(isMessage).map((entry) => entry.message);
+  };
+
+  return {
+    version: options.version,
+    config: {
+      loadConfig: options.visibleConfig,
+      async writeConfigFile(config) {
+        await options.writeConfig(config);
+      },
+    },
+    state: {
+      resolveStateDir: () => paths.stateDir,
+      get: async (key) => rooms().state.kv.get(`plugin:${owner.id}`, key),
+      set: async (key, value) => rooms().state.kv.set(`plugin:${owner.id}`, key, value),
+      delete: async (key) => rooms().state.kv.delete(`plugin:${owner.id}`, key),
+    },
+    logging: {
+      shouldLogVerbose: () => options.verbose,
+      getChildLogger: (bindings) => ({
+        debug: (text, fields) => owner.logger.debug(text, { ...bindings, ...fields }),
+        info: (text, fields) => owner.logger.info(text, { ...bindings, ...fields }),
+        warn: (text, fields) => owner.logger.warn(text, { ...bindings, ...fields }),
+        error: (text, fields) => owner.logger.error(text, { ...bindings, ...fields }),
+      }),
+    },
+    agent: {
+      get defaults() {
+        const { provider, id } = rooms().agent.models.defaultRef();
+        return { provider, model: id };
+      },
+      resolveAgentDir: (_config, agentId) => agentDir(agentId),
+      resolveAgentWorkspaceDir: (_config, agentId) => rooms().agent.workspaceDir(agentId),
+      resolveAgentTimeoutMs: () => (rooms().host.current().config.agents.defaults.timeoutSeconds ?? 0) * 1000,
+      session: { resolveStorePath },
+    },
+    channel: { session: { resolveStorePath } },
+    models: {
+      list: () => rooms().agent.models.list(),
+      complete: (params) => rooms().agent.complete(params),
+    },
+    modelAuth: {
+      getApiKeyForModel: ({ model }) => rooms().agent.models.credential(model.provider),
+      resolveApiKeyForProvider: ({ provider }) => rooms().agent.models.credential(provider),
+    },
+    sessions: {
+      list: async (params = {}) => (await rooms().sessions.list(params)).sessions,
+      messages: messagesOf,
+    },
+    subagent: {
+      async run({ sessionKey, message, provider, model, extraSystemPrompt, idempotencyKey }) {
+        const override = model === undefined ? undefined : model.includes('/') || provider === undefined ? model : `${provider}/${model}`;
+        if (override !== undefined) assertOverride(rooms().host, owner.id, override);
+        const { runId } = await rooms().agent.accept({
+          runId: idempotencyKey ?? randomUUID(),
+          sessionKey,
+          message,
+          lane: 'subagent',
+          provenance: { kind: 'internal_system', sourceTool: owner.id },
+          ...(override === undefined ? {} : { model: override }),
+          ...(extraSystemPrompt === undefined ? {} : { extraSystemPrompt }),
+        });
+        return { runId };
+      },
+      async waitForRun({ runId, timeoutMs = 30_000 }) {
+        const result = await rooms().agent.wait(runId, timeoutMs);
+        if (result === undefined) return { status: 'timeout' };
+        return result.error === undefined ? { status: result.status } : { status: result.status, error: result.error.message };
+      },
+      getSessionMessages: async (params) => ({ messages: await messagesOf(params) }),
+      async deleteSession({ sessionKey }) {
+        await rooms().sessions.delete(rooms().sessions.canonicalKey(sessionKey));
+      },
+    },
+    events: {
+      onAgentEvent(listener) {
+        const remove = rooms().agent.onEvent(listener);
+        owner.scope.defer(remove);
+        return remove;
+      },
+      onSessionTranscriptUpdate(listener) {
+        const remove = rooms().sessions.onUpdate(({ sessionKey, sessionId, entries }) => {
+          for (const { id } of entries) listener({ sessionKey, sessionId, entryId: id });
+        });
+        owner.scope.defer(remove);
+        return remove;
+      },
+    },
+    gateway: {
+      broadcast: (event, payload, settings) => rooms().gateway.broadcast(event, payload, settings ?? {}),
+      listeners: (scope) => rooms().gateway.listeners(scope),
+    },
+  };
+}
+
+/** `plugins.entries.<id>.subagent` says which models an extension may choose for its own runs. */
+function assertOverride(host: Host, id: string, model: string): void {
+  const entry = (
+    host.current().config.plugins?.entries as Record<string, { subagent?: { allowModelOverride?: boolean; allowedModels?: string[] } }> | undefined
+  )?.[id];
+  const allowed = entry?.subagent?.allowedModels;
+  if (entry?.subagent?.allowModelOverride === true && (allowed === undefined || allowed.includes('*') || allowed.includes(model))) return;
+  throw durarError(
+    'DUR_MODEL_NOT_ALLOWED',
+    { ref: model },
+    { owner: { extension: id }, hint: `Set plugins.entries.${id}.subagent.allowModelOverride to allow it.` },
+  );
+}
+
+function isMessage(entry: StoredEntry): entry is StoredEntry & { type: 'message' } {
+  return entry.type === 'message';
+}
