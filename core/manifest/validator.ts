@@ -58,6 +58,16 @@ export function createConfigValidator(): ConfigValidator {
   };
 }
 
+/** Compiles any JSON Schema into a check that says what is wrong first, or nothing. Loads ajv; throws on a schema that it cannot read. */
+export function compileCheck(schema: Json): (value: unknown) => string | undefined {
+  const validate = compileSchema(schema);
+  return (value) => {
+    if (validate(value)) return undefined;
+    const fault = validate.errors?.[0];
+    return `${fault?.instancePath ? `'${fault.instancePath}' ` : ''}${reasonOf(fault)}`;
+  };
+}
+
 /** The fields that hold secrets, as paths of property names (`*` is any): `uiHints.<path>.sensitive` and the schema keyword `sensitive`. */
 export function secretPaths(manifest: PluginManifest): string[][] {
   const hinted = Object.entries(manifest.uiHints ?? {}).flatMap(([path, hint]) => (hint.sensitive === true ? [path.split('.')] : []));
