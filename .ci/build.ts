@@ -41,7 +41,7 @@ const bundle = await rolldown({
     },
   ],
 });
-await bundle.write({ dir: dist, format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js', minify: false, sourcemap: false });
+await bundle.write({ dir: dist, format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'core/chunks/[name]-[hash].js', minify: false, sourcemap: false });
 await bundle.close();
 
 copy('core/cli/durar.js');

@@ -112,6 +112,11 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
     for (const tap of instance.draft.taps) hooks.tap(tap);
   }
 
+  /** Waits for what `settle` loads, once that has begun; before, only the manifests say who offers what. */
+  async function settled(): Promise<void> {
+    if (settleStarted) await settling.promise;
+  }
+
   /** Loads, and turns a failure into its finding. */
   async function tryLoad(id: string): Promise<void> {
     await load(id).catch(() => undefined);
@@ -177,7 +182,7 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
       let found = usable(table.get(id));
       if (found === undefined) {
         const owner = plan.owners.get(id)?.[0];
-        if (owner === undefined) await settling.promise;
+        if (owner === undefined) await settled();
         else await load(owner);
         found = usable(table.get(id));
       }
@@ -187,7 +192,7 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
       const owners = new Set<string>();
       for (const { owner } of generation.declared(kind)) owners.add(owner);
       await loadAll(owners);
-      await settling.promise;
+      await settled();
       return generation.loaded(kind);
     },
     loaded<Kind extends ContributionKind>(kind: Kind) {

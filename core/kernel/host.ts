@@ -135,6 +135,7 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
     stages.onSecretValues?.(values);
     visible = stages.redact(candidate.config);
     current = candidate;
+    if (isStarted) candidate.settle();
     for (const listener of listeners) listener(candidate, previous);
     if (isStarted) await start(candidate);
     if (previous !== undefined) drain(previous, candidate);

@@ -1,0 +1,51 @@
+import { CONTRIBUTION_ROWS, type ContributionKind, errorText, SLOTS, type SlotName } from '../../sdk/index.ts';
+import type { AgentService } from '../agent/service.ts';
+import type { Paths } from '../config/paths.ts';
+import type { Host } from '../kernel/host.ts';
+import type { PlannedExtension } from '../manifest/catalog.ts';
+import type { BootReport } from './boot-report.ts';
+
+/** What a gateway that has come up tells its operator. */
+export async function describeBoot({
+  host,
+  agent,
+  paths,
+  version,
+  url,
+}: {
+  host: Host;
+  agent: AgentService;
+  paths: Paths;
+  version: string;
+  url: string;
+}): Promise<BootReport> {
+  const generation = host.current();
+  const slots: BootReport['slots'] = {};
+  for (const name of Object.keys(SLOTS) as SlotName[]) {
+    const { key } = generation.plan.slots[name];
+    try {
+      const occupant = await generation.slot(name);
+      if (occupant !== undefined) slots[name] = { key, owner: occupant.owner };
+    } catch (error) {
+      slots[name] = { key, error: errorText(error) };
+    }
+  }
+  return {
+    version,
+    url,
+    stateDir: paths.stateDir,
+    configFile: paths.configFile,
+    model: agent.models.defaultRef(generation),
+    loaded: [...generation.plan.extensions.values()].filter(({ enabled }) => enabled).map(describeExtension),
+    slots,
+    findings: generation.findings.filter(({ level }) => level !== 'info'),
+    firstSteps: ['durar agent --message "hello"', 'durar chat', 'durar status', 'durar plugins list'],
+  };
+}
+
+function describeExtension({ entry }: PlannedExtension): BootReport['loaded'][number] {
+  const provides = (Object.entries(entry.declares) as Array<[ContributionKind, string[]]>).map(
+    ([kind, keys]) => `${CONTRIBUTION_ROWS[kind].noun} ${keys.join(', ')}`,
+  );
+  return { id: entry.id, origin: entry.origin, manifestFile: entry.manifestFile, provides };
+}

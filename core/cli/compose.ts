@@ -1,0 +1,200 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { durarError, errorText, reportError } from '../../sdk/index.ts';
+import { createAgentService } from '../agent/service.ts';
+import { createChannels } from '../channels/accounts.ts';
+import { diffConfig } from '../config/changes.ts';
+import type { Environment, Paths } from '../config/paths.ts';
+import { watchFiles } from '../config/watch.ts';
+import { createGateway, type Gateway } from '../gateway/server.ts';
+import { recordsFile } from '../install/records.ts';
+import { createHost, type Host } from '../kernel/host.ts';
+import type { Logging } from '../logging/logging.ts';
+import { createSessionService } from '../sessions/service.ts';
+import { acquireGatewayLock } from '../state/lock.ts';
+import { openState } from '../state/state.ts';
+import { describeBoot } from './boot-description.ts';
+import type { BootReport, GatewayFlags } from './boot-report.ts';
+import { resolveGatewayAuth } from './gateway-auth.ts';
+import { createStages } from './stages.ts';
+import { readHostVersion } from './version.ts';
+
+/** How long a stop waits for running turns before it aborts them, milliseconds. */
+const STOP_LIMIT_MS = 10_000;
+const LOOPBACK = '127.0.0.1';
+
+export interface RunGatewayOptions {
+  paths: Paths;
+  env: Environment;
+  flags: GatewayFlags;
+  log: Logging;
+  print?(report: BootReport): void;
+}
+
+export interface RunningGateway {
+  url: string;
+  stop(reason: string): Promise<void>;
+  /** Resolves when the gateway is down, whoever stopped it. */
+  closed: Promise<void>;
+}
+
+/** Puts the rooms together and brings a gateway up. Throws everything that stops a boot; then nothing is left running. */
+export async function runGateway(options: RunGatewayOptions): Promise<RunningGateway> {
+  const { paths, env, flags } = options;
+  const log = options.log.child('gateway');
+  const version = readHostVersion();
+  const undo: Array<() => unknown> = [];
+  const closed = Promise.withResolvers<void>();
+  const rooms: { host?: Host; gateway?: Gateway } = {};
+
+  try {
+    await mkdir(paths.stateDbDir, { recursive: true, mode: 0o700 });
+    const lock = acquireGatewayLock({ dir: paths.stateDbDir });
+    undo.push(() => lock.release());
+    const state = openState({ dir: paths.stateDbDir });
+    undo.push(() => state.close());
+
+    const stages = createStages({
+      paths,
+      env,
+      version,
+      log: options.log,
+      verbose: flags.verbose === true,
+      rooms: () => ({ host, state, sessions, agent, gateway }),
+      mayStart: (mode) => mode === 'local' || flags.allowUnconfigured === true,
+    });
+    const host = createHost({ stages, log: options.log.child('kernel'), stateDir: paths.stateDir, workspaceDir: paths.workspaceDir });
+    rooms.host = host;
+    undo.push(() => host.stop('stop', STOP_LIMIT_MS));
+    await host.activate('boot');
+
+    const sessions = createSessionService({ source: host, log: options.log.child('sessions') });
+    const agent = createAgentService({ source: host, sessions, cursors: state.cursors, paths, log: options.log.child('agent'), version });
+    undo.push(() => agent.drain(STOP_LIMIT_MS));
+    const channels = createChannels({ source: host, agent, log: options.log.child('channels') });
+    undo.push(() => channels.stop());
+
+    const { config, resolvedConfig } = host.current();
+    const gateway = createGateway({
+      source: host,
+      agent,
+      sessions,
+      state,
+      control: {
+        reload: () => change('reload', true),
+        stop: (reason) => void stop(reason),
+        status: () => ({ generation: host.current().number, channels: channels.status(), stateDir: paths.stateDir }),
+        models: () => agent.models.list(host.current()),
+        configFile: async () => stages.describeConfigFile(),
+      },
+      settings: {
+        host: bindAddress(flags.bind ?? config.gateway.bind, config.gateway.customBindHost),
+        port: flags.port ?? portOf(env.Durar_GATEWAY_PORT) ?? config.gateway.port,
+        auth: await resolveGatewayAuth({ config: resolvedConfig, env, flags, stateDbDir: paths.stateDbDir }),
+      },
+      paths,
+      version,
+      log: options.log.child('gateway'),
+    });
+    rooms.gateway = gateway;
+    undo.push(() => gateway.close('gateway stopping'));
+    const { url, port } = await gateway.listen();
+
+    await host.start();
+    await channels.reconcile();
+    host.current().hooks.emit('gateway_start', { port }, {});
+    host.onSwap(() => void channels.reconcile());
+    undo.push(
+      watchFiles([paths.configFile, recordsFile(paths.stateDir)], { debounceMs: config.gateway.reload.debounceMs, onChange: (files) => void onEdit(files) }),
+    );
+    undo.push(installCrashHandlers(host, log));
+    await stages.saveIndex();
+    options.print?.(await describeBoot({ host, agent, paths, version, url }));
+
+    async function change(reason: string, strict = false): Promise<unknown> {
+      const report = await host.activate(reason, { strict });
+      await channels.reconcile();
+      return report;
+    }
+
+    /** A file changed on disk: the new generation replaces the old one whole, or the reason is logged and nothing changes. */
+    async function onEdit(files: readonly string[]): Promise<void> {
+      const before = host.current().config;
+      const { mode } = before.gateway.reload;
+      const byInstall = files.includes(recordsFile(paths.stateDir));
+      if (mode === 'off' && !byInstall) return;
+      try {
+        await change(byInstall ? 'extensions changed' : 'configuration changed');
+      } catch (error) {
+        log.error(`the change is not applied; generation ${host.current().number} goes on: ${errorText(error)}`, { report: reportError(error) });
+        return;
+      }
+      const restart = diffConfig(before, host.current().config).filter((item) => item.reload === 'restart');
+      if (restart.length > 0) log.warn(`these take effect after a restart of the gateway: ${restart.map((item) => item.path).join(', ')}`);
+    }
+
+    let stopping: Promise<void> | undefined;
+    function stop(reason: string): Promise<void> {
+      stopping ??= unwind(undo, log).then(() => {
+        log.info(`gateway stopped (${reason})`);
+        closed.resolve();
+      });
+      return stopping;
+    }
+    return { url, stop, closed: closed.promise };
+  } catch (error) {
+    await unwind(undo, log);
+    throw error;
+  }
+}
+
+/** Undoes in reverse order; one failure does not keep the rest from being undone. */
+async function unwind(undo: Array<() => unknown>, log: { warn(text: string): void }): Promise<void> {
+  for (let step = undo.pop(); step !== undefined; step = undo.pop()) {
+    try {
+      await step();
+    } catch (error) {
+      log.warn(`a step of the shutdown failed: ${errorText(error)}`);
+    }
+  }
+}
+
+/** Errors outside any call are logged with the extension whose code threw; that extension is put out of use and the process lives. */
+function installCrashHandlers(host: Host, log: { error(text: string, fields?: Record<string, unknown>): void }): () => void {
+  const onCrash = (error: unknown) => {
+    const id = host.blame(error);
+    log.error(`${id === undefined ? 'an error outside any call' : `'${id}' is switched off after an error outside any call`}: ${errorText(error)}`, {
+      ...(id === undefined ? {} : { extension: id }),
+      trace: error instanceof Error ? error.stack : undefined,
+    });
+  };
+  process.on('uncaughtException', onCrash);
+  process.on('unhandledRejection', onCrash);
+  return () => {
+    process.off('uncaughtException', onCrash);
+    process.off('unhandledRejection', onCrash);
+  };
+}
+
+function bindAddress(bind: string, custom: string | undefined): string {
+  switch (bind) {
+    case 'lan':
+      return '0.0.0.0';
+    case 'custom':
+      return custom ?? LOOPBACK;
+    case 'auto':
+    case 'loopback':
+      return LOOPBACK;
+    default:
+      throw durarError(
+        'DUR_CONFIG_INVALID',
+        { path: 'gateway.bind', reason: `is '${bind}', which this version does not serve` },
+        { hint: 'Use loopback, lan or custom.' },
+      );
+  }
+}
+
+function portOf(text: string | undefined): number | undefined {
+  const port = Number(text);
+  return text === undefined || !Number.isInteger(port) || port < 0 || port > 65_535 ? undefined : port;
+}

@@ -1,0 +1,106 @@
+import type { PluginApi } from '../../sdk/index.ts';
+import { durarError } from '../../sdk/index.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import type { Environment, Paths } from '../config/paths.ts';
+import { redactConfig } from '../config/redact.ts';
+import { writeConfig } from '../config/write.ts';
+import { readRecords, recordsFile } from '../install/records.ts';
+import { codeDigest } from '../kernel/code-digest.ts';
+import type { HostStages } from '../kernel/host.ts';
+import { importModule } from '../kernel/import-module.ts';
+import type { Logging } from '../logging/logging.ts';
+import type { PlannedExtension } from '../manifest/catalog.ts';
+import { type DiscoveredCatalog, discover } from '../manifest/discover.ts';
+import { createPlan } from '../manifest/plan.ts';
+import { createConfigValidator, secretPaths } from '../manifest/validator.ts';
+import { activateSecrets } from '../secrets/activate.ts';
+import { createPluginRuntime, type RuntimeRooms } from './plugin-runtime.ts';
+import { bundledDir } from './version.ts';
+
+export interface StageOptions {
+  paths: Paths;
+  env: Environment;
+  version: string;
+  log: Logging;
+  verbose: boolean;
+  rooms(): RuntimeRooms;
+  /** Whether a gateway may run under this `gateway.mode`. */
+  mayStart(mode: string | undefined): boolean;
+}
+
+/** The stages of the kernel's host, filled with the rooms above it. */
+export interface Stages extends HostStages {
+  describeConfigFile(): { exists: boolean; hash: string; issues: Array<{ path: string; message: string }> };
+  /** Writes the manifest index, once the boot is over. */
+  saveIndex(): Promise<void>;
+}
+
+export function createStages({ paths, env, version, log, verbose, rooms, mayStart }: StageOptions): Stages {
+  const validator = createConfigValidator();
+  let loaded: LoadedConfig | undefined;
+  let catalog: DiscoveredCatalog | undefined;
+  let visible: Record<string, unknown> = {};
+
+  /** JSON pointers of the extensions' own secret fields. */
+  function pluginSecrets(): string[][] {
+    return [...(catalog?.entries.values() ?? [])].flatMap((entry) =>
+      secretPaths(entry.manifest).map((path) => ['plugins', 'entries', entry.id, 'config', ...path]),
+    );
+  }
+
+  return {
+    async loadConfig() {
+      const next = await loadConfig({ paths, env });
+      if (next.errors.length > 0) return next;
+      if (!mayStart(next.config.gateway.mode)) return { ...next, errors: [durarError('DUR_GATEWAY_MODE')] };
+      loaded = next;
+      for (const warning of next.warnings) log.child('config').warn(warning.message);
+      return next;
+    },
+    async discover(config) {
+      const records = await readRecords(recordsFile(paths.stateDir));
+      const installed = Object.entries(records.plugins).map(([id, { root }]) => ({ id, root }));
+      catalog = await discover({
+        config,
+        paths,
+        bundledDir: bundledDir(),
+        installed,
+        workspaceDir: config.agents.defaults.workspace,
+        log: log.child('manifest'),
+        hostVersion: version,
+        env,
+      });
+      return catalog;
+    },
+    plan: async (config, found) => createPlan({ config, catalog: found, hostVersion: version, validator }),
+    resolveSecrets: (config, source) => activateSecrets({ config, source, env, sensitivePaths: pluginSecrets() }),
+    redact(config) {
+      visible = redactConfig(config, { sensitivePaths: pluginSecrets() }) as Record<string, unknown>;
+      return visible;
+    },
+    codeDigest: async ({ entry }: PlannedExtension) => (entry.origin === 'bundled' ? version : codeDigest(entry.root)),
+    importEntry: ({ entry }, digest) => importModule({ file: entry.entry ?? '', root: entry.root, digest, id: entry.id, trusted: entry.origin === 'bundled' }),
+    createRuntime: (owner) =>
+      createPluginRuntime(
+        {
+          rooms,
+          paths,
+          version,
+          verbose,
+          visibleConfig: () => visible,
+          writeConfig: async (config) => void (await writeConfig({ paths, env, config })) as undefined,
+        },
+        owner,
+      ),
+    extendApi: (api: PluginApi) => api,
+    onSecretValues: (values) => log.setSecretValues(values),
+    abortRuns(generation) {
+      const { agent } = rooms();
+      for (const run of agent.active()) if (run.generation === generation) agent.abort({ runId: run.runId, origin: 'shutdown' });
+    },
+    describeConfigFile: () => ({ exists: loaded?.exists === true, hash: loaded?.hash ?? '', issues: [] }),
+    async saveIndex() {
+      await catalog?.saveIndex();
+    },
+  };
+}

@@ -1,0 +1,324 @@
+import { describe, expect, it } from 'vitest';
+import type { ContributionKind, PluginApi, PluginManifest, PluginRuntime, SecretsProvider } from '../../sdk/index.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { silentLogger } from '../logging/logger.ts';
+import type { Catalog, CatalogEntry } from '../manifest/catalog.ts';
+import { createPlan } from '../manifest/plan.ts';
+import { createHost, HostFailure, type HostStages } from './host.ts';
+
+interface Plugin {
+  manifest?: Partial<PluginManifest>;
+  declares?: Partial<Record<ContributionKind, string[]>>;
+  taps?: string[];
+  digest?: string;
+  origin?: CatalogEntry['origin'];
+  register: (api: PluginApi) => unknown;
+}
+
+const engine =
+  (id: string, extra: Record<string, unknown> = {}) =>
+  () => ({
+    info: { id, name: id },
+    ingest: async () => ({ ingested: true }),
+    assemble: async () => ({ messages: [], estimatedTokens: 0 }),
+    compact: async () => ({ ok: true, compacted: false }),
+    ...extra,
+  });
+const store = () =>
+  Object.fromEntries(['open', 'get', 'list', 'patch', 'append', 'read', 'reset', 'delete', 'close'].map((name) => [name, async () => undefined]));
+
+const legacy: Plugin = {
+  manifest: { kind: 'context-engine', enabledByDefault: true },
+  declares: { contextEngine: ['legacy'] },
+  origin: 'bundled',
+  register: (api) => api.registerContextEngine('legacy', engine('legacy') as never),
+};
+const local: Plugin = {
+  manifest: { kind: 'session-store', enabledByDefault: true },
+  declares: { sessionStore: ['local'] },
+  origin: 'bundled',
+  register: (api) => api.registerSessionStore('local', store as never),
+};
+
+/** A world whose files are the two arguments; a test edits them and activates again. */
+function world(plugins: Record<string, Plugin>, config: Record<string, unknown> = {}) {
+  const state = { plugins: { legacy, local, ...plugins } as Record<string, Plugin>, config, imports: [] as string[], errors: [] as Error[] };
+  const stages: HostStages = {
+    loadConfig: async () => ({ config: state.config as Config, errors: state.errors }) as unknown as LoadedConfig,
+    async discover(): Promise<Catalog> {
+      const entries = new Map<string, CatalogEntry>();
+      for (const [id, plugin] of Object.entries(state.plugins)) {
+        entries.set(id, {
+          id,
+          origin: plugin.origin ?? 'config',
+          root: `/plugins/${id}`,
+          format: 'native',
+          manifest: { id, configSchema: { type: 'object' }, ...plugin.manifest } as PluginManifest,
+          manifestFile: `/plugins/${id}/Durar.plugin.json`,
+          entry: `/plugins/${id}/index.ts`,
+          declared: true,
+          declares: plugin.declares ?? {},
+          taps: plugin.taps ?? [],
+          findings: [],
+        });
+      }
+      return { entries, shadowed: [], broken: new Map(), findings: [] };
+    },
+    plan: async (current, catalog) => createPlan({ config: current as never, catalog, hostVersion: '2026.11.0' }),
+    async resolveSecrets(current, source) {
+      const providers = await Promise.all(Object.keys((current as { needs?: Record<string, string> }).needs ?? {}).map(source));
+      const missing = providers
+        .filter((provider): provider is undefined => provider === undefined)
+        .map(() => Object.assign(new Error('no source'), { code: 'DUR_SECRET_SOURCE', hint: '' }));
+      return { resolved: current, values: [], errors: missing as never[] };
+    },
+    redact: (current) => current as Record<string, unknown>,
+    codeDigest: async ({ entry }) => state.plugins[entry.id]?.digest ?? '1',
+    async importEntry({ entry }) {
+      state.imports.push(entry.id);
+      return { default: { id: entry.id, register: state.plugins[entry.id]?.register } };
+    },
+    createRuntime: () => ({}) as PluginRuntime,
+  };
+  return { state, stages, host: createHost({ stages, log: silentLogger, stateDir: '/state', workspaceDir: '/workspace' }) };
+}
+
+const provider = (id: string): Plugin => ({ declares: { provider: [id] }, register: (api) => api.registerProvider({ id }) });
+
+describe('host: one generation at a time', () => {
+  it('imports a declared extension only when something it contributes is asked for (CARD-005)', async () => {
+    const { state, host } = world({ acme: provider('acme') });
+    await host.activate('boot');
+    await host.start();
+    expect(state.imports.sort()).toEqual(['legacy', 'local']);
+    const [one, two] = await Promise.all([host.current().contribution('provider', 'acme'), host.current().contribution('provider', 'acme')]);
+    expect(one?.owner).toBe('acme');
+    expect(two).toBe(one);
+    expect(state.imports).toContain('acme');
+    expect(state.imports.filter((id) => id === 'acme')).toHaveLength(1);
+  });
+
+  it('carries an unchanged instance over and loads a changed one anew', async () => {
+    let registered = 0;
+    const acme = {
+      ...provider('acme'),
+      register: (api: PluginApi) => {
+        registered += 1;
+        api.registerProvider({ id: 'acme' });
+      },
+    };
+    const { state, host } = world({ acme });
+    await host.activate('boot');
+    await host.current().contribution('provider', 'acme');
+    await host.activate('same');
+    await host.current().contribution('provider', 'acme');
+    expect(registered).toBe(1);
+    state.plugins.acme = { ...acme, digest: '2' };
+    await host.activate('new code');
+    await host.current().contribution('provider', 'acme');
+    expect(registered).toBe(2);
+    state.config = { plugins: { entries: { acme: { config: { a: 1 } } } } };
+    await host.activate('new config');
+    await host.current().contribution('provider', 'acme');
+    expect(registered).toBe(3);
+    state.config = { ...state.config, logging: { level: 'debug' } };
+    await host.activate('another key');
+    await host.current().contribution('provider', 'acme');
+    expect(registered).toBe(3);
+  });
+
+  it('swaps the engine for the next run while a lease keeps the old one, which is disposed when the lease ends (ENGINE-072, ENGINE-089, ENGINE-100)', async () => {
+    const disposed: string[] = [];
+    const mine: Plugin = {
+      manifest: { kind: 'context-engine' },
+      declares: { contextEngine: ['mine'] },
+      register: (api) => api.registerContextEngine('mine', engine('mine', { dispose: async () => void disposed.push('mine') }) as never),
+    };
+    const { state, host } = world({ mine }, { plugins: { slots: { contextEngine: 'mine' } } });
+    await host.activate('boot');
+    const lease = host.lease();
+    expect((await lease.generation.slot('contextEngine'))?.key).toBe('mine');
+    state.config = { plugins: { entries: { mine: { enabled: false } } } };
+    await host.activate('back to legacy');
+    expect((await host.current().slot('contextEngine'))?.key).toBe('legacy');
+    expect((await lease.generation.slot('contextEngine'))?.key).toBe('mine');
+    expect(disposed).toEqual([]);
+    lease.release();
+    lease.release();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(disposed).toEqual(['mine']);
+  });
+
+  const broken: Array<{ name: string; register: Plugin['register']; reason: RegExp }> = [
+    {
+      name: 'register throws',
+      register: () => {
+        throw new Error('boom');
+      },
+      reason: /boom/,
+    },
+    {
+      name: 'the factory throws',
+      register: (api) =>
+        api.registerContextEngine('mine', () => {
+          throw new Error('no disk');
+        }),
+      reason: /no disk/,
+    },
+    {
+      name: 'no info (ENGINE-055)',
+      register: (api) => api.registerContextEngine('mine', engine('mine', { info: undefined }) as never),
+      reason: /'info' needs/,
+    },
+    {
+      name: 'no ingest (ENGINE-056)',
+      register: (api) => api.registerContextEngine('mine', engine('mine', { ingest: undefined }) as never),
+      reason: /'ingest' must be/,
+    },
+    {
+      name: 'no assemble (ENGINE-057)',
+      register: (api) => api.registerContextEngine('mine', engine('mine', { assemble: undefined }) as never),
+      reason: /'assemble' must be/,
+    },
+    {
+      name: 'no compact (ENGINE-058)',
+      register: (api) => api.registerContextEngine('mine', engine('mine', { compact: undefined }) as never),
+      reason: /'compact' must be/,
+    },
+    { name: 'it registers nothing', register: () => undefined, reason: /registers no context engine/ },
+  ];
+  for (const { name, register, reason } of broken) {
+    it(`publishes a failed slot, never a fallback: ${name} (ENGINE-102, ENGINE-104, CARD-026)`, async () => {
+      const mine: Plugin = { manifest: { kind: 'context-engine' }, declares: { contextEngine: ['mine'] }, register };
+      const { state, host } = world({ mine }, { plugins: { slots: { contextEngine: 'mine' } } });
+      const report = await host.activate('boot');
+      await expect(host.current().slot('contextEngine')).rejects.toMatchObject({
+        message: expect.stringMatching(reason),
+        hint: expect.stringContaining('contextEngine'),
+      });
+      expect(report.findings.some((finding) => finding.level === 'error')).toBe(true);
+      state.config = {};
+      await host.activate('healed');
+      expect((await host.current().slot('contextEngine'))?.key).toBe('legacy');
+    });
+  }
+
+  it('a slot that names nobody fails with the id in the error (ENGINE-103)', async () => {
+    const { host } = world({}, { plugins: { slots: { contextEngine: 'nope' } } });
+    await host.activate('boot');
+    await expect(host.current().slot('contextEngine')).rejects.toMatchObject({ code: 'DUR_SLOT_UNKNOWN', message: expect.stringContaining("'nope'") });
+  });
+
+  it('other enabled engines run their registration code after listen (ENGINE-090, CARD-024)', async () => {
+    const other: Plugin = {
+      manifest: { kind: 'context-engine' },
+      declares: { contextEngine: ['other'] },
+      register: (api) => api.registerContextEngine('other', engine('other') as never),
+    };
+    const { state, host } = world({ other });
+    await host.activate('boot');
+    expect(state.imports).not.toContain('other');
+    await host.start();
+    expect(state.imports).toContain('other');
+    expect((await host.current().slot('contextEngine'))?.key).toBe('legacy');
+  });
+
+  it('host failures are reported together and leave the running generation untouched', async () => {
+    const { state, host } = world({});
+    await host.activate('boot');
+    state.errors = [new Error('one'), new Error('two')];
+    await expect(host.activate('edit')).rejects.toMatchObject({ failures: [{ message: 'one' }, { message: 'two' }] });
+    expect(host.current().number).toBe(1);
+    state.errors = [];
+    state.config = { needs: { vault: 'x' } };
+    await expect(host.activate('edit')).rejects.toBeInstanceOf(HostFailure);
+    expect(host.current().number).toBe(1);
+  });
+
+  it('loads the secret source that the configuration needs before anything else', async () => {
+    const vault: Plugin = {
+      declares: { secretsProvider: ['vault'] },
+      register: (api) => api.registerSecretsProvider({ source: 'vault', resolve: async () => ({ values: {} }) } satisfies SecretsProvider),
+    };
+    const { state, host } = world({ vault }, { needs: { vault: 'x' } });
+    await host.activate('boot');
+    expect(state.imports[0]).toBe('vault');
+  });
+
+  it('our own writes refuse a candidate that breaks what works', async () => {
+    const mine: Plugin = {
+      manifest: { kind: 'context-engine' },
+      declares: { contextEngine: ['mine'] },
+      register: () => {
+        throw new Error('boom');
+      },
+    };
+    const { state, host } = world({ mine });
+    await host.activate('boot');
+    state.config = { plugins: { slots: { contextEngine: 'mine' } } };
+    await expect(host.activate('config set', { strict: true })).rejects.toBeInstanceOf(HostFailure);
+    expect(host.current().number).toBe(1);
+    expect((await host.current().slot('contextEngine'))?.key).toBe('legacy');
+  });
+
+  it('a throw outside any call puts its extension out of use until it is loaded anew (CARD-016)', async () => {
+    const acme = provider('acme');
+    const { state, host } = world({ acme });
+    await host.activate('boot');
+    await host.current().contribution('provider', 'acme');
+    const error = Object.assign(new Error('timer'), { stack: 'Error: timer\n    at tick (file:///plugins/acme/index.ts:3:1)' });
+    expect(host.blame(error)).toBe('acme');
+    expect(host.blame(Object.assign(new Error('other'), { stack: 'at /elsewhere' }))).toBeUndefined();
+    await expect(host.current().contribution('provider', 'acme')).rejects.toMatchObject({ code: 'DUR_EXT_CRASHED' });
+    await host.activate('reload');
+    expect((await host.current().contribution('provider', 'acme'))?.owner).toBe('acme');
+    expect(state.imports.filter((id) => id === 'acme')).toHaveLength(2);
+  });
+
+  it('services start after listen, stop before their replacement starts, and stop with the host', async () => {
+    const events: string[] = [];
+    const service = (version: string): Plugin => ({
+      declares: { service: ['s'] },
+      digest: version,
+      register: (api) => api.registerService({ id: 's', start: () => void events.push(`start ${version}`), stop: () => void events.push(`stop ${version}`) }),
+    });
+    const { state, host } = world({ svc: service('1') });
+    await host.activate('boot');
+    expect(events).toEqual([]);
+    await host.start();
+    state.plugins.svc = service('2');
+    await host.activate('update');
+    state.plugins.svc = {
+      ...service('3'),
+      register: (api) =>
+        api.registerService({
+          id: 's',
+          start: () => {
+            throw new Error('port taken');
+          },
+        }),
+    };
+    await host.activate('bad update');
+    expect(events).toEqual(['start 1', 'stop 1', 'start 2', 'stop 2', 'start 2']);
+    expect(host.current().findings.some((finding) => finding.message.includes('port taken'))).toBe(true);
+  });
+
+  it('two hosts in one process share nothing', async () => {
+    const [a, b] = [world({ acme: provider('acme') }), world({})];
+    await a.host.activate('boot');
+    await b.host.activate('boot');
+    await b.host.start();
+    expect((await a.host.current().contribution('provider', 'acme'))?.owner).toBe('acme');
+    expect(await b.host.current().contribution('provider', 'acme')).toBeUndefined();
+  });
+
+  it('boots with no extension at all and says which slots are empty (CARD-004)', async () => {
+    const { state, host } = world({});
+    state.plugins = {};
+    const report = await host.activate('boot');
+    expect(report.findings.filter((finding) => finding.level === 'error').map((finding) => finding.owner.pointer)).toEqual(
+      expect.arrayContaining(['/plugins/slots/contextEngine', '/plugins/slots/sessionStore']),
+    );
+  });
+});
