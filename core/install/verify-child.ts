@@ -1,0 +1,21 @@
+/**
+ * The process in which an unknown extension is tried. Its argument is the job as JSON; steps, checks and the report go to the parent. It ends
+ * itself: what the extension left running is not waited for.
+ */
+import { runVerification, type VerifyJob } from './verification.ts';
+
+const job = JSON.parse(process.argv[2] ?? '{}') as VerifyJob;
+const strays: unknown[] = [];
+process.on('uncaughtException', (error) => strays.push(error));
+process.on('unhandledRejection', (error) => strays.push(error));
+// Without a parent nobody reads the report.
+process.on('disconnect', () => process.exit(1));
+
+const send = (message: object) => new Promise<void>((resolve) => process.send?.({ type: 'durar.verify', ...message }, () => resolve()));
+const report = await runVerification(job, {
+  onStep: (step) => void send({ step }),
+  onCheck: (check) => void send({ check }),
+  strays: () => strays,
+});
+await send({ report });
+process.exit(0);
