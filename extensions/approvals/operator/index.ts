@@ -1,0 +1,15 @@
+import { definePluginEntry } from 'Durar/plugin-sdk/core';
+import { createOperatorApprover } from './approver.ts';
+import { registerMethods } from './methods.ts';
+import { PendingApprovals } from './pending.ts';
+
+export default definePluginEntry({
+  id: 'operator',
+  name: 'Operator approvals',
+  register(api) {
+    const pending = new PendingApprovals((event, payload) => api.runtime.gateway.broadcast(event, payload, { scope: 'operator.approvals' }));
+    api.defer(() => pending.close());
+    api.registerApprover(createOperatorApprover(pending, api.runtime.gateway));
+    registerMethods(api, pending);
+  },
+});

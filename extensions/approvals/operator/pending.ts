@@ -1,0 +1,135 @@
+import type { ApprovalDecision } from 'Durar/plugin-sdk/core';
+
+export type Decision = ApprovalDecision['decision'];
+
+/** `exec` for commands, `plugin` for everything else; the first part of the names of events and methods. */
+export type Family = 'exec' | 'plugin';
+
+/** One request as clients see it. `request` is the payload of the wire, nulls where nothing is known. */
+export interface Approval {
+  id: string;
+  family: Family;
+  request: { allowedDecisions?: readonly Decision[]; [field: string]: unknown };
+  /** epoch ms */
+  createdAtMs: number;
+  expiresAtMs: number;
+}
+
+/** How a request ended; `null`: nobody decided in time. */
+export interface Outcome {
+  decision: Decision | null;
+  resolvedBy?: string;
+}
+
+interface Entry {
+  approval: Approval;
+  outcome: Promise<Outcome>;
+  settle(outcome: Outcome): void;
+}
+
+/** How long a decision can be asked for after it was made. */
+const KEEP_DECIDED_MS = 15_000;
+/** The longest delay of a timer. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** The requests that wait for a person, and those decided a moment ago. */
+export class PendingApprovals {
+  readonly #open = new Map<string, Entry>();
+  readonly #decided = new Map<string, Entry>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #broadcast: (event: string, payload: unknown) => void;
+
+  constructor(broadcast: (event: string, payload: unknown) => void) {
+    this.#broadcast = broadcast;
+  }
+
+  has(id: string): boolean {
+    return this.#open.has(id) || this.#decided.has(id);
+  }
+
+  /** Opens a request and tells the operators. Resolves when somebody decides, at the expiry, or when `signal` is aborted. */
+  ask(approval: Approval, signal?: AbortSignal): Promise<Outcome> {
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    const entry: Entry = { approval, outcome: promise, settle: resolve };
+    this.#open.set(approval.id, entry);
+    const expiry = this.#after(approval.expiresAtMs - Date.now(), () => this.#end(entry, { decision: null }));
+    const withdraw = () => {
+      // open prompts close when they hear that the request is over
+      if (this.#end(entry, { decision: null })) this.#tell(entry, { decision: 'deny' });
+    };
+    if (signal?.aborted) this.#end(entry, { decision: null });
+    else {
+      signal?.addEventListener('abort', withdraw, { once: true });
+      this.#broadcast(`${approval.family}.approval.requested`, visible(approval));
+    }
+    return promise.finally(() => {
+      clearTimeout(expiry);
+      this.#timers.delete(expiry);
+      signal?.removeEventListener('abort', withdraw);
+    });
+  }
+
+  /** Open requests of a family whose id is `id` or, when none is, begins with it. */
+  find(family: Family, id: string): Approval[] {
+    const exact = this.#open.get(id);
+    if (exact?.approval.family === family) return [exact.approval];
+    return this.list(family).filter((approval) => approval.id.startsWith(id));
+  }
+
+  list(family: Family): Approval[] {
+    return [...this.#open.values()].map((entry) => entry.approval).filter((approval) => approval.family === family);
+  }
+
+  /** The outcome of an open request, or of one decided a moment ago. */
+  outcome(family: Family, id: string): { approval: Approval; outcome: Promise<Outcome> } | undefined {
+    const entry = this.#open.get(id) ?? this.#decided.get(id);
+    return entry?.approval.family === family ? entry : undefined;
+  }
+
+  /** Ends an open request by a decision and tells the operators; false when it is not open any more. */
+  decide(id: string, decision: Decision, resolvedBy: string): boolean {
+    const entry = this.#open.get(id);
+    if (entry === undefined || !this.#end(entry, { decision, resolvedBy })) return false;
+    this.#tell(entry, { decision, resolvedBy });
+    return true;
+  }
+
+  /** Ends everything undecided. */
+  close(): void {
+    for (const entry of [...this.#open.values()]) this.#end(entry, { decision: null });
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    this.#decided.clear();
+  }
+
+  /** False when it had ended before. */
+  #end(entry: Entry, outcome: Outcome): boolean {
+    const { id } = entry.approval;
+    if (!this.#open.delete(id)) return false;
+    this.#decided.set(id, entry);
+    this.#after(KEEP_DECIDED_MS, () => this.#decided.delete(id));
+    entry.settle(outcome);
+    return true;
+  }
+
+  #tell({ approval }: Entry, outcome: Outcome): void {
+    this.#broadcast(`${approval.family}.approval.resolved`, { id: approval.id, ...outcome, ts: Date.now(), request: approval.request });
+  }
+
+  #after(ms: number, run: () => void): NodeJS.Timeout {
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer);
+        run();
+      },
+      Math.min(Math.max(ms, 0), MAX_TIMER_MS),
+    ).unref();
+    this.#timers.add(timer);
+    return timer;
+  }
+}
+
+/** What clients are told of a request. */
+export function visible({ id, request, createdAtMs, expiresAtMs }: Approval): Omit<Approval, 'family'> {
+  return { id, request, createdAtMs, expiresAtMs };
+}
