@@ -7,7 +7,7 @@ import type { AgentMessage } from '../messages.ts';
  * Promises a store makes:
  * - `append` is durable against the death of the process when it resolves, and atomic: all entries or none.
  * - `seq` starts at 1 per session and has no gaps; entry ids are unique in the session; an append with ids that are already there
- *   changes nothing and returns their sequence numbers.
+ *   changes nothing and returns their sequence numbers; one of which only a part is there is refused with `DUR_SESSION_ENTRY_ID`.
  * - reads see every append that resolved before them. Damaged data is repaired on open after a copy was kept, and reported, not hidden.
  */
 export interface SessionStore {
@@ -20,7 +20,7 @@ export interface SessionStore {
   /** `null` clears a field. Sets `updatedAt` unless `touch` is false. */
   patch(params: { key: string; fields: SessionPatch; touch?: boolean }): Promise<SessionRecord>;
   append(params: { sessionId: string; entries: NewEntry[] }): Promise<{ entries: Array<{ id: string; seq: number }> }>;
-  /** The path from the root to the newest leaf, oldest first. */
+  /** The path from the root to the newest leaf, oldest first. `limit` counts from `fromSeq` on; without `fromSeq` it takes the newest. */
   read(params: { sessionId: string; fromSeq?: number; limit?: number }): Promise<{ entries: StoredEntry[]; lastSeq: number }>;
   /** Gives the key a new, empty session; the old transcript is kept as an archive. */
   reset(params: { key: string; reason: 'new' | 'reset' }): Promise<SessionRecord>;
