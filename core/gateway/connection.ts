@@ -1,0 +1,183 @@
+import { randomUUID } from 'node:crypto';
+import type { RawData, WebSocket } from 'ws';
+import { type ProtocolErrorBody, validationText } from '../../sdk/protocol/errors.ts';
+import type { ConnectClient, ConnectParams } from '../../sdk/protocol/generated/types.ts';
+import { requestFrame } from '../../sdk/protocol/generated/validators.js';
+import { hasScope, type ProtocolRole } from '../../sdk/protocol/scopes.ts';
+import { LIMITS } from '../../sdk/protocol/version.ts';
+import type { Peer } from './peer.ts';
+
+/** Who is at the other end, once the handshake accepted it. */
+export interface ConnectedClient {
+  readonly connId: string;
+  readonly role: ProtocolRole;
+  readonly scopes: readonly string[];
+  readonly info: ConnectClient;
+  readonly caps: ReadonlySet<string>;
+  readonly deviceId?: string;
+  readonly peer: Peer;
+  /** Refusals by role in a row. */
+  roleRefusals: number;
+  can(scope: string): boolean;
+}
+
+export function connectedClient(params: {
+  connId: string;
+  role: ProtocolRole;
+  scopes: readonly string[];
+  connect: ConnectParams;
+  deviceId: string | undefined;
+  peer: Peer;
+}): ConnectedClient {
+  const held = new Set(params.scopes);
+  return {
+    connId: params.connId,
+    role: params.role,
+    scopes: params.scopes,
+    info: params.connect.client,
+    caps: new Set(params.connect.caps ?? []),
+    ...(params.deviceId === undefined ? {} : { deviceId: params.deviceId }),
+    peer: params.peer,
+    roleRefusals: 0,
+    can: (scope) => hasScope(params.role, held, scope),
+  };
+}
+
+/** One socket. Before the handshake it has no client and may send one small request. */
+export interface Connection {
+  readonly id: string;
+  readonly nonce: string;
+  readonly peer: Peer;
+  /** undefined until the handshake accepted it. */
+  readonly client: ConnectedClient | undefined;
+  /** Aborted when the socket is gone. */
+  readonly signal: AbortSignal;
+  respond(id: string, payload: unknown): void;
+  fail(id: string, error: ProtocolErrorBody, payload?: unknown): void;
+  send(bytes: Buffer | string, options?: { binary: boolean }): void;
+  bufferedBytes(): number;
+  close(code: number, reason: string): void;
+  terminate(): void;
+}
+
+export interface Request {
+  id: string;
+  method: string;
+  params?: unknown;
+}
+
+export interface ConnectionParams {
+  socket: WebSocket;
+  peer: Peer;
+  handshakeMs: number;
+  /** Decides on the first request; the client when it is accepted, undefined when it was refused and the socket closed. */
+  handshake(connection: Connection, request: Request): ConnectedClient | undefined;
+  dispatch(connection: Connection, client: ConnectedClient, request: Request): void;
+  failed(connection: Connection, error: Error): void;
+  /** Called once, when the socket is gone. */
+  closed(connection: Connection): void;
+}
+
+/** Close reasons may have at most this many bytes. */
+const MAX_REASON_BYTES = 123;
+const TERMINATE_MS = 250;
+
+/** Takes over an open socket: sends the challenge, then reads frames until it closes. */
+export function openConnection(params: ConnectionParams): Connection {
+  const { socket, peer } = params;
+  const gone = new AbortController();
+  let client: ConnectedClient | undefined;
+  const deadline = setTimeout(() => socket.close(1000), params.handshakeMs);
+
+  const connection: Connection = {
+    id: randomUUID(),
+    nonce: randomUUID(),
+    peer,
+    get client() {
+      return client;
+    },
+    signal: gone.signal,
+    respond(id, payload) {
+      const body = payload === undefined ? '' : `,"payload":${JSON.stringify(payload)}`;
+      connection.send(`{"type":"res","id":${JSON.stringify(id)},"ok":true${body}}`);
+    },
+    fail(id, error, payload) {
+      const body = payload === undefined ? '' : `,"payload":${JSON.stringify(payload)}`;
+      connection.send(`{"type":"res","id":${JSON.stringify(id)},"ok":false${body},"error":${JSON.stringify(error)}}`);
+    },
+    send(bytes, options) {
+      if (socket.readyState !== socket.OPEN) return;
+      if (options === undefined) socket.send(bytes);
+      else socket.send(bytes, options);
+    },
+    bufferedBytes: () => socket.bufferedAmount,
+    close(code, reason) {
+      socket.close(code, cutReason(reason));
+    },
+    terminate: () => socket.terminate(),
+  };
+
+  const refuseSize = () => {
+    connection.close(1009, 'preauth payload too large');
+    setTimeout(() => socket.terminate(), TERMINATE_MS).unref();
+  };
+
+  const first = (data: RawData, isBinary: boolean) => {
+    const bytes = data as Buffer;
+    if (bytes.length > LIMITS.maxPreauthPayload) return refuseSize();
+    if (isBinary) return connection.close(1008, 'invalid request frame');
+    const frame = parse(bytes);
+    if (frame === undefined) return socket.close(1000);
+    if (!requestFrame(frame)) return connection.close(1008, 'invalid request frame');
+    client = params.handshake(connection, frame as Request);
+    if (client !== undefined) clearTimeout(deadline);
+  };
+
+  const next = (accepted: ConnectedClient, data: RawData, isBinary: boolean) => {
+    const frame = isBinary ? undefined : parse(data as Buffer);
+    if (frame === undefined) return;
+    if (!requestFrame(frame)) {
+      const id = (frame as { id?: unknown }).id;
+      connection.fail(typeof id === 'string' && id !== '' ? id : 'invalid', {
+        code: 'INVALID_REQUEST',
+        message: `invalid request frame: ${validationText(requestFrame.errors)}`,
+      });
+      return;
+    }
+    params.dispatch(connection, accepted, frame as Request);
+  };
+
+  socket.on('message', (data, isBinary) => {
+    if (client !== undefined) next(client, data, isBinary);
+    else if (socket.readyState === socket.OPEN) first(data, isBinary);
+  });
+  // A broken or too large frame, or a reset: the library closes the socket with the fitting code, and `close` follows.
+  socket.on('error', (error) => params.failed(connection, error));
+  socket.on('close', () => {
+    clearTimeout(deadline);
+    gone.abort();
+    params.closed(connection);
+  });
+
+  const challenge = { type: 'event', event: 'connect.challenge', payload: { nonce: connection.nonce, ts: Date.now() } };
+  connection.send(JSON.stringify(challenge));
+  return connection;
+}
+
+/** The object or other value of a text; undefined when it is not JSON. */
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString()) ?? null;
+  } catch {
+    return undefined;
+  }
+}
+
+function cutReason(reason: string): string {
+  const bytes = Buffer.from(reason);
+  if (bytes.length <= MAX_REASON_BYTES) return reason;
+  let end = MAX_REASON_BYTES;
+  // Not in the middle of a character.
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return bytes.subarray(0, end).toString();
+}

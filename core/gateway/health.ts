@@ -1,0 +1,85 @@
+import { errorText } from '../../sdk/errors.ts';
+import type { HealthPayload } from '../../sdk/protocol/generated/types.ts';
+import type { GatewayOptions } from './context.ts';
+
+/** The health payload, kept for a minute. */
+export interface Health {
+  readonly version: number;
+  /** The last one; undefined before the first refresh ended. */
+  cached(): HealthPayload | undefined;
+  /** A cached one when it is fresh enough. */
+  get(options?: { probe?: boolean }): HealthPayload | Promise<HealthPayload>;
+  isStale(): boolean;
+}
+
+const FRESH_MS = 60_000;
+const RECENT = 5;
+
+export function createHealth(options: Pick<GatewayOptions, 'source' | 'sessions'>, onRefresh: (payload: HealthPayload) => void): Health {
+  let latest: HealthPayload | undefined;
+  let running: Promise<HealthPayload> | undefined;
+  let version = 0;
+  const isStale = () => latest === undefined || Date.now() - latest.ts >= FRESH_MS;
+
+  const refresh = async () => {
+    try {
+      const payload = await measure(options);
+      latest = payload;
+      version += 1;
+      onRefresh(payload);
+      return payload;
+    } finally {
+      running = undefined;
+    }
+  };
+
+  return {
+    get version() {
+      return version;
+    },
+    cached: () => latest,
+    isStale,
+    get({ probe = false } = {}) {
+      if (latest !== undefined && !probe && !isStale()) return latest;
+      running ??= refresh();
+      return running;
+    },
+  };
+}
+
+/** The agents that the configuration names, the default one first. */
+export function agentsOf(options: Pick<GatewayOptions, 'source' | 'sessions'>): { main: string; defaultAgentId: string; mainKey: string; ids: string[] } {
+  const main = options.sessions.canonicalKey(undefined);
+  const [, defaultAgentId = 'main', ...rest] = main.split(':');
+  const listed = (options.source.current().config.agents?.list ?? []).map((agent) => agent.id);
+  return { main, defaultAgentId, mainKey: rest.join(':') || 'main', ids: [...new Set([defaultAgentId, ...listed])] };
+}
+
+async function measure(options: Pick<GatewayOptions, 'source' | 'sessions'>): Promise<HealthPayload> {
+  const begin = Date.now();
+  const generation = options.source.current();
+  const { defaultAgentId, ids } = agentsOf(options);
+  const path = `store:${generation.plan.slots.sessionStore.key}`;
+  const count = async (agentId?: string) => {
+    const { sessions, total } = await options.sessions.list({ limit: RECENT, ...(agentId === undefined ? {} : { agentId }) });
+    const now = Date.now();
+    return { path, count: total, recent: sessions.map(({ key, updatedAt }) => ({ key, updatedAt, age: now - updatedAt })) };
+  };
+  const channels = generation.loaded('channel');
+  const common = {
+    channels: Object.fromEntries(channels.map(({ key }) => [key, {}])),
+    channelOrder: channels.map(({ key }) => key),
+    channelLabels: Object.fromEntries(channels.map(({ key, value }) => [key, value.meta.label])),
+    heartbeatSeconds: 0,
+    defaultAgentId,
+  };
+  try {
+    const sessions = await count();
+    const agents = await Promise.all(ids.map(async (agentId) => ({ agentId, isDefault: agentId === defaultAgentId, sessions: await count(agentId) })));
+    const end = Date.now();
+    return { ok: true, ts: end, durationMs: end - begin, ...common, agents, sessions };
+  } catch (error) {
+    const end = Date.now();
+    return { ok: false, ts: end, durationMs: end - begin, ...common, agents: [], sessions: { path, count: 0, recent: [] }, error: errorText(error) };
+  }
+}

@@ -1,0 +1,11 @@
+import type { GatewayContext } from '../context.ts';
+import type { MethodFamily } from '../methods.ts';
+
+export function modelsMethods(context: GatewayContext): MethodFamily<'models.list'> {
+  return {
+    async 'models.list'() {
+      const models = await context.control.models();
+      return { models: models.map(({ id, name, provider, contextWindow, reasoning, input }) => ({ id, name, provider, contextWindow, reasoning, input })) };
+    },
+  };
+}

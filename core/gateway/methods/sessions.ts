@@ -1,0 +1,91 @@
+import type { SessionListParams, SessionRecord } from '../../../sdk/index.ts';
+import { ProtocolError } from '../../../sdk/protocol/errors.ts';
+import type { GatewayContext } from '../context.ts';
+import { readHistory } from '../history.ts';
+import type { MethodFamily } from '../methods.ts';
+import { sessionRow } from '../session-row.ts';
+import { compact } from './agent.ts';
+
+const MAX_LISTED = 1000;
+const PREVIEW_CHARS = 120;
+
+export function sessionsMethods(context: GatewayContext): MethodFamily<'sessions.list' | 'sessions.get' | 'sessions.resolve'> {
+  const { sessions, source } = context;
+
+  const enrich = async (record: SessionRecord, titles: boolean, previews: boolean) => {
+    const row = sessionRow(record);
+    if (previews) {
+      const [last] = await readHistory(sessions, record, { limit: 1, maxChars: PREVIEW_CHARS });
+      const text = last === undefined ? '' : textOf(last);
+      if (text !== '') row.lastMessagePreview = text;
+    }
+    if (titles) {
+      const { entries } = await sessions.read(record, { fromSeq: 1, limit: 8 });
+      const first = entries.find((entry) => entry.type === 'message' && entry.message.role === 'user');
+      const title = first?.type === 'message' ? textOf(first.message as unknown as Record<string, unknown>) : '';
+      if (title !== '') row.derivedTitle = title.slice(0, 60);
+    }
+    return row;
+  };
+
+  const only = async (query: SessionListParams, named: string): Promise<SessionRecord> => {
+    const { sessions: found } = await sessions.list({ ...query, limit: 2 });
+    const [first] = found;
+    if (first === undefined) throw new ProtocolError('INVALID_REQUEST', `No session found: ${named}`);
+    if (found.length > 1) throw new ProtocolError('INVALID_REQUEST', `Multiple sessions found with label: ${named}`);
+    return first;
+  };
+
+  return {
+    async 'sessions.list'(params) {
+      const now = Date.now();
+      const { sessions: found } = await sessions.list(
+        compact({
+          agentId: params.agentId,
+          label: params.label,
+          spawnedBy: params.spawnedBy,
+          search: params.search,
+          activeSince: params.activeMinutes === undefined ? undefined : now - params.activeMinutes * 60_000,
+          limit: Math.min(params.limit ?? MAX_LISTED, MAX_LISTED),
+        }),
+      );
+      const titles = params.includeDerivedTitles === true;
+      const previews = params.includeLastMessage === true;
+      const rows = titles || previews ? await Promise.all(found.map((record) => enrich(record, titles, previews))) : found.map((record) => sessionRow(record));
+      return {
+        ts: now,
+        path: `store:${source.current().plan.slots.sessionStore.key}`,
+        count: rows.length,
+        defaults: { modelProvider: null, model: null },
+        sessions: rows,
+      };
+    },
+
+    async 'sessions.get'({ key, sessionKey, limit = 200 }) {
+      const named = key ?? sessionKey;
+      if (named === undefined) throw new ProtocolError('INVALID_REQUEST', "invalid sessions.get params: must have required property 'key'");
+      const session = await sessions.get(sessions.canonicalKey(named));
+      if (session === undefined) return { messages: [] };
+      return { messages: await readHistory(sessions, session, { limit }), session: sessionRow(session) };
+    },
+
+    async 'sessions.resolve'({ key, sessionId, label, agentId, spawnedBy }) {
+      const given = [key, sessionId, label].filter((value) => value !== undefined);
+      if (given.length === 0) throw new ProtocolError('INVALID_REQUEST', 'Either key, sessionId, or label is required');
+      if (given.length > 1) throw new ProtocolError('INVALID_REQUEST', 'Provide either key, sessionId, or label (not multiple)');
+      if (label !== undefined) return { ok: true, key: (await only(compact({ label, agentId, spawnedBy }), label)).key };
+      const found = key === undefined ? await sessions.getById(sessionId ?? '') : await sessions.get(sessions.canonicalKey(key, agentId));
+      if (found === undefined || (agentId !== undefined && found.agentId !== agentId) || (spawnedBy !== undefined && found.spawnedBy !== spawnedBy)) {
+        throw new ProtocolError('INVALID_REQUEST', `No session found: ${key ?? sessionId}`);
+      }
+      return { ok: true, key: found.key };
+    },
+  };
+}
+
+function textOf(message: Record<string, unknown>): string {
+  const { content } = message;
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) return '';
+  return content.flatMap((block: { text?: unknown }) => (typeof block.text === 'string' ? [block.text] : [])).join('\n');
+}

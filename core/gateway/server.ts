@@ -1,0 +1,231 @@
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { durarError, errorCode, errorText } from '../../sdk/errors.ts';
+import { LIMITS } from '../../sdk/protocol/version.ts';
+import { assertBindable, createAuth } from './auth.ts';
+import { type ConnectedClient, type Connection, connectedClient, openConnection, type Request } from './connection.ts';
+import type { GatewayContext, GatewayOptions } from './context.ts';
+import { createDevices } from './devices.ts';
+import { type BroadcastOptions, createEventHub } from './events.ts';
+import { HandshakeRefusal, shakeHands } from './handshake.ts';
+import { createHealth } from './health.ts';
+import { helloOk, stateVersion } from './hello.ts';
+import { createHttpHandler } from './http.ts';
+import { createIdempotency } from './idempotency.ts';
+import { createMethods } from './methods.ts';
+import { peerOf } from './peer.ts';
+import { createPresence } from './presence.ts';
+import { createRuns } from './runs.ts';
+
+export type { AuthMode, ControlUiSettings, GatewayControl, GatewayOptions, GatewaySettings, RateLimitSettings } from './context.ts';
+
+export interface Gateway {
+  /** Throws `DUR_GATEWAY_NO_AUTH`, `DUR_GATEWAY_IN_USE`, `DUR_GATEWAY_BIND`. */
+  listen(): Promise<{ host: string; port: number; url: string }>;
+  /** Sends an event to every socket whose scopes allow it. */
+  broadcast(event: string, payload: unknown, options?: Pick<BroadcastOptions, 'scope' | 'dropIfSlow'>): void;
+  /** How many connected operators hold the scope. */
+  listeners(scope: string): number;
+  connections(): number;
+  /** Says `shutdown` to all, closes them and the port. A second call waits for the first. */
+  close(reason?: string, restartExpectedMs?: number): Promise<void>;
+}
+
+const MAX_PREAUTH_PER_ADDRESS = 32;
+/** Framing and control frames beside the payload that an unauthenticated socket may send. */
+const PREAUTH_SLACK_BYTES = 2048;
+/** How long a socket may take to answer a close. */
+const CLOSE_MS = 1000;
+
+/** One port for sockets and HTTP. Nothing listens before `listen`. */
+export function createGateway(options: GatewayOptions): Gateway {
+  const context = createContext(options);
+  const methods = createMethods(context);
+  const { connections, hub, log, settings } = context;
+  const unauthenticated = new Map<string, number>();
+  const pending = new Set<Connection>();
+  let closing: Promise<void> | undefined;
+  let tick: NodeJS.Timeout | undefined;
+
+  const http = createServer(createHttpHandler(context, () => closing !== undefined));
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: LIMITS.maxPayload, perMessageDeflate: false, clientTracking: false });
+
+  const handshake = (connection: Connection, request: Request): ConnectedClient | undefined => {
+    try {
+      const { connect, deviceId, role, scopes } = shakeHands(context, request, connection);
+      const client = connectedClient({ connId: connection.id, connect, deviceId, role, scopes, peer: connection.peer });
+      const listed = methods.listed();
+      context.presence.connected(client);
+      const hello = helloOk(context, client, listed);
+      pending.delete(connection);
+      connections.add(connection);
+      connection.respond(request.id, hello);
+      log.debug('client connected', { connId: client.connId, client: client.info.id, mode: client.info.mode, role, scopes: scopes.length });
+      return client;
+    } catch (error) {
+      const refusal = error instanceof HandshakeRefusal ? error : undefined;
+      log.info('connect refused', { connId: connection.id, ip: connection.peer.ip, reason: errorText(error) });
+      connection.fail(request.id, refusal?.body() ?? { code: 'UNAVAILABLE', message: errorText(error) });
+      connection.close(refusal?.closeCode ?? 1011, refusal?.message ?? 'handshake failed');
+      return undefined;
+    }
+  };
+
+  const closed = (connection: Connection) => {
+    pending.delete(connection);
+    if (!connections.delete(connection) || connection.client === undefined) return;
+    if (context.presence.disconnected(connection.client)) {
+      hub.broadcast('presence', { presence: context.presence.entries() }, { stateVersion: stateVersion(context) });
+    }
+  };
+
+  const open = (socket: WebSocket, raw: Duplex, request: IncomingMessage) => {
+    const peer = peerOf(request);
+    count(unauthenticated, peer.ip, 1);
+    const connection = openConnection({
+      socket,
+      peer,
+      handshakeMs: settings.handshakeTimeoutMs ?? LIMITS.handshakeMs,
+      handshake: (self, frame) => {
+        const client = handshake(self, frame);
+        if (client !== undefined) settle();
+        return client;
+      },
+      dispatch: (self, client, frame) => {
+        if (frame.method === 'connect') self.fail(frame.id, { code: 'INVALID_REQUEST', message: 'connect is only valid as the first request' });
+        else methods.dispatch(self, client, frame);
+      },
+      failed: (self, error) => log.debug('socket failed', { connId: self.id, reason: error.message }),
+      closed: (self) => {
+        settle();
+        closed(self);
+      },
+    });
+    pending.add(connection);
+    const stopMetering = meter(raw, () => {
+      connection.close(1009, 'preauth payload too large');
+      setTimeout(() => connection.terminate(), CLOSE_MS / 4).unref();
+    });
+    let isSettled = false;
+    function settle() {
+      if (isSettled) return;
+      isSettled = true;
+      stopMetering();
+      count(unauthenticated, peer.ip, -1);
+    }
+  };
+
+  http.on('upgrade', (request: IncomingMessage, raw: Duplex, head: Buffer) => {
+    raw.on('error', () => raw.destroy());
+    if (closing !== undefined) return refuseUpgrade(raw, 'Gateway websocket handlers unavailable');
+    const limit = settings.maxPreauthConnectionsPerAddress ?? MAX_PREAUTH_PER_ADDRESS;
+    if ((unauthenticated.get(peerOf(request).ip) ?? 0) >= limit) return refuseUpgrade(raw, 'Too many unauthenticated sockets');
+    sockets.handleUpgrade(request, raw, head, (socket) => open(socket, raw, request));
+  });
+
+  const beat = () => {
+    hub.broadcast('tick', { ts: Date.now() });
+    if (hub.hasAudience() && context.health.isStale()) refreshHealth();
+  };
+  const refreshHealth = () => {
+    Promise.resolve(context.health.get({ probe: true })).catch((error) => log.warn('health could not be measured', { reason: errorText(error) }));
+  };
+
+  const shutDown = async (reason: string, restartExpectedMs: number | undefined) => {
+    clearInterval(tick);
+    hub.broadcast('shutdown', { reason, restartExpectedMs: restartExpectedMs ?? null });
+    stopFollowing();
+    context.runs.close();
+    const open = [...connections, ...pending];
+    const gone = open.map((connection) => new Promise<void>((resolve) => connection.signal.addEventListener('abort', () => resolve())));
+    for (const connection of open) connection.close(1012, 'service restart');
+    const timer = setTimeout(() => {
+      for (const connection of open) connection.terminate();
+    }, CLOSE_MS);
+    const unbound = http.listening ? new Promise<void>((resolve) => http.close(() => resolve())) : Promise.resolve();
+    http.closeIdleConnections();
+    await Promise.all(gone);
+    clearTimeout(timer);
+    http.closeAllConnections();
+    await unbound;
+  };
+  const stopFollowing = context.source.onSwap(refreshHealth);
+
+  return {
+    async listen() {
+      assertBindable(settings);
+      const { host } = settings;
+      await new Promise<void>((resolve, reject) => {
+        http.once('error', (error) => reject(bindError(error, host, settings.port)));
+        http.listen({ host, port: settings.port }, () => {
+          http.removeAllListeners('error');
+          resolve();
+        });
+      });
+      http.on('error', (error) => log.error('the gateway socket failed', { reason: error.message }));
+      tick = setInterval(beat, context.tickIntervalMs);
+      refreshHealth();
+      const { port } = http.address() as AddressInfo;
+      return { host, port, url: `ws://${host.includes(':') ? `[${host}]` : host}:${port}` };
+    },
+    broadcast: (event, payload, broadcastOptions) => hub.broadcast(event, payload, broadcastOptions),
+    listeners: (scope) => hub.listeners(scope),
+    connections: () => connections.size,
+    close(reason = 'gateway stopping', restartExpectedMs) {
+      closing ??= shutDown(reason, restartExpectedMs);
+      return closing;
+    },
+  };
+}
+
+function createContext(options: GatewayOptions): GatewayContext {
+  const { settings } = options;
+  const connections = new Set<Connection>();
+  const hub = createEventHub(connections, settings.maxBufferedBytes);
+  const presence = createPresence({ version: options.version });
+  const health = createHealth(options, (payload) => hub.broadcast('health', payload, { stateVersion: stateVersion({ presence, health }) }));
+  return {
+    ...options,
+    startedAt: Date.now(),
+    tickIntervalMs: settings.tickIntervalMs ?? LIMITS.tickIntervalMs,
+    connections,
+    hub,
+    presence,
+    health,
+    auth: createAuth(settings.auth),
+    devices: createDevices(options.state),
+    idempotency: createIdempotency(),
+    runs: createRuns({ agent: options.agent, hub }),
+  };
+}
+
+/** Watches what an unauthenticated socket sends, as the library's own limit is that of an accepted one. */
+function meter(raw: Duplex, exceeded: () => void): () => void {
+  let bytes = 0;
+  const take = (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes <= LIMITS.maxPreauthPayload + PREAUTH_SLACK_BYTES) return;
+    stop();
+    exceeded();
+  };
+  const stop = () => raw.removeListener('data', take);
+  raw.on('data', take);
+  return stop;
+}
+
+function count(counts: Map<string, number>, ip: string, change: number): void {
+  const next = (counts.get(ip) ?? 0) + change;
+  if (next > 0) counts.set(ip, next);
+  else counts.delete(ip);
+}
+
+function refuseUpgrade(raw: Duplex, text: string): void {
+  raw.end(`HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`);
+}
+
+function bindError(error: Error, host: string, port: number): Error {
+  if (errorCode(error) === 'EADDRINUSE') return durarError('DUR_GATEWAY_IN_USE', { host, port }, { cause: error });
+  return durarError('DUR_GATEWAY_BIND', { host, port, reason: error.message }, { cause: error });
+}
