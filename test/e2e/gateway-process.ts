@@ -1,0 +1,153 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+const command = join(root, 'core/cli/durar.js');
+
+/** One operator's machine: a home of its own, a gateway process, the command line. */
+export interface Machine {
+  home: string;
+  stateDir: string;
+  configFile: string;
+  workspace: string;
+  env: NodeJS.ProcessEnv;
+  /** Runs the command line to its end. */
+  cli(args: string[], options?: { input?: string; env?: NodeJS.ProcessEnv; cwd?: string; timeoutMs?: number }): Promise<CliResult>;
+  /** Starts the gateway and resolves when it listens. */
+  start(options?: { args?: string[]; env?: NodeJS.ProcessEnv }): Promise<GatewayProcess>;
+  writeConfig(config: object | string): Promise<void>;
+  remove(): Promise<void>;
+}
+
+export interface CliResult {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+  json<T = Record<string, unknown>>(): T;
+}
+
+export interface GatewayProcess {
+  url: string;
+  port: number;
+  child: ChildProcess;
+  /** Everything it printed. */
+  output(): string;
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
+}
+
+export async function createMachine(config?: object): Promise<Machine> {
+  const home = await mkdtemp(join(tmpdir(), 'durar-e2e-'));
+  const stateDir = join(home, '.Durar');
+  const workspace = join(stateDir, 'workspace');
+  await mkdir(workspace, { recursive: true, mode: 0o700 });
+  const running = new Set<ChildProcess>();
+  let port: number | undefined;
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    HOME: home,
+    Durar_HOME: home,
+    XDG_CACHE_HOME: join(tmpdir(), 'durar-e2e-cache'),
+    NO_COLOR: '1',
+    Durar_LOG_DIR: join(home, 'log'),
+  };
+  for (const name of ['Durar_STATE_DIR', 'Durar_CONFIG_PATH', 'Durar_GATEWAY_TOKEN', 'NODE_OPTIONS', 'VITEST', 'CI']) delete env[name];
+
+  const machine: Machine = {
+    home,
+    stateDir,
+    configFile: join(stateDir, 'Durar.json'),
+    workspace,
+    env,
+    cli(args, options = {}) {
+      return new Promise((resolve, reject) => {
+        const child = spawn(process.execPath, [command, ...args], {
+          cwd: options.cwd ?? home,
+          env: { ...env, ...(port === undefined ? {} : { Durar_GATEWAY_PORT: String(port) }), ...options.env },
+          stdio: ['pipe', 'pipe', 'pipe'],
+          timeout: options.timeoutMs ?? 60_000,
+        });
+        running.add(child);
+        let stdout = '';
+        let stderr = '';
+        child.stdout.on('data', (chunk) => (stdout += String(chunk)));
+        child.stderr.on('data', (chunk) => (stderr += String(chunk)));
+        child.stdin.end(options.input ?? '');
+        child.on('error', reject);
+        child.on('close', (code) => {
+          running.delete(child);
+          resolve({ code, stdout, stderr, json: () => JSON.parse(stdout) });
+        });
+      });
+    },
+    async start(options = {}) {
+      const child = spawn(process.execPath, [command, 'gateway', 'run', '--allow-unconfigured', '--port', '0', '--json', ...(options.args ?? [])], {
+        cwd: home,
+        env: { ...env, ...options.env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      running.add(child);
+      child.on('exit', () => running.delete(child));
+      let printed = '';
+      const report = await new Promise<{ url: string }>((resolve, reject) => {
+        child.stderr.on('data', (chunk) => (printed += String(chunk)));
+        let out = '';
+        child.stdout.on('data', (chunk) => {
+          printed += String(chunk);
+          out += String(chunk);
+          const document = firstDocument(out);
+          if (document !== undefined) resolve(document as { url: string });
+        });
+        child.on('exit', (code) => reject(new Error(`the gateway ended with ${code}:\n${printed}`)));
+      });
+      port = Number(new URL(report.url).port);
+      return {
+        url: report.url,
+        port,
+        child,
+        output: () => printed,
+        stop(signal = 'SIGTERM') {
+          if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode);
+          const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
+          child.kill(signal);
+          return ended;
+        },
+      };
+    },
+    async writeConfig(next) {
+      await writeFile(machine.configFile, typeof next === 'string' ? next : JSON.stringify(next, null, 2), { mode: 0o600 });
+    },
+    async remove() {
+      for (const child of running) child.kill('SIGKILL');
+      await rm(home, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+  if (config !== undefined) await machine.writeConfig(config);
+  return machine;
+}
+
+/** The first whole JSON object at the start of the text. */
+function firstDocument(text: string): unknown {
+  const end = text.indexOf('\n}\n');
+  for (const candidate of [text, end < 0 ? '' : text.slice(0, end + 2), text.split('\n')[0] ?? '']) {
+    try {
+      if (candidate.trim().startsWith('{')) return JSON.parse(candidate);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+    }
+  }
+  return undefined;
+}
+
+/** Asks until the answer is there; for effects that arrive a little later. */
+export async function until<T>(ask: () => Promise<T | undefined | false> | T | undefined | false, what: string, timeoutMs = 20_000): Promise<T> {
+  const end = Date.now() + timeoutMs;
+  while (Date.now() < end) {
+    const answer = await ask();
+    if (answer !== undefined && answer !== false) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${what} did not come about within ${timeoutMs} ms`);
+}
