@@ -47,7 +47,11 @@ export async function fetchSource(spec: InstallSpec, resolution: Resolution, npm
   const actual = await digestArchive(file);
   const isSame = integrity?.startsWith('sha512-') ? integrity.split(/\s+/).includes(actual.integrity) : shasum === undefined || shasum === actual.shasum;
   if (!isSame) {
-    throw durarError('DUR_INSTALL_INTEGRITY', { spec: `${name}@${version}`, expected: integrity ?? shasum, actual: actual.integrity }, { hint: 'The download is not what the registry describes. Try again; if it goes on, do not trust the source.' });
+    throw durarError(
+      'DUR_INSTALL_INTEGRITY',
+      { spec: `${name}@${version}`, expected: integrity ?? shasum, actual: actual.integrity },
+      { hint: 'The download is not what the registry describes. Try again; if it goes on, do not trust the source.' },
+    );
   }
   await extractArchive(file, staging.root);
   return { ...resolution, ...actual };

@@ -15,7 +15,13 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true }));
 
 /** An archive of one entry with exactly this header; no tool would write it. */
-async function raw(header: { path: string; type: 'File' | 'SymbolicLink' | 'Link' | 'CharacterDevice'; linkpath?: string; content?: string; mode?: number }): Promise<string> {
+async function raw(header: {
+  path: string;
+  type: 'File' | 'SymbolicLink' | 'Link' | 'CharacterDevice';
+  linkpath?: string;
+  content?: string;
+  mode?: number;
+}): Promise<string> {
   const content = Buffer.from(header.content ?? '');
   const block = Buffer.alloc(512);
   const { content: _content, ...fields } = header;
@@ -66,7 +72,10 @@ describe('archives', () => {
   } as const;
   for (const [what, { reason, ...header }] of Object.entries(refused)) {
     it(`refuses ${what} before it writes anything`, async () => {
-      await expect(extractArchive(await raw({ content: 'x', ...header }), out)).rejects.toMatchObject({ code: 'DUR_INSTALL_ARCHIVE', message: expect.stringContaining(reason) });
+      await expect(extractArchive(await raw({ content: 'x', ...header }), out)).rejects.toMatchObject({
+        code: 'DUR_INSTALL_ARCHIVE',
+        message: expect.stringContaining(reason),
+      });
       expect(await readdir(out)).toEqual([]);
     });
   }

@@ -14,23 +14,27 @@ export async function runCanary(id: string, engine: ContextEngine): Promise<void
   const sessionId = 'durar-canary';
   const sessionKey = 'agent:main:canary';
   const said: AgentMessage[] = [user('The code word is "heron".'), assistant('Noted.'), user('What is the code word?')];
-  const call = <Result>(method: string, run: () => Promise<Result>) => within(CALL_LIMIT_MS, run, () => new Error(`${method} of '${id}' did not end within ${CALL_LIMIT_MS} ms`));
+  const call = <Result>(method: string, run: () => Promise<Result>) =>
+    within(CALL_LIMIT_MS, run, () => new Error(`${method} of '${id}' did not end within ${CALL_LIMIT_MS} ms`));
   const session = { sessionId, sessionKey };
 
   const { bootstrap, ingestBatch, afterTurn } = engine;
   if (bootstrap !== undefined) {
     const result = await call('bootstrap', () => bootstrap.call(engine, { ...session, messages: [] }));
-    assert.equal(typeof result?.bootstrapped, 'boolean', "bootstrap must return { bootstrapped: boolean }");
+    assert.equal(typeof result?.bootstrapped, 'boolean', 'bootstrap must return { bootstrapped: boolean }');
   }
   for (const [index, message] of said.entries()) {
     const entry = { entryId: `0000000${index + 1}`, seq: index + 1 };
     const result = await call('ingest', () => engine.ingest({ ...session, message, ...entry }));
-    assert.equal(typeof result?.ingested, 'boolean', "ingest must return { ingested: boolean }");
+    assert.equal(typeof result?.ingested, 'boolean', 'ingest must return { ingested: boolean }');
   }
-  const assembled = await call('assemble', () => engine.assemble({ ...session, messages: structuredClone(said), tokenBudget: TOKEN_BUDGET, prompt: 'What is the code word?' }));
+  const assembled = await call('assemble', () =>
+    engine.assemble({ ...session, messages: structuredClone(said), tokenBudget: TOKEN_BUDGET, prompt: 'What is the code word?' }),
+  );
   assert.ok(Array.isArray(assembled?.messages), 'assemble must return { messages: [...] }');
   assert.ok(assembled.messages.length > 0, 'assemble returned no message for a session that has three');
-  for (const message of assembled.messages) assert.ok(['user', 'assistant', 'toolResult'].includes(message?.role), `assemble returned a message with the role '${message?.role}'`);
+  for (const message of assembled.messages)
+    assert.ok(['user', 'assistant', 'toolResult'].includes(message?.role), `assemble returned a message with the role '${message?.role}'`);
   assert.ok(Number.isFinite(assembled.estimatedTokens) && assembled.estimatedTokens >= 0, 'assemble must return estimatedTokens, a number');
   const addition = assembled.systemPromptAddition;
   assert.ok(addition === undefined || typeof addition === 'string', 'systemPromptAddition must be a text');
@@ -38,10 +42,13 @@ export async function runCanary(id: string, engine: ContextEngine): Promise<void
   assert.equal(typeof compacted?.ok, 'boolean', 'compact must return { ok: boolean, compacted: boolean }');
   assert.equal(typeof compacted.compacted, 'boolean', 'compact must return { ok: boolean, compacted: boolean }');
   if (ingestBatch !== undefined) {
-    const result = await call('ingestBatch', () => ingestBatch.call(engine, { ...session, messages: [assistant('Heron.')], entries: [{ entryId: '00000004', seq: 4 }] }));
+    const result = await call('ingestBatch', () =>
+      ingestBatch.call(engine, { ...session, messages: [assistant('Heron.')], entries: [{ entryId: '00000004', seq: 4 }] }),
+    );
     assert.equal(typeof result?.ingestedCount, 'number', 'ingestBatch must return { ingestedCount: number }');
   }
-  if (afterTurn !== undefined) await call('afterTurn', () => afterTurn.call(engine, { ...session, messages: said, prePromptMessageCount: 2, tokenBudget: TOKEN_BUDGET }));
+  if (afterTurn !== undefined)
+    await call('afterTurn', () => afterTurn.call(engine, { ...session, messages: said, prePromptMessageCount: 2, tokenBudget: TOKEN_BUDGET }));
 }
 
 /** Stands for the host's own compaction: one summary, nothing measured. */

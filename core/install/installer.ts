@@ -92,7 +92,8 @@ export function createInstaller(options: InstallerOptions): Installer {
   const store = createStore(paths.pluginsDir);
   const file = recordsFile(paths.stateDir);
   const npm = createNpm(options.env);
-  const tell = (step: InstallProgress['step'], spec: string, detail?: string) => options.progress?.({ step, spec, ...(detail === undefined ? {} : { detail }) });
+  const tell = (step: InstallProgress['step'], spec: string, detail?: string) =>
+    options.progress?.({ step, spec, ...(detail === undefined ? {} : { detail }) });
 
   /** Runs `work` as the only installer, with a staging folder that is gone afterwards. */
   async function alone<Result>(spec: string, work: (session: Session) => Promise<Result>): Promise<Result> {
@@ -132,7 +133,14 @@ export function createInstaller(options: InstallerOptions): Installer {
   async function complete(prepared: Prepared, spec: InstallSpec, session: Session): Promise<Prepared> {
     if (spec.source === 'link') return prepared;
     const base = spec.source === 'path' ? { base: resolve(spec.path) } : {};
-    await installDependencies({ root: prepared.root, work: session.staging.deps, npm, spec: spec.spec, ...base, onStart: () => tell('dependencies', spec.spec, prepared.id) });
+    await installDependencies({
+      root: prepared.root,
+      work: session.staging.deps,
+      npm,
+      spec: spec.spec,
+      ...base,
+      onStart: () => tell('dependencies', spec.spec, prepared.id),
+    });
     return { ...prepared, digest: await digestFolder(prepared.root) };
   }
 
@@ -148,11 +156,15 @@ export function createInstaller(options: InstallerOptions): Installer {
     const failed = report.checks.find((check) => check.status === 'fail');
     if (failed === undefined) return report;
     const reason = failed.message ?? failed.title;
-    throw durarError('DUR_INSTALL_VERIFY', { id: prepared.id, reason: failed.code === undefined ? reason : `${failed.code}: ${reason}` }, {
-      owner: { extension: prepared.id, file: prepared.root },
-      details: report,
-      ...(failed.hint === undefined ? {} : { hint: `${failed.hint} Nothing was changed.` }),
-    });
+    throw durarError(
+      'DUR_INSTALL_VERIFY',
+      { id: prepared.id, reason: failed.code === undefined ? reason : `${failed.code}: ${reason}` },
+      {
+        owner: { extension: prepared.id, file: prepared.root },
+        details: report,
+        ...(failed.hint === undefined ? {} : { hint: `${failed.hint} Nothing was changed.` }),
+      },
+    );
   }
 
   /** From here the new version is what everybody sees, in one step. */
@@ -186,7 +198,8 @@ export function createInstaller(options: InstallerOptions): Installer {
   async function updateOne(id: string, { dryRun = false, yes = false }: { dryRun?: boolean; yes?: boolean }): Promise<UpdateReport> {
     return alone(id, async (session) => {
       const record = session.records.plugins[id];
-      if (record === undefined) throw bundledIds.includes(id) ? durarError('DUR_INSTALL_BUNDLED', { id, action: 'updated' }) : durarError('DUR_INSTALL_NOT_INSTALLED', { id });
+      if (record === undefined)
+        throw bundledIds.includes(id) ? durarError('DUR_INSTALL_BUNDLED', { id, action: 'updated' }) : durarError('DUR_INSTALL_NOT_INSTALLED', { id });
       const from = record.resolvedVersion === undefined ? {} : { from: record.resolvedVersion };
       if (record.source === 'link') return { id, status: 'skipped', ...from, record };
       const spec = await parseSpec(record.source === 'npm' ? `npm:${record.spec}` : record.spec, { cwd: paths.stateDir });
@@ -234,7 +247,10 @@ export function createInstaller(options: InstallerOptions): Installer {
         const status = made.existing === undefined ? 'installed' : isSame ? 'unchanged' : 'updated';
         log.info(`${status === 'unchanged' ? 'kept' : status} '${prepared.id}'`, { id: prepared.id, source: made.record.source, version: resolvedVersion });
         const { existing: old } = made;
-        const replaced = old === undefined || isSame ? {} : { replaced: { root: old.root, ...(old.resolvedVersion === undefined ? {} : { resolvedVersion: old.resolvedVersion }) } };
+        const replaced =
+          old === undefined || isSame
+            ? {}
+            : { replaced: { root: old.root, ...(old.resolvedVersion === undefined ? {} : { resolvedVersion: old.resolvedVersion }) } };
         return { id: prepared.id, status, record: made.record, ...replaced, verification };
       });
     },
@@ -249,11 +265,12 @@ export function createInstaller(options: InstallerOptions): Installer {
     async uninstall(id, { keepFiles = false, dryRun = false } = {}) {
       return alone(id, async ({ lock, records }) => {
         const record = records.plugins[id];
-        if (record === undefined) throw bundledIds.includes(id) ? durarError('DUR_INSTALL_BUNDLED', { id, action: 'uninstalled' }) : durarError('DUR_INSTALL_NOT_INSTALLED', { id });
+        if (record === undefined)
+          throw bundledIds.includes(id) ? durarError('DUR_INSTALL_BUNDLED', { id, action: 'uninstalled' }) : durarError('DUR_INSTALL_NOT_INSTALLED', { id });
         const { [id]: _removed, ...plugins } = records.plugins;
         const report: UninstallReport = { id, record, removed: [], kept: [], configEdits: configEditsFor(id, record.root) };
         const files = record.source === 'link' ? [] : [record.root];
-        if (record.previous !== undefined && record.previous.root.startsWith(join(paths.pluginsDir, 'store'))) files.push(record.previous.root);
+        if (record.previous?.root.startsWith(join(paths.pluginsDir, 'store'))) files.push(record.previous.root);
         if (record.source === 'link') report.kept.push(record.root);
         report[keepFiles ? 'kept' : 'removed'].push(...files);
         if (dryRun) return report;
@@ -301,5 +318,7 @@ function assertSameContent(existing: InstallRecord, next: Resolution, yes: boole
 }
 
 function describe(record: InstallRecord): string {
-  return record.source === 'npm' ? `npm (${record.spec})` : `${record.source === 'link' ? 'the linked folder' : record.source === 'archive' ? 'the archive' : 'the folder'} ${record.spec}`;
+  return record.source === 'npm'
+    ? `npm (${record.spec})`
+    : `${record.source === 'link' ? 'the linked folder' : record.source === 'archive' ? 'the archive' : 'the folder'} ${record.spec}`;
 }

@@ -25,7 +25,12 @@ describe('install lock', () => {
   });
 
   it('exactly one of many gets it, and of a stale one as well', async () => {
-    for (const stale of [undefined, JSON.stringify({ pid: 2 ** 22 + 1, token: 'gone' }), JSON.stringify({ pid: process.pid, began: '1', token: 'reused' }), '{"pid":']) {
+    for (const stale of [
+      undefined,
+      JSON.stringify({ pid: 2 ** 22 + 1, token: 'gone' }),
+      JSON.stringify({ pid: process.pid, began: '1', token: 'reused' }),
+      '{"pid":',
+    ]) {
       if (stale !== undefined) await writeFile(file, stale);
       const results = await Promise.allSettled(Array.from({ length: 20 }, () => acquireInstallLock(file)));
       const held = results.filter((result) => result.status === 'fulfilled');
@@ -38,7 +43,10 @@ describe('install lock', () => {
 
   it('is taken over from a process that was killed', async () => {
     const script = join(dir, 'holder.ts');
-    await writeFile(script, `import { acquireInstallLock } from ${JSON.stringify(join(import.meta.dirname, 'lock.ts'))};\nawait acquireInstallLock(${JSON.stringify(file)});\nprocess.send('held');\nsetInterval(() => {}, 1000);\n`);
+    await writeFile(
+      script,
+      `import { acquireInstallLock } from ${JSON.stringify(join(import.meta.dirname, 'lock.ts'))};\nawait acquireInstallLock(${JSON.stringify(file)});\nprocess.send('held');\nsetInterval(() => {}, 1000);\n`,
+    );
     const child = fork(script, { execArgv: [] });
     await once(child, 'message');
     await expect(acquireInstallLock(file)).rejects.toMatchObject({ code: 'DUR_INSTALL_LOCKED' });

@@ -36,7 +36,8 @@ describe('install specs', () => {
   it('links a folder and nothing else (CARD-029)', async () => {
     const path = join(cwd, 'engine');
     expect(await parseSpec('./engine', { cwd, link: true })).toEqual({ source: 'link', spec: path, path });
-    for (const spec of ['engine.tgz', 'somewhere', 'npm:engine']) await expect(parseSpec(spec, { cwd, link: true })).rejects.toMatchObject({ code: 'DUR_INSTALL_SPEC' });
+    for (const spec of ['engine.tgz', 'somewhere', 'npm:engine'])
+      await expect(parseSpec(spec, { cwd, link: true })).rejects.toMatchObject({ code: 'DUR_INSTALL_SPEC' });
   });
 
   it('refuses files that are no archive', async () => {

@@ -1,16 +1,14 @@
+import { DurarError } from '../../sdk/errors.ts';
 import { CONTRIBUTION_ROWS, type ContributionKind, type SlotName } from '../../sdk/index.ts';
-import { type DurarError, DurarError as CodedError, durarError, errorText } from '../../sdk/errors.ts';
 import type { AgentMessage } from '../../sdk/messages.ts';
 import type { Contribution } from '../kernel/generation.ts';
+import { importModule } from '../kernel/import-module.ts';
 import { type Instance, loadInstance } from '../kernel/instance.ts';
-import { within } from '../kernel/scope.ts';
 import { occupySlot } from '../kernel/slots.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { CatalogEntry, Finding } from '../manifest/catalog.ts';
 import { createConfigValidator } from '../manifest/validator.ts';
 import { createTrialRuntime } from './trial-runtime.ts';
-
-const IMPORT_TIMEOUT_MS = 15_000;
 
 export interface TrialOptions {
   entry: CatalogEntry;
@@ -22,8 +20,6 @@ export interface TrialOptions {
   hostVersion: string;
   log: Logger;
   complete?(messages: readonly AgentMessage[]): Promise<string> | string;
-  /** The entry was imported, `register` comes next. */
-  onImported?(): void;
 }
 
 /** One extension, loaded as the host loads it, with nothing around it. */
@@ -52,43 +48,28 @@ export async function createTrial(options: TrialOptions): Promise<Trial> {
     config: () => config,
     log,
     createRuntime: ({ logger }) => createTrialRuntime({ stateDir, hostVersion, config, logger, ...(complete === undefined ? {} : { complete }) }),
-    async importEntry() {
-      const namespace = await importAlone(entry);
-      options.onImported?.();
-      return namespace;
-    },
+    importEntry: () => importAlone(entry),
     ownerOf: () => undefined,
     onRefused() {},
   });
   return {
     instance,
     pluginConfig,
-    contributions: <Kind extends ContributionKind>(kind: Kind) => instance.draft.contributions.filter((made) => made.kind === kind) as Array<Contribution<Kind>>,
+    contributions: <Kind extends ContributionKind>(kind: Kind) =>
+      instance.draft.contributions.filter((made) => made.kind === kind) as Array<Contribution<Kind>>,
     occupant: async (slot, key) => (await occupySlot(slot, key, instance)).instance,
     dispose: () => instance.scope.dispose(),
   };
 }
 
-/** Imports the entry within its time. Throws `DUR_EXT_IMPORT_*` and what the import itself says in codes. */
-export async function importAlone(entry: CatalogEntry): Promise<unknown> {
-  const { id, root } = entry;
-  const owner = { extension: id, ...(entry.entry === undefined ? {} : { file: entry.entry }) };
-  try {
-    const { importModule } = await import('../kernel/import-module.ts');
-    return await within(
-      IMPORT_TIMEOUT_MS,
-      () => importModule(entry),
-      () => durarError('DUR_EXT_IMPORT_TIMEOUT', { id, ms: IMPORT_TIMEOUT_MS }, { owner }),
-    );
-  } catch (error) {
-    if (error instanceof CodedError) throw error;
-    throw durarError('DUR_EXT_IMPORT_FAILED', { id, root, reason: errorText(error) }, { owner, cause: error });
-  }
+/** Imports the entry. Throws `DUR_EXT_IMPORT_*`, `DUR_EXT_MODULE_MISSING` or a gate of the manifest. */
+export function importAlone({ id, root, entry }: CatalogEntry): Promise<unknown> {
+  return importModule({ id, root, file: entry ?? root, digest: 'trial', trusted: false });
 }
 
 /** A finding of the manifest floor, as the error that it stands for. */
 export function errorOf({ code, message, hint, owner }: Finding): DurarError {
-  return new CodedError(code, message, { hint, owner });
+  return new DurarError(code, message, { hint, owner });
 }
 
 /** What it declares and did not register with this configuration. */

@@ -1,5 +1,5 @@
-import { readExtension } from '../manifest/read.ts';
 import { SLOTS, type SlotName } from '../../sdk/contributions.ts';
+import { readExtension } from '../manifest/read.ts';
 import type { InstallRecord } from './records.ts';
 
 /** One edit of the operator's configuration, for whoever may write it. An edit that matches nothing is left out by the writer. */

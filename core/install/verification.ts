@@ -1,12 +1,12 @@
-import { type ContributionKind, type ContextEngine, SLOTS, type SlotName } from '../../sdk/index.ts';
 import { durarError, errorCode, reportError } from '../../sdk/errors.ts';
+import { type ContextEngine, type ContributionKind, SLOTS, type SlotName } from '../../sdk/index.ts';
 import { silentLogger } from '../logging/logger.ts';
 import type { CatalogEntry } from '../manifest/catalog.ts';
 import { checkHost } from '../manifest/compat.ts';
 import { readExtension } from '../manifest/read.ts';
 import { runCanary } from './canary.ts';
 import { runSuites } from './suites.ts';
-import { createTrial, errorOf, importAlone, type Trial, unregistered } from './trial.ts';
+import { createTrial, errorOf, importAlone, type Trial, type TrialOptions, unregistered } from './trial.ts';
 
 /** One thing that was tried. */
 export interface VerifyCheck {
@@ -80,7 +80,8 @@ export async function runVerification(job: VerifyJob, events: VerifyEvents): Pro
       const id = entries.length > 1 && extension !== undefined ? `${extension}:${name}` : name;
       events.onStep({ name, title, ...(extension === undefined ? {} : { extension }) });
       const started = performance.now();
-      const finish = (rest: Pick<VerifyCheck, 'status' | 'code' | 'message' | 'hint'>) => add({ id, title, durationMs: Math.round(performance.now() - started), ...rest });
+      const finish = (rest: Pick<VerifyCheck, 'status' | 'code' | 'message' | 'hint'>) =>
+        add({ id, title, durationMs: Math.round(performance.now() - started), ...rest });
       try {
         const value = await run();
         finish(value instanceof Skip ? { status: 'skip', message: value.reason } : { status: 'pass' });
@@ -103,7 +104,12 @@ export async function runVerification(job: VerifyJob, events: VerifyEvents): Pro
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   await attempt('background', 'nothing is thrown outside a call', () => {
     const [stray] = events.strays();
-    if (stray !== undefined) throw durarError('DUR_EXT_CRASHED', { id: entries[0]?.id, reason: reportError(stray).message }, { cause: stray, hint: 'Handle errors in timers, streams and events, and await every promise.' });
+    if (stray !== undefined)
+      throw durarError(
+        'DUR_EXT_CRASHED',
+        { id: entries[0]?.id, reason: reportError(stray).message },
+        { cause: stray, hint: 'Handle errors in timers, streams and events, and await every promise.' },
+      );
   });
   return report;
 }
@@ -125,14 +131,27 @@ async function verifyEntry(entry: CatalogEntry, job: VerifyJob, attempt: Try, re
   await attempt('declared', 'everything that is declared is registered', () => {
     const absent = unregistered(entry, value.instance);
     const slot = absent.find(({ kind }) => kind in SLOTS);
-    if (slot !== undefined) throw durarError('DUR_EXT_SHAPE', { kind: slot.kind, key: slot.key, id: entry.id, reason: 'the manifest declares it and register does not contribute it' });
+    if (slot !== undefined)
+      throw durarError('DUR_EXT_SHAPE', {
+        kind: slot.kind,
+        key: slot.key,
+        id: entry.id,
+        reason: 'the manifest declares it and register does not contribute it',
+      });
     return absent.length === 0 ? undefined : new Skip(`not registered without configuration: ${absent.map(({ kind, key }) => `${kind} '${key}'`).join(', ')}`);
   });
   for (const slot of ['contextEngine', 'sessionStore'] as const) await occupy(slot, value, attempt);
-  if (job.suites) await runSuites(value, { stateDir: job.stateDir, attempt: (name, title, run) => attempt(name, title, async () => {
-    const reason = await run();
-    return reason === undefined ? undefined : new Skip(reason);
-  }) });
+  if (job.suites) {
+    await runSuites(value.instance.draft.contributions, {
+      stateDir: job.stateDir,
+      open: async (stateDir) => createTrial({ ...trialOptions(entry, job), stateDir }),
+      attempt: (name, title, run) =>
+        attempt(name, title, async () => {
+          const reason = await run();
+          return reason === undefined ? undefined : new Skip(reason);
+        }),
+    });
+  }
   await attempt('dispose', 'it ends cleanly', async () => {
     const [problem] = await value.dispose();
     if (problem !== undefined) throw problem;
@@ -141,13 +160,16 @@ async function verifyEntry(entry: CatalogEntry, job: VerifyJob, attempt: Try, re
 
 /** Without the configuration that its schema requires, an extension may refuse to register with every right. */
 async function openTrial(entry: CatalogEntry, job: VerifyJob): Promise<Trial | Skip> {
-  const { pluginConfig, stateDir, hostVersion } = job;
   try {
-    return await createTrial({ entry, stateDir, hostVersion, log: silentLogger, ...(pluginConfig === undefined ? {} : { pluginConfig }) });
+    return await createTrial(trialOptions(entry, job));
   } catch (error) {
-    if (pluginConfig !== undefined || errorCode(error) !== 'DUR_MANIFEST_CONFIG_INVALID') throw error;
+    if (job.pluginConfig !== undefined || errorCode(error) !== 'DUR_MANIFEST_CONFIG_INVALID') throw error;
     return new Skip(`it needs configuration first: ${reportError(error).message}`);
   }
+}
+
+function trialOptions(entry: CatalogEntry, { pluginConfig, stateDir, hostVersion }: VerifyJob): TrialOptions {
+  return { entry, stateDir, hostVersion, log: silentLogger, ...(pluginConfig === undefined ? {} : { pluginConfig }) };
 }
 
 async function occupy(slot: Exclude<SlotName, 'memory'>, trial: Trial, attempt: Try): Promise<void> {
@@ -176,7 +198,8 @@ function refuseReserved(entry: CatalogEntry): void {
   const claimed = [entry.id, ...(entry.declares.contextEngine ?? []), ...(entry.declares.sessionStore ?? [])];
   const reserved: readonly string[] = Object.values(SLOTS).map((slot) => slot.fallback);
   const taken = claimed.find((id) => reserved.includes(id));
-  if (taken !== undefined) throw durarError('DUR_MANIFEST_RESERVED', { id: taken, root: entry.root }, { owner: { extension: entry.id, file: entry.manifestFile } });
+  if (taken !== undefined)
+    throw durarError('DUR_MANIFEST_RESERVED', { id: taken, root: entry.root }, { owner: { extension: entry.id, file: entry.manifestFile } });
 }
 
 /** A slot's failure says where it would hurt; what caused it says what to repair. */

@@ -2,11 +2,11 @@ import { fork } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { type DurarError, DurarError as CodedError, durarError } from '../../sdk/errors.ts';
+import { DurarError, durarError } from '../../sdk/errors.ts';
 import type { CatalogEntry } from '../manifest/catalog.ts';
 import { readExtension } from '../manifest/read.ts';
-import type { VerifyCheck, VerifyReport, VerifyJob, VerifyStep } from './verification.ts';
+import { productFile } from './product.ts';
+import type { VerifyCheck, VerifyJob, VerifyReport, VerifyStep } from './verification.ts';
 
 export type { VerifyCheck, VerifyReport } from './verification.ts';
 
@@ -30,7 +30,7 @@ export function readPackageEntries(root: string): CatalogEntry[] {
   const result = readExtension({ path: root, origin: 'installed', explicit: true });
   if (result?.broken !== undefined) {
     const { code, message, hint, owner } = result.broken.finding;
-    throw new CodedError(code, message, { hint, owner });
+    throw new DurarError(code, message, { hint, owner });
   }
   if (result === undefined || result.entries.length === 0) throw durarError('DUR_MANIFEST_MISSING', { root }, { owner: { file: root } });
   return result.entries;
@@ -55,9 +55,8 @@ async function runChild(options: VerifyOptions, stateDir: string): Promise<Verif
   const { root, hostVersion, suites, pluginConfig } = options;
   const job: VerifyJob = { root, hostVersion, suites, stateDir, ...(pluginConfig === undefined ? {} : { pluginConfig }) };
   const limit = options.timeoutMs ?? (suites ? SUITES_LIMIT_MS : TIME_LIMIT_MS);
-  const script = fileURLToPath(new URL(`./verify-child${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
   const isGroup = process.platform !== 'win32';
-  const child = fork(script, [JSON.stringify(job)], {
+  const child = fork(productFile('core/install/verify-child'), [JSON.stringify(job)], {
     cwd: stateDir,
     env: { ...options.env, Durar_STATE_DIR: stateDir, Durar_VERIFY: '1' },
     execArgv: [],

@@ -1,0 +1,71 @@
+import type { ContractContext, ContractSuite } from '../../sdk/contract/contract.ts';
+import type { CONTRACTS, ContractKind } from '../../sdk/contract/index.ts';
+import type { ProviderContractContext } from '../../sdk/contract/provider.ts';
+import type { ContributionValues } from '../../sdk/plugin-api.ts';
+import type { ModelEntry, Provider, ProviderRequest } from '../../sdk/ports/provider.ts';
+import type { SessionStore } from '../../sdk/ports/session-store.ts';
+import type { Contribution } from '../kernel/generation.ts';
+import type { Trial } from './trial.ts';
+
+/** Makes what the suite of a kind works on. */
+type Make<Kind extends ContractKind> = (value: ContributionValues[Kind], key: string, trial: Trial) => Promise<ContextOf<Kind>> | ContextOf<Kind>;
+type ContextOf<Kind extends ContractKind> = (typeof CONTRACTS)[Kind] extends ContractSuite<infer Context> ? Context : never;
+
+const CONTEXTS: { [Kind in ContractKind]: Make<Kind> } = {
+  approver: (approver) => ({ approver }),
+  provider: async (provider) => ({ subject: provider as ProviderContractContext['subject'], request: requester(await firstModel(provider)) }),
+  modelApi: (api) => ({
+    subject: api,
+    request: () => {
+      throw new Error('a model API has no models of its own');
+    },
+  }),
+  sessionStore: async (factory, key, trial) => {
+    let store = (await trial.occupant('sessionStore', key)) as SessionStore;
+    return {
+      store,
+      async reopen() {
+        await store.close();
+        store = (await factory()) as SessionStore;
+        return store;
+      },
+      dispose: () => store.close(),
+    };
+  },
+};
+
+/** The context of one case. Disposing it ends the extension as well. */
+export async function makeContext(trial: Trial, kind: ContractKind, key: string): Promise<ContractContext> {
+  const contribution = trial.contributions(kind).find((made) => made.key === key);
+  if (contribution === undefined) throw new Error(`'${key}' was not registered this time`);
+  const make = CONTEXTS[kind] as (value: unknown, key: string, trial: Trial) => Promise<ContractContext> | ContractContext;
+  const context = await make(contribution.value, key, trial);
+  return {
+    ...context,
+    async dispose() {
+      await context.dispose?.();
+      await trial.dispose();
+    },
+  };
+}
+
+/** Why the suite cannot be run from outside; undefined: it can. */
+export async function reasonToSkip({ kind, value }: Contribution): Promise<string | undefined> {
+  if (kind === 'modelApi') return 'a model API needs a server; run its suite in the tests of the extension';
+  if (kind !== 'provider') return undefined;
+  const provider = value as Provider;
+  if (provider.stream === undefined) return 'its models are served by a model API';
+  if (provider.keyless !== true) return 'it needs a credential; run its suite in the tests of the extension';
+  if ((await provider.models?.({ signal: AbortSignal.timeout(5_000) }))?.[0] === undefined) return 'it names no model';
+  return undefined;
+}
+
+async function firstModel(provider: Provider): Promise<ModelEntry> {
+  const [model] = (await provider.models?.({ signal: AbortSignal.timeout(5_000) })) ?? [];
+  if (model === undefined) throw new Error('it names no model');
+  return model;
+}
+
+function requester(model: ModelEntry): () => ProviderRequest {
+  return () => ({ model, messages: [{ role: 'user', content: 'Say hello.', timestamp: Date.now() }], tools: [], sessionId: 'durar-contract' });
+}

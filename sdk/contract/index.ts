@@ -1,0 +1,13 @@
+import { approvalContract } from './approval.ts';
+import { providerContract } from './provider.ts';
+import { sessionStoreContract } from './session-store.ts';
+
+/** The suite of each kind of contribution that has a contract; what `plugins verify` runs. */
+export const CONTRACTS = {
+  sessionStore: sessionStoreContract,
+  provider: providerContract,
+  modelApi: providerContract,
+  approver: approvalContract,
+} as const;
+
+export type ContractKind = keyof typeof CONTRACTS;
