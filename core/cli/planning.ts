@@ -1,3 +1,4 @@
+import { DurarError } from '../../sdk/errors.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Paths } from '../config/paths.ts';
@@ -16,9 +17,18 @@ export interface Outlook {
   records: Record<string, InstallRecord>;
 }
 
-/** Builds the plan of the configuration on disk, or of a candidate for it. A configuration with errors counts by its valid parts. */
-export async function readOutlook({ paths, env }: { paths: Paths; env: NodeJS.ProcessEnv }, candidate?: LoadedConfig): Promise<Outlook> {
-  const [loaded, { plugins: records }] = await Promise.all([candidate ?? loadConfig({ paths, env }), readRecords(recordsFile(paths.stateDir))]);
+/** What stands in for a file that is not written yet. */
+export interface Candidate {
+  loaded?: LoadedConfig;
+  records?: Record<string, InstallRecord>;
+}
+
+/** Builds the plan of what is on disk, or of a candidate for it. A configuration with errors counts by its valid parts. */
+export async function readOutlook({ paths, env }: { paths: Paths; env: NodeJS.ProcessEnv }, candidate: Candidate = {}): Promise<Outlook> {
+  const [loaded, records] = await Promise.all([
+    candidate.loaded ?? loadConfig({ paths, env }),
+    candidate.records ?? readRecords(recordsFile(paths.stateDir)).then(({ plugins }) => plugins),
+  ]);
   const hostVersion = readHostVersion();
   const { config } = loaded;
   const catalog = await discover({
@@ -32,4 +42,15 @@ export async function readOutlook({ paths, env }: { paths: Paths; env: NodeJS.Pr
     env,
   });
   return { loaded, catalog, plan: createPlan({ config, catalog, hostVersion }), records };
+}
+
+/** Our own writes are stricter than a boot: throws the first error that the candidate has and the present does not. */
+export function assertNoWorse(before: Outlook, after: Outlook): void {
+  const problems = ({ loaded, plan }: Outlook) => [
+    ...loaded.errors,
+    ...plan.findings.filter(({ level }) => level === 'error').map(({ code, message, hint, owner }) => new DurarError(code, message, { hint, owner })),
+  ];
+  const known = new Set(problems(before).map(({ code, message }) => `${code} ${message}`));
+  const worse = problems(after).find(({ code, message }) => !known.has(`${code} ${message}`));
+  if (worse !== undefined) throw worse;
 }

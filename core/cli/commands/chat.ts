@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { errorText } from '../../../sdk/errors.ts';
+import { type AgentMessage, messageText } from '../../../sdk/messages.ts';
 import { answerApprovals } from '../approvals.ts';
 import type { Action, CommandContext } from '../command.ts';
 import { printable } from '../printable.ts';
@@ -124,10 +125,10 @@ function createConversation({ output, options }: CommandContext, rpc: Rpc) {
   }
 
   async function showHistory(): Promise<void> {
-    const { messages } = (await rpc.call('chat.history', { sessionKey: session, limit: 50 })) as { messages: Array<{ role: string; content: unknown }> };
-    for (const { role, content } of messages) {
-      const text = textOf(content);
-      if (text !== '') output.line(`${role === 'user' ? output.paint.accent('you') : output.paint.muted(role)}  ${printable(text)}`);
+    const { messages } = (await rpc.call('chat.history', { sessionKey: session, limit: 50 })) as { messages: AgentMessage[] };
+    for (const message of messages) {
+      const text = messageText(message);
+      if (text !== '') output.line(`${message.role === 'user' ? output.paint.accent('you') : output.paint.muted(message.role)}  ${printable(text)}`);
     }
   }
 
@@ -208,10 +209,4 @@ function createTerminal(isTerminal: boolean, isMuted: () => boolean) {
     },
     close: () => readline.close(),
   };
-}
-
-function textOf(content: unknown): string {
-  if (typeof content === 'string') return content;
-  if (!Array.isArray(content)) return '';
-  return content.flatMap((block: { type?: string; text?: string }) => (block.type === 'text' && block.text !== undefined ? [block.text] : [])).join('\n');
 }

@@ -1,18 +1,30 @@
 import { readFile } from 'node:fs/promises';
 import { flushCompileCache } from 'node:module';
 import { durarError, errorText } from '../../../sdk/errors.ts';
-import { type GatewayFlags, printBootReport } from '../boot-report.ts';
+import { loadConfig } from '../../config/load.ts';
+import { type BootReport, type GatewayFlags, printBootReport } from '../boot-report.ts';
 import type { Action, CommandContext } from '../command.ts';
 
 const EXIT_FORCED = 1;
 const FLUSH_AFTER_MS = 2000;
 
+interface RunOptions extends GatewayFlags {
+  passwordFile?: string;
+  compact?: true;
+}
+
 /** `durar gateway run`: lives until a signal or the gateway itself ends it. */
 export const gatewayRun: Action = async (context) => {
   const { output, paths, env } = context;
-  const [flags, { runGateway }, { openLog }] = await Promise.all([readFlags(context), import('../compose.ts'), import('../log.ts')]);
-  const log = await openLog(context);
-  const gateway = await runGateway({ paths, env, flags, log, print: (report) => output.result(report, () => printBootReport(report, output)) });
+  const [flags, loaded, { runGateway }, { openLog }] = await Promise.all([
+    readFlags(context),
+    loadConfig(context),
+    import('../compose.ts'),
+    import('../log.ts'),
+  ]);
+  const log = openLog(context, loaded);
+  const print = (report: BootReport) => output.result(report, () => printBootReport(report, output));
+  const gateway = await runGateway({ paths, env, flags, log, print });
   // A gateway is seldom ended in a way that lets Node write its code cache at exit.
   setTimeout(flushCompileCache, FLUSH_AFTER_MS).unref();
   let isStopping = false;
@@ -31,13 +43,12 @@ export const gatewayRun: Action = async (context) => {
 };
 
 async function readFlags({ options, paths }: CommandContext): Promise<GatewayFlags> {
-  const { passwordFile, compact, wsLog, allowUnconfigured, ...rest } = options as GatewayFlags & { passwordFile?: string; compact?: true };
-  if (passwordFile !== undefined && rest.password !== undefined)
-    throw durarError('DUR_CLI_USAGE', { reason: '--password and --password-file exclude each other' });
+  const { port, bind, auth, token, password, passwordFile, force, verbose, wsLog, compact, allowUnconfigured } = options as RunOptions;
+  if (passwordFile !== undefined && password !== undefined) throw durarError('DUR_CLI_USAGE', { reason: '--password and --password-file exclude each other' });
+  const given = { port, bind, auth, token, password, force, verbose, wsLog: compact ? ('compact' as const) : wsLog };
   return {
-    ...rest,
+    ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as GatewayFlags),
     ...(passwordFile === undefined ? {} : { password: await readPassword(passwordFile) }),
-    ...(compact ? { wsLog: 'compact' as const } : wsLog === undefined ? {} : { wsLog }),
     allowUnconfigured: allowUnconfigured === true || paths.profile === 'dev',
   };
 }

@@ -1,13 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { durarError } from '../../../sdk/errors.ts';
-import type { Action } from '../command.ts';
+import type { Action, CommandContext } from '../command.ts';
+import { openRpc } from '../rpc.ts';
 import { findRuntime } from '../runtime.ts';
 
 const LIMIT_MS = 30_000;
 const POLL_MS = 50;
+const ASK_MS = 2000;
 
 /** `durar gateway stop`: asks the process that owns the state to end, and waits until it has. */
-export const gatewayStop: Action = async ({ output, paths, options }) => {
+export const gatewayStop: Action = async (context) => {
+  const { output, paths, options } = context;
   const { running, pid } = await findRuntime(paths);
   if (!running || pid === undefined) {
     output.result({ ok: true, stopped: false }, () => output.line(`No gateway runs on ${paths.stateDir}.`));
@@ -15,7 +18,7 @@ export const gatewayStop: Action = async ({ output, paths, options }) => {
   }
   const limit = (options.timeout as number | undefined) ?? LIMIT_MS;
   const deadline = Date.now() + limit;
-  process.kill(pid, 'SIGTERM');
+  await requestStop(context, pid);
   const progress = output.progress(`waiting for the gateway (process ${pid}) to end`);
   try {
     while ((await findRuntime(paths)).running) {
@@ -33,3 +36,14 @@ export const gatewayStop: Action = async ({ output, paths, options }) => {
   }
   output.result({ ok: true, stopped: true, pid }, () => output.line(`Stopped the gateway (process ${pid}).`));
 };
+
+/** By RPC, which works on every system; by a signal when it does not answer. */
+async function requestStop(context: CommandContext, pid: number): Promise<void> {
+  try {
+    const rpc = await openRpc({ ...context, options: { timeout: ASK_MS } });
+    await rpc.call('gateway.stop', { reason: 'durar gateway stop' }).finally(() => rpc.close());
+  } catch {
+    // Whatever keeps it from answering, the signal needs none of it.
+    process.kill(pid, 'SIGTERM');
+  }
+}

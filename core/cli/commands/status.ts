@@ -1,0 +1,81 @@
+import type { Action } from '../command.ts';
+import { findTarget } from '../gateway-target.ts';
+import { viewGateway } from '../gateway-view.ts';
+import { readOutlook } from '../planning.ts';
+import { listPluginRows } from '../plugin-row.ts';
+import { findRuntime } from '../runtime.ts';
+
+/** `durar status`: live when a gateway answers, else what the configuration says. */
+export const status: Action = async (context) => {
+  const { output, paths } = context;
+  const [target, runtime, answer, outlook] = await Promise.all([findTarget(context), findRuntime(paths), viewGateway(context), readOutlook(context)]);
+  const view = 'view' in answer ? answer.view : undefined;
+  const { loaded, plan } = outlook;
+  const running = runtime.running || view !== undefined;
+  const rows = listPluginRows(outlook);
+  const agents = view?.health.agents.map(({ agentId }) => agentId) ?? agentsOf(loaded.config.agents);
+  const channels = view?.health.channelOrder ?? Object.keys(loaded.config.channels ?? {});
+  const findings = (view?.findings ?? plan.findings).filter(({ level }) => level !== 'info');
+  const document = {
+    gateway: {
+      running,
+      reachable: view !== undefined,
+      url: target.url,
+      ...(runtime.pid === undefined ? {} : { pid: runtime.pid }),
+      ...(view === undefined ? {} : { version: view.version, uptimeMs: view.uptimeMs }),
+    },
+    agents,
+    channels,
+    slots: view?.slots ?? plan.slots,
+    sessions: view?.sessions.count ?? null,
+    plugins: Object.fromEntries((['on', 'off', 'failed', 'broken'] as const).map((state) => [state, rows.filter((row) => row.status === state).length])),
+    config: { file: loaded.file, exists: loaded.exists, valid: loaded.errors.length === 0 },
+    stateDir: paths.stateDir,
+    findings,
+    ...('error' in answer && running ? { error: answer.error } : {}),
+  };
+  output.result(document, () => {
+    const { paint } = output;
+    const where = `${target.url}${runtime.pid === undefined ? '' : ` (process ${runtime.pid})`}`;
+    const engine = view?.slots.contextEngine ?? plan.slots.contextEngine;
+    const failed = 'failed' in engine || ('error' in engine && engine.error !== undefined);
+    output.pairs([
+      [
+        'gateway',
+        view !== undefined
+          ? `${paint.success('running')} ${where}, up ${describeDuration(view.uptimeMs)}`
+          : running
+            ? `${paint.warn('running, but it does not answer')} ${where}`
+            : `${paint.error('stopped')} ${where}`,
+      ],
+      ['version', view?.version],
+      ['agents', agents.join(', ')],
+      ['channels', channels.join(', ') || 'none'],
+      ['sessions', view === undefined ? undefined : String(view.sessions.count)],
+      ['engine', failed ? paint.error(`${engine.key} failed`) : engine.key],
+      [
+        'plugins',
+        Object.entries(document.plugins)
+          .map(([state, count]) => `${count} ${state}`)
+          .join(', '),
+      ],
+      ['config', `${loaded.file}${loaded.errors.length === 0 ? '' : paint.error(` (${loaded.errors.length} errors)`)}`],
+      ['state', paths.stateDir],
+    ]);
+    if (!running) output.line(paint.muted('\nStart it with `durar gateway run`.'));
+    else if ('error' in answer) output.failure([answer.error]);
+    if (findings.length > 0 || loaded.errors.length > 0)
+      output.line(`\n${paint.warn('!')} ${findings.length + loaded.errors.length} problems; run \`durar doctor\`.`);
+  });
+};
+
+function agentsOf(agents: { list?: ReadonlyArray<{ id: string }> | undefined }): string[] {
+  return agents.list === undefined || agents.list.length === 0 ? ['main'] : agents.list.map(({ id }) => id);
+}
+
+function describeDuration(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}

@@ -1,0 +1,142 @@
+import { access, constants } from 'node:fs/promises';
+import { type ErrorReport, errorCode, errorText, reportError } from '../../sdk/errors.ts';
+import { verifyFolder } from '../install/verify.ts';
+import type { CommandContext } from './command.ts';
+import { type GatewayView, viewGateway } from './gateway-view.ts';
+import { checkPermissions } from './permissions.ts';
+import { type Outlook, readOutlook } from './planning.ts';
+import { listPluginRows } from './plugin-row.ts';
+import { findRuntime } from './runtime.ts';
+import { readHostVersion } from './version.ts';
+
+/** One thing that `doctor` looked at. */
+export interface Check {
+  /** `config`, `permissions`, `gateway`, `slot.contextEngine`, `plugin.<id>` */
+  id: string;
+  status: 'ok' | 'info' | 'warn' | 'error';
+  message: string;
+  /** What to do about it. */
+  hint?: string;
+  code?: string;
+}
+
+export interface DiagnosisOptions {
+  fix: boolean;
+  /** `plugins`: only what concerns extensions. */
+  scope: 'all' | 'plugins';
+}
+
+/** Looks at everything; never stops at the first problem. */
+export async function diagnose(context: CommandContext, { fix, scope }: DiagnosisOptions): Promise<Check[]> {
+  const outlook = await readOutlook(context);
+  const answer = await viewGateway(context);
+  const view = 'view' in answer ? answer.view : undefined;
+  const host =
+    scope === 'plugins'
+      ? []
+      : [...configChecks(outlook), ...(await stateChecks(context, fix)), await gatewayCheck(context, view, 'error' in answer ? answer.error : undefined)];
+  return [...host, ...(await slotChecks(context, outlook, view)), ...findingChecks(outlook, view), ...idleChecks(outlook)];
+}
+
+function configChecks({ loaded }: Outlook): Check[] {
+  if (loaded.errors.length > 0) return loaded.errors.map((error) => fromReport('config', 'error', reportError(error)));
+  const message = loaded.exists ? `${loaded.file} is valid` : `${loaded.file} does not exist; the defaults count`;
+  return [{ id: 'config', status: 'ok', message }, ...loaded.warnings.map((warning) => fromReport('config', 'warn', reportError(warning)))];
+}
+
+async function stateChecks({ paths }: CommandContext, fix: boolean): Promise<Check[]> {
+  try {
+    await access(paths.stateDir, constants.W_OK);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [{ id: 'state', status: 'info', message: `${paths.stateDir} does not exist yet; the first gateway makes it` }];
+    return [
+      { id: 'state', status: 'error', message: `${paths.stateDir} cannot be written: ${errorText(error)}`, hint: 'Correct its owner or its permissions.' },
+    ];
+  }
+  const loose = await checkPermissions(paths, fix);
+  if (loose.length === 0) return [{ id: 'permissions', status: 'ok', message: `${paths.stateDir} is yours alone` }];
+  return loose.map(({ path, mode, wanted, fixed }) =>
+    fixed
+      ? { id: 'permissions', status: 'ok', message: `${path} had mode ${mode} and has ${wanted} now` }
+      : {
+          id: 'permissions',
+          status: 'error',
+          message: `${path} has mode ${mode}, so others can use it`,
+          hint: `Run \`durar doctor --fix\`, or \`chmod ${wanted} ${path}\`.`,
+        },
+  );
+}
+
+async function gatewayCheck({ paths }: CommandContext, view: GatewayView | undefined, error: ErrorReport | undefined): Promise<Check> {
+  if (view !== undefined) return { id: 'gateway', status: 'ok', message: `the gateway answers at ${view.url}` };
+  const { running, pid } = await findRuntime(paths);
+  if (!running) return { id: 'gateway', status: 'warn', message: 'no gateway runs', hint: 'Start one with `durar gateway run`.' };
+  const reason = error === undefined ? '' : `: ${error.message}`;
+  return {
+    id: 'gateway',
+    status: 'error',
+    message: `a gateway runs${pid === undefined ? '' : ` (process ${pid})`} but does not answer${reason}`,
+    hint: error?.hint ?? '',
+  };
+}
+
+/** What serves each slot: as the running gateway says, else as the plan would have it, the context engine tried in a process of its own. */
+async function slotChecks({ env }: CommandContext, { plan }: Outlook, view: GatewayView | undefined): Promise<Check[]> {
+  const checks: Check[] = [];
+  for (const [slot, choice] of Object.entries(plan.slots)) {
+    const id = `slot.${slot}`;
+    const name = slot === 'contextEngine' ? 'context engine' : slot === 'sessionStore' ? 'session store' : slot;
+    const live = view?.slots[slot];
+    if (live?.error !== undefined) checks.push(failedSlot(id, name, live.key, live.error));
+    else if (live !== undefined)
+      checks.push({ id, status: live.owner === undefined ? 'info' : 'ok', message: `${name}: ${live.owner === undefined ? 'none' : `${live.key} is active`}` });
+    else if ('failed' in choice) checks.push(failedSlot(id, name, choice.key, choice.failed));
+    else if ('none' in choice) checks.push({ id, status: 'info', message: `${name}: none` });
+    else if (slot !== 'contextEngine') checks.push({ id, status: 'ok', message: `${name}: ${choice.key} is selected` });
+    else checks.push(await tryEngine(id, choice.key, plan.extensions.get(choice.owner)?.entry.root ?? '', env));
+  }
+  return checks;
+}
+
+async function tryEngine(id: string, key: string, root: string, env: NodeJS.ProcessEnv): Promise<Check> {
+  const report = await verifyFolder({ root, hostVersion: readHostVersion(), env, suites: false });
+  const failed = report.checks.find((check) => check.status === 'fail');
+  if (failed === undefined) return { id, status: 'ok', message: `context engine: ${key} is selected and loads` };
+  return failedSlot(id, 'context engine', key, {
+    hint: `Run \`durar plugins verify ${root}\` for the whole report.`,
+    ...failed,
+    message: failed.message ?? failed.title,
+  });
+}
+
+function failedSlot(id: string, name: string, key: string, { code, message, hint }: { code?: string; message: string; hint?: string }): Check {
+  return {
+    id,
+    status: 'error',
+    ...(code === undefined ? {} : { code }),
+    message: `${name} '${key}' fails: ${message}`,
+    ...(hint === undefined ? {} : { hint }),
+  };
+}
+
+/** Findings of the running generation where there is one: it knows more than the plan. A failed slot has been told already. */
+function findingChecks({ plan }: Outlook, view: GatewayView | undefined): Check[] {
+  return (view?.findings ?? plan.findings)
+    .filter(({ level, code }) => level !== 'info' && !code.startsWith('DUR_SLOT_'))
+    .map((finding) => fromReport(finding.owner.extension === undefined ? 'finding' : `plugin.${finding.owner.extension}`, finding.level, finding));
+}
+
+function idleChecks(outlook: Outlook): Check[] {
+  return listPluginRows(outlook)
+    .filter(({ status }) => status === 'off')
+    .map(({ id, reason }) => ({
+      id: `plugin.${id}`,
+      status: 'info',
+      message: `'${id}' is off: ${reason}`,
+      hint: `Run \`durar plugins enable ${id}\` to use it.`,
+    }));
+}
+
+function fromReport(id: string, status: Check['status'], { code, message, hint }: { code: string; message: string; hint?: string }): Check {
+  return { id, status, code, message, ...(hint === undefined || hint === '' ? {} : { hint }) };
+}

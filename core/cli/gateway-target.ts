@@ -1,0 +1,86 @@
+import { durarError } from '../../sdk/errors.ts';
+import { isRecord } from '../config/config-path.ts';
+import { loadConfig } from '../config/load.ts';
+import type { CommandContext } from './command.ts';
+import { readOwnToken } from './gateway-auth.ts';
+
+/** Which gateway a command talks to, and what it shows there. */
+export interface GatewayTarget {
+  url: string;
+  token?: string;
+  password?: string;
+  tlsFingerprint?: string;
+}
+
+interface TargetOptions {
+  url?: string;
+  token?: string;
+  password?: string;
+}
+
+/**
+ * Finds the gateway (reference: security, section 2). `--url` takes explicit credentials only and `Durar_GATEWAY_URL` those of the environment, so
+ * that no stored secret goes to an address that somebody else chose. Otherwise flag, environment, configuration, generated token. Throws
+ * `DUR_CLI_CREDENTIALS`, `DUR_SECRET_UNRESOLVED`.
+ */
+export async function findTarget({ options, env, paths }: CommandContext): Promise<GatewayTarget> {
+  const flags = options as TargetOptions;
+  if (flags.url !== undefined) {
+    if (flags.token === undefined && flags.password === undefined) throw durarError('DUR_CLI_CREDENTIALS');
+    return credentials(socketUrl(flags.url), flags.token, flags.password);
+  }
+  const fromEnv = { token: env.Durar_GATEWAY_TOKEN || undefined, password: env.Durar_GATEWAY_PASSWORD || undefined };
+  const token = flags.token ?? fromEnv.token;
+  const password = flags.password ?? fromEnv.password;
+  if (env.Durar_GATEWAY_URL) return credentials(socketUrl(env.Durar_GATEWAY_URL), token, password);
+
+  const { config, env: environment } = await loadConfig({ paths, env });
+  const { auth, remote, mode } = config.gateway;
+  const resolve = (path: string, value: unknown) => resolveSecret(path, value, environment);
+  if (mode === 'remote' && remote?.url !== undefined) {
+    const target = credentials(
+      socketUrl(remote.url),
+      flags.token ?? resolve('gateway.remote.token', remote.token) ?? fromEnv.token ?? resolve('gateway.auth.token', auth.token),
+      flags.password ?? fromEnv.password ?? resolve('gateway.remote.password', remote.password) ?? resolve('gateway.auth.password', auth.password),
+    );
+    return remote.tlsFingerprint === undefined ? target : { ...target, tlsFingerprint: remote.tlsFingerprint };
+  }
+  const port = Number(env.Durar_GATEWAY_PORT) || config.gateway.port;
+  const host = config.gateway.bind === 'custom' ? (config.gateway.customBindHost ?? 'localhost') : '127.0.0.1';
+  const url = `${config.gateway.tls.enabled ? 'wss' : 'ws'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  if (auth.mode === 'none') return credentials(url, token, password);
+  const local = {
+    token: token ?? (auth.mode === 'password' ? undefined : resolve('gateway.auth.token', auth.token)),
+    password: password ?? (auth.mode === 'token' ? undefined : resolve('gateway.auth.password', auth.password)),
+  };
+  if (local.token === undefined && local.password === undefined) {
+    return credentials(url, (await readOwnToken(paths.stateDbDir)) ?? resolve('gateway.remote.token', remote?.token), undefined);
+  }
+  return credentials(url, local.token, local.password);
+}
+
+function credentials(url: string, token: string | undefined, password: string | undefined): GatewayTarget {
+  return { url, ...(token === undefined ? {} : { token }), ...(password === undefined ? {} : { password }) };
+}
+
+function socketUrl(text: string): string {
+  const url = URL.parse(text.replace(/^http(s?):/i, 'ws$1:'));
+  if (url?.protocol === 'ws:' || url?.protocol === 'wss:') return url.href.replace(/\/$/, '');
+  throw durarError('DUR_CLI_USAGE', { reason: `'${text}' is not the address of a gateway` }, { hint: 'Write it as ws://host:port or wss://host:port.' });
+}
+
+/** A plain text, a template or a reference to the environment. What needs an extension to resolve is refused rather than passed over. */
+function resolveSecret(path: string, value: unknown, env: Readonly<Record<string, string | undefined>>): string | undefined {
+  if (value === undefined || value === '') return undefined;
+  const name = envName(value);
+  if (name === undefined && typeof value === 'string') return value;
+  const resolved = name === undefined ? undefined : env[name];
+  if (resolved) return resolved;
+  const reason = name === undefined ? 'its source is served by the gateway only' : `the environment variable ${name} is not set`;
+  throw durarError('DUR_SECRET_UNRESOLVED', { path, reason }, { hint: 'Pass --token or --password, or set Durar_GATEWAY_TOKEN.' });
+}
+
+function envName(value: unknown): string | undefined {
+  if (typeof value === 'string') return /^\$\{(\w+)\}$/.exec(value)?.[1];
+  return isRecord(value) && value.source === 'env' && typeof value.id === 'string' ? value.id : undefined;
+}

@@ -1,0 +1,70 @@
+import { type ErrorReport, reportError } from '../../sdk/errors.ts';
+import type { Finding, SlotChoice } from '../manifest/catalog.ts';
+import type { CommandContext } from './command.ts';
+import { openRpc } from './rpc.ts';
+
+/** What serves a slot of a running gateway. */
+export interface SlotView {
+  key: string;
+  owner?: string;
+  error?: Pick<Finding, 'message'> & Partial<Finding>;
+}
+
+/** What a running gateway says of itself; everything that `status` and `doctor` show of it. */
+export interface GatewayView {
+  url: string;
+  version: string;
+  uptimeMs: number;
+  sessions: { count: number };
+  slots: Record<string, SlotView>;
+  health: { agents: Array<{ agentId: string; isDefault: boolean }>; channelOrder: string[] };
+  plugins: Array<{ id: string; enabled: boolean; status: string; reason: string; findings: Finding[] }>;
+  findings: Finding[];
+}
+
+interface StatusPayload {
+  uptimeMs: number;
+  sessions: { count: number };
+  /** The plan of its generation. */
+  slots: Record<string, SlotChoice>;
+  /** Its process: `slots` are the occupants it really has. */
+  host?: { slots?: Record<string, { key: string; owner?: string; error?: string }> };
+}
+
+/** Asks the gateway; an error report when none answers. */
+export async function viewGateway(context: CommandContext): Promise<{ view: GatewayView } | { error: ErrorReport }> {
+  try {
+    const rpc = await openRpc(context);
+    try {
+      const [status, health, plugins] = (await Promise.all([rpc.call('status', {}), rpc.call('health', {}), rpc.call('plugins.list', {})])) as [
+        StatusPayload,
+        GatewayView['health'],
+        Pick<GatewayView, 'plugins' | 'findings'>,
+      ];
+      const { uptimeMs, sessions } = status;
+      const { findings } = plugins;
+      return {
+        view: { url: rpc.url, version: rpc.version, uptimeMs, sessions, health, plugins: plugins.plugins, findings, slots: viewSlots(status, findings) },
+      };
+    } finally {
+      await rpc.close();
+    }
+  } catch (error) {
+    return { error: reportError(error) };
+  }
+}
+
+/** An occupant that failed after the plan was made is known by its own word or by its extension's findings. */
+function viewSlots({ slots, host }: StatusPayload, findings: readonly Finding[]): Record<string, SlotView> {
+  const views = Object.values(slots).map((choice): [string, SlotView] => {
+    const { slot, key } = choice;
+    if ('failed' in choice) return [slot, { key, error: choice.failed }];
+    if ('none' in choice) return [slot, { key }];
+    const { owner } = choice;
+    const found = findings.find((finding) => finding.level === 'error' && finding.owner.extension === owner);
+    const said = host?.slots?.[slot]?.error;
+    const error = found ?? (said === undefined ? undefined : { message: said });
+    return [slot, error === undefined ? { key, owner } : { key, owner, error }];
+  });
+  return Object.fromEntries(views);
+}

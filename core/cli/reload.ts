@@ -1,0 +1,43 @@
+import { type ErrorReport, reportError } from '../../sdk/errors.ts';
+import type { CommandContext } from './command.ts';
+import { openRpc } from './rpc.ts';
+import { findRuntime } from './runtime.ts';
+
+/** What became of a change in the gateway of this profile. */
+export interface Applied {
+  /** `stopped`: none runs, the change counts from the next start. */
+  gateway: 'stopped' | 'applied' | 'refused' | 'unreachable';
+  error?: ErrorReport;
+}
+
+/** Lets the running gateway take over what was written, so that the command ends when it counts. Never throws: the write itself has been done. */
+export async function reloadGateway(context: CommandContext): Promise<Applied> {
+  const { running } = await findRuntime(context.paths);
+  if (!running) return { gateway: 'stopped' };
+  let rpc: Awaited<ReturnType<typeof openRpc>>;
+  try {
+    rpc = await openRpc({ ...context, options: {} });
+  } catch (error) {
+    return { gateway: 'unreachable', error: reportError(error) };
+  }
+  try {
+    await rpc.call('plugins.reload', {});
+    return { gateway: 'applied' };
+  } catch (error) {
+    return { gateway: 'refused', error: reportError(error) };
+  } finally {
+    await rpc.close();
+  }
+}
+
+/** Says it in a sentence. */
+export function printApplied({ gateway, error }: Applied, { output }: CommandContext): void {
+  const { paint } = output;
+  if (gateway === 'stopped') output.line(paint.muted('No gateway runs; it counts from the next start.'));
+  else if (gateway === 'applied') output.line(paint.muted('The running gateway uses it from the next turn on.'));
+  else
+    output.note(
+      `${paint.warn('!')} The running gateway ${gateway === 'refused' ? 'did not take it over and goes on as before' : 'could not be told'}: ${error?.message ?? ''}`,
+    );
+  if (error?.hint) output.note(`  ${error.hint}`);
+}
