@@ -56,8 +56,8 @@ export interface Connection {
   fail(id: string, error: ProtocolErrorBody, payload?: unknown): void;
   send(bytes: Buffer | string, options?: { binary: boolean }): void;
   bufferedBytes(): number;
+  /** The library cuts the socket when the other side does not answer in time. */
   close(code: number, reason: string): void;
-  terminate(): void;
 }
 
 export interface Request {
@@ -80,7 +80,6 @@ export interface ConnectionParams {
 
 /** Close reasons may have at most this many bytes. */
 const MAX_REASON_BYTES = 123;
-const TERMINATE_MS = 250;
 
 /** Takes over an open socket: sends the challenge, then reads frames until it closes. */
 export function openConnection(params: ConnectionParams): Connection {
@@ -114,17 +113,11 @@ export function openConnection(params: ConnectionParams): Connection {
     close(code, reason) {
       socket.close(code, cutReason(reason));
     },
-    terminate: () => socket.terminate(),
-  };
-
-  const refuseSize = () => {
-    connection.close(1009, 'preauth payload too large');
-    setTimeout(() => socket.terminate(), TERMINATE_MS).unref();
   };
 
   const first = (data: RawData, isBinary: boolean) => {
     const bytes = data as Buffer;
-    if (bytes.length > LIMITS.maxPreauthPayload) return refuseSize();
+    if (bytes.length > LIMITS.maxPreauthPayload) return connection.close(1009, 'preauth payload too large');
     if (isBinary) return connection.close(1008, 'invalid request frame');
     const frame = parse(bytes);
     if (frame === undefined) return socket.close(1000);

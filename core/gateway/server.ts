@@ -36,8 +36,14 @@ export interface Gateway {
 const MAX_PREAUTH_PER_ADDRESS = 32;
 /** Framing and control frames beside the payload that an unauthenticated socket may send. */
 const PREAUTH_SLACK_BYTES = 2048;
-/** How long a socket may take to answer a close. */
-const CLOSE_MS = 1000;
+const SOCKET_OPTIONS = {
+  noServer: true,
+  maxPayload: LIMITS.maxPayload,
+  perMessageDeflate: false,
+  clientTracking: false,
+  /** How long a socket may take to answer a close, in ms; then it is cut. */
+  closeTimeout: 1000,
+};
 
 /** One port for sockets and HTTP. Nothing listens before `listen`. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -50,7 +56,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   let tick: NodeJS.Timeout | undefined;
 
   const http = createServer(createHttpHandler(context, () => closing !== undefined));
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: LIMITS.maxPayload, perMessageDeflate: false, clientTracking: false });
+  const sockets = new WebSocketServer(SOCKET_OPTIONS);
 
   const handshake = (connection: Connection, request: Request): ConnectedClient | undefined => {
     try {
@@ -104,10 +110,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       },
     });
     pending.add(connection);
-    const stopMetering = meter(raw, () => {
-      connection.close(1009, 'preauth payload too large');
-      setTimeout(() => connection.terminate(), CLOSE_MS / 4).unref();
-    });
+    const stopMetering = meter(raw, () => connection.close(1009, 'preauth payload too large'));
     let isSettled = false;
     function settle() {
       if (isSettled) return;
@@ -141,13 +144,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     const open = [...connections, ...pending];
     const gone = open.map((connection) => new Promise<void>((resolve) => connection.signal.addEventListener('abort', () => resolve())));
     for (const connection of open) connection.close(1012, 'service restart');
-    const timer = setTimeout(() => {
-      for (const connection of open) connection.terminate();
-    }, CLOSE_MS);
     const unbound = http.listening ? new Promise<void>((resolve) => http.close(() => resolve())) : Promise.resolve();
     http.closeIdleConnections();
     await Promise.all(gone);
-    clearTimeout(timer);
     http.closeAllConnections();
     await unbound;
   };

@@ -16,5 +16,13 @@ export const GATEWAY_ERRORS = {
   DUR_GATEWAY_CLOSED: { message: 'the gateway closed the connection ({code} {reason})', hint: 'Try again.', retry: true },
   DUR_GATEWAY_TIMEOUT: { message: '{method} did not answer within {ms} ms', hint: 'Try again with a larger --timeout.', retry: true },
   DUR_GATEWAY_RPC: { message: '{reason}', hint: 'See `durar gateway call {method} --help`.' },
+  DUR_GATEWAY_PLAINTEXT: {
+    message: 'refusing to send credentials to {url} without TLS',
+    hint: 'Use a wss:// address, or reach the gateway through a tunnel to 127.0.0.1.',
+  },
+  DUR_IDENTITY_FILE: {
+    message: "the identity file '{file}' cannot be used",
+    hint: 'Move it away; a new identity is made at the next start and has to be paired.',
+  },
   DUR_GATEWAY_METHOD_TAKEN: { message: "the method '{method}' of '{id}' belongs to the host", hint: 'Choose another name.' },
 } as const;

@@ -1,0 +1,320 @@
+import { durarError, errorText } from '../errors.ts';
+import type { EventFrame, EventTypes, HelloOk, MethodTypes, ResponseFrame } from '../protocol/generated/types.ts';
+import { type ConnectOptions, connectRequest, type DeviceIdentity, type StoredToken, type TokenStore } from './connect-request.ts';
+import { createEventQueue, type EventQueue } from './event-queue.ts';
+
+export type { ConnectOptions, DeviceIdentity, StoredToken, TokenStore };
+
+/** The part of a browser's `WebSocket` that the client uses. */
+export interface ClientSocket {
+  onopen: ((event: unknown) => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number; reason: string }) => void) | null;
+  onerror: ((event: { message?: string }) => void) | null;
+  send(text: string): void;
+  close(code?: number, reason?: string): void;
+}
+
+export interface GatewayClientOptions extends ConnectOptions {
+  /** `ws://` or `wss://` */
+  url: string;
+  socketFactory(url: string): ClientSocket | Promise<ClientSocket>;
+  /** Every event, in order. */
+  onEvent?(event: EventFrame): void;
+  /** Events were missed between these two numbers; they are never sent again. */
+  onGap?(gap: { expected: number; received: number }): void;
+  onConnected?(hello: HelloOk): void;
+  /** The connection is gone; with `reconnect` it is being made again. */
+  onDisconnected?(close: { code: number; reason: string }): void;
+  /** Comes back after a lost connection, after 1 s doubling to 30 s; default false. */
+  reconnect?: boolean;
+  /** First and longest delay; for tests. */
+  backoffMs?: { first: number; longest: number };
+  /** How long opening, the challenge and the answer to `connect` may take together; default 10000 ms. */
+  connectTimeoutMs?: number;
+  /** Default of `request`; 30000 ms. */
+  requestTimeoutMs?: number;
+}
+
+export interface RequestOptions {
+  timeoutMs?: number;
+  /** Skip the `accepted` answer and wait for the final one. */
+  expectFinal?: boolean;
+  /** Called with the `accepted` answer. */
+  onAccepted?(payload: unknown): void;
+}
+
+export interface GatewayClient {
+  /** Resolves when the gateway said `hello-ok`. Throws `DUR_GATEWAY_UNREACHABLE`, `DUR_GATEWAY_REFUSED`, `DUR_GATEWAY_TIMEOUT`. */
+  connect(): Promise<HelloOk>;
+  /** Throws `DUR_GATEWAY_RPC` with the error of the gateway as `details`, `DUR_GATEWAY_TIMEOUT`, `DUR_GATEWAY_CLOSED`. */
+  request<Name extends keyof MethodTypes>(method: Name, params: MethodTypes[Name]['params'], options?: RequestOptions): Promise<MethodTypes[Name]['result']>;
+  request(method: string, params?: Record<string, unknown>, options?: RequestOptions): Promise<unknown>;
+  /** The events from now on, until the client is closed. A reader that falls behind by more than `limit` events loses the oldest. */
+  events(options?: { limit?: number }): AsyncIterableIterator<EventFrame>;
+  on<Name extends keyof EventTypes>(event: Name, listener: (payload: EventTypes[Name]) => void): () => void;
+  on(event: string, listener: (payload: unknown) => void): () => void;
+  readonly hello: HelloOk | undefined;
+  /** Requests under way fail. A second call does nothing. */
+  close(): void;
+}
+
+interface Pending {
+  method: string;
+  resolve(payload: unknown): void;
+  reject(error: Error): void;
+  timer: ReturnType<typeof setTimeout>;
+  options: RequestOptions;
+}
+
+const CONNECT_MS = 10_000;
+const REQUEST_MS = 30_000;
+/** Close codes of this client; browsers allow only those from 3000. */
+const CONNECT_FAILED = 4008;
+const TICK_TIMEOUT = 4000;
+const BACKOFF = { first: 1000, longest: 30_000 };
+
+/** Refusals that trying again cannot heal. */
+const FINAL_REFUSALS = new Set([
+  'AUTH_TOKEN_MISSING',
+  'AUTH_TOKEN_MISMATCH',
+  'AUTH_BOOTSTRAP_TOKEN_INVALID',
+  'AUTH_PASSWORD_MISSING',
+  'AUTH_PASSWORD_MISMATCH',
+  'AUTH_RATE_LIMITED',
+  'PAIRING_REQUIRED',
+  'CONTROL_UI_DEVICE_IDENTITY_REQUIRED',
+  'DEVICE_IDENTITY_REQUIRED',
+]);
+
+/** Makes a client of one gateway. It runs in a browser as well: socket, key and token store are given to it. */
+export function createGatewayClient(options: GatewayClientOptions): GatewayClient {
+  const pending = new Map<string, Pending>();
+  const queues = new Set<EventQueue>();
+  const listeners = new Map<string, Set<(payload: unknown) => void>>();
+  const backoff = options.backoffMs ?? BACKOFF;
+  let socket: ClientSocket | undefined;
+  let hello: HelloOk | undefined;
+  let isClosed = false;
+  let nextId = 1;
+  let lastSeq: number | undefined;
+  let heardAt = 0;
+  let watchdog: ReturnType<typeof setInterval> | undefined;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  let delay = backoff.first;
+  let opened: Promise<HelloOk> | undefined;
+
+  const send = (method: string, params: unknown, requestOptions: RequestOptions): Promise<unknown> => {
+    const open = socket;
+    if (open === undefined) return Promise.reject(durarError('DUR_GATEWAY_CLOSED', { code: 1006, reason: 'not connected' }));
+    const id = String(nextId++);
+    const ms = requestOptions.timeoutMs ?? options.requestTimeoutMs ?? REQUEST_MS;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        pending.delete(id);
+        reject(durarError('DUR_GATEWAY_TIMEOUT', { method, ms }));
+      }, ms);
+      pending.set(id, { method, resolve, reject, timer, options: requestOptions });
+      open.send(JSON.stringify(params === undefined ? { type: 'req', id, method } : { type: 'req', id, method, params }));
+    });
+  };
+
+  const answer = (frame: ResponseFrame) => {
+    const call = pending.get(frame.id);
+    if (call === undefined) return;
+    if (frame.ok && call.options.expectFinal === true && isAccepted(frame.payload)) {
+      call.options.onAccepted?.(frame.payload);
+      return;
+    }
+    pending.delete(frame.id);
+    clearTimeout(call.timer);
+    if (frame.ok) call.resolve(frame.payload);
+    else call.reject(rpcError(call.method, frame));
+  };
+
+  const deliver = (frame: EventFrame) => {
+    if (frame.seq !== undefined) {
+      if (lastSeq !== undefined && frame.seq > lastSeq + 1) options.onGap?.({ expected: lastSeq + 1, received: frame.seq });
+      lastSeq = frame.seq;
+    }
+    options.onEvent?.(frame);
+    for (const listener of listeners.get(frame.event) ?? []) listener(frame.payload);
+    for (const queue of queues) queue.push(frame);
+  };
+
+  const lost = (close: { code: number; reason: string }) => {
+    const wasConnected = hello !== undefined;
+    socket = undefined;
+    hello = undefined;
+    lastSeq = undefined;
+    clearInterval(watchdog);
+    for (const call of pending.values()) {
+      clearTimeout(call.timer);
+      call.reject(durarError('DUR_GATEWAY_CLOSED', close));
+    }
+    pending.clear();
+    if (close.code === 1008 && close.reason.includes('device token mismatch')) options.tokens?.remove(options.role ?? 'operator');
+    if (!wasConnected) return;
+    options.onDisconnected?.(close);
+    if (isClosed || options.reconnect !== true) endQueues();
+    else again();
+  };
+
+  const again = () => {
+    retry = setTimeout(() => {
+      delay = Math.min(delay * 2, backoff.longest);
+      open().catch((error: unknown) => {
+        if (isClosed) return;
+        if (FINAL_REFUSALS.has(refusalCode(error) ?? '')) endQueues(error);
+        else again();
+      });
+    }, delay);
+  };
+
+  const endQueues = (error?: unknown) => {
+    for (const queue of queues) queue.end(error);
+    queues.clear();
+  };
+
+  /** One attempt: socket, challenge, `connect`, `hello-ok`. */
+  const attempt = async (withDeviceToken: boolean): Promise<HelloOk> => {
+    const opening = await options.socketFactory(options.url);
+    const ms = options.connectTimeoutMs ?? CONNECT_MS;
+    return await new Promise<HelloOk>((resolve, reject) => {
+      let failure = '';
+      let isOpen = false;
+      const fail = (error: Error) => {
+        clearTimeout(timer);
+        opening.onclose = null;
+        opening.close(CONNECT_FAILED, 'connect failed');
+        lost({ code: CONNECT_FAILED, reason: 'connect failed' });
+        reject(error);
+      };
+      const timer = setTimeout(() => fail(durarError('DUR_GATEWAY_TIMEOUT', { method: 'connect', ms })), ms);
+      const greet = async (nonce: string) => {
+        const params = await connectRequest(options, nonce, withDeviceToken);
+        const welcome = (await send('connect', params, { timeoutMs: ms })) as HelloOk;
+        clearTimeout(timer);
+        hello = welcome;
+        delay = backoff.first;
+        watch(welcome.policy.tickIntervalMs);
+        if (welcome.auth !== undefined) options.tokens?.save(welcome.auth.role, { token: welcome.auth.deviceToken, scopes: welcome.auth.scopes });
+        options.onConnected?.(welcome);
+        return welcome;
+      };
+      opening.onopen = () => {
+        isOpen = true;
+      };
+      opening.onerror = (event) => {
+        failure = event.message ?? '';
+      };
+      opening.onmessage = (event) => {
+        heardAt = Date.now();
+        const frame = parse(event.data);
+        if (frame === undefined) return;
+        if (frame.type === 'res') return answer(frame);
+        if (frame.event !== 'connect.challenge' || hello !== undefined) return deliver(frame);
+        const nonce = (frame.payload as { nonce?: unknown }).nonce;
+        if (typeof nonce !== 'string' || nonce === '') return fail(durarError('DUR_GATEWAY_REFUSED', { reason: 'connect challenge missing nonce' }));
+        greet(nonce).then(resolve, (error: unknown) => fail(refused(error)));
+      };
+      opening.onclose = ({ code, reason }) => {
+        clearTimeout(timer);
+        lost({ code, reason });
+        if (isOpen) reject(durarError('DUR_GATEWAY_CLOSED', { code, reason }));
+        else reject(durarError('DUR_GATEWAY_UNREACHABLE', { url: options.url }, failure === '' ? {} : { cause: new Error(failure) }));
+      };
+      socket = opening;
+    });
+  };
+
+  const open = (): Promise<HelloOk> => {
+    opened ??= attempts().finally(() => {
+      opened = undefined;
+    });
+    return opened;
+  };
+
+  const attempts = async (): Promise<HelloOk> => {
+    try {
+      return await attempt(false);
+    } catch (error) {
+      const details = refusalDetails(error);
+      const mayRetry = details?.canRetryWithDeviceToken === true && options.isTrusted !== false;
+      if (!mayRetry || options.tokens?.load(options.role ?? 'operator') === undefined) throw error;
+      return await attempt(true);
+    }
+  };
+
+  const watch = (tickIntervalMs: number) => {
+    clearInterval(watchdog);
+    watchdog = setInterval(() => {
+      if (Date.now() - heardAt > 2 * tickIntervalMs) socket?.close(TICK_TIMEOUT, 'tick timeout');
+    }, tickIntervalMs);
+    (watchdog as { unref?: () => void }).unref?.();
+  };
+
+  return {
+    connect: open,
+    request: (method: string, params?: unknown, requestOptions: RequestOptions = {}) => send(method, params, requestOptions) as Promise<never>,
+    events({ limit = 1000 } = {}) {
+      const queue = createEventQueue(limit, () => queues.delete(queue));
+      queues.add(queue);
+      return queue.iterator;
+    },
+    on(event: string, listener: (payload: never) => void) {
+      const set = listeners.get(event) ?? new Set();
+      listeners.set(event, set.add(listener as (payload: unknown) => void));
+      return () => void set.delete(listener as (payload: unknown) => void);
+    },
+    get hello() {
+      return hello;
+    },
+    close() {
+      if (isClosed) return;
+      isClosed = true;
+      clearTimeout(retry);
+      socket?.close(1000, '');
+      lost({ code: 1000, reason: 'closed by the client' });
+      endQueues();
+    },
+  };
+}
+
+function parse(data: unknown): ResponseFrame | EventFrame | undefined {
+  if (typeof data !== 'string') return undefined;
+  try {
+    const frame = JSON.parse(data) as ResponseFrame | EventFrame;
+    return frame.type === 'res' || frame.type === 'event' ? frame : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isAccepted(payload: unknown): boolean {
+  return typeof payload === 'object' && payload !== null && 'status' in payload && payload.status === 'accepted';
+}
+
+function rpcError(method: string, { error, payload }: ResponseFrame): Error {
+  const details = { ...error, ...(payload === undefined ? {} : { payload }) };
+  return durarError('DUR_GATEWAY_RPC', { method, reason: error?.message ?? 'the gateway gave no reason' }, { details, ...hintOf(error?.details) });
+}
+
+function hintOf(details: unknown): { hint?: string } {
+  const hint = typeof details === 'object' && details !== null && 'hint' in details ? details.hint : undefined;
+  return typeof hint === 'string' && hint !== '' ? { hint } : {};
+}
+
+function refused(error: unknown): Error {
+  const details = (error as { details?: unknown }).details;
+  if (details === undefined) return error instanceof Error ? error : new Error(errorText(error));
+  return durarError('DUR_GATEWAY_REFUSED', { reason: errorText(error) }, { details, cause: error });
+}
+
+function refusalDetails(error: unknown): { code?: string; canRetryWithDeviceToken?: boolean } | undefined {
+  return (error as { details?: { details?: { code?: string; canRetryWithDeviceToken?: boolean } } }).details?.details;
+}
+
+function refusalCode(error: unknown): string | undefined {
+  return refusalDetails(error)?.code;
+}

@@ -1,0 +1,94 @@
+import { deviceAuthPayloadV3 } from '../protocol/device-auth.ts';
+import type { ConnectClient, ConnectParams } from '../protocol/generated/types.ts';
+import { PROTOCOL_VERSION } from '../protocol/version.ts';
+
+/** The key of this device. The private part never leaves whoever implements `sign`. */
+export interface DeviceIdentity {
+  /** lower-case hex SHA-256 of the raw public key */
+  deviceId: string;
+  /** base64url of the raw public key */
+  publicKey: string;
+  /** base64url of the Ed25519 signature of the text's UTF-8 bytes */
+  sign(text: string): string | Promise<string>;
+}
+
+export interface StoredToken {
+  token: string;
+  scopes: string[];
+}
+
+/** Keeps the device tokens that gateways issue, one per role. */
+export interface TokenStore {
+  load(role: string): StoredToken | undefined;
+  save(role: string, token: StoredToken): void;
+  remove(role: string): void;
+}
+
+export interface ConnectOptions {
+  client: ConnectClient;
+  identity?: DeviceIdentity;
+  auth?: { token?: string; password?: string; deviceToken?: string; bootstrapToken?: string };
+  tokens?: TokenStore;
+  role?: 'operator' | 'node';
+  /** Explicit scopes count; absent, those of the stored token are asked for again. */
+  scopes?: readonly string[];
+  caps?: readonly string[];
+  locale?: string;
+  userAgent?: string;
+  /** Loopback, or TLS with a pinned certificate: the stored device token may be tried after a token mismatch. Default true. */
+  isTrusted?: boolean;
+}
+
+/**
+ * The params of `connect`, signed. Credentials in order: shared token or password, explicit device token, stored device token, bootstrap
+ * token. `withDeviceToken` adds the stored token to a shared one that was refused.
+ */
+export async function connectRequest(options: ConnectOptions, nonce: string, withDeviceToken: boolean): Promise<ConnectParams> {
+  const { client, identity } = options;
+  const role = options.role ?? 'operator';
+  const stored = identity === undefined ? undefined : options.tokens?.load(role);
+  const { auth, isStored } = credentials(options.auth ?? {}, stored?.token, withDeviceToken);
+  const scopes = [...(options.scopes ?? (isStored ? stored?.scopes : undefined) ?? [])];
+  const signedAt = Date.now();
+  const params: ConnectParams = {
+    minProtocol: PROTOCOL_VERSION,
+    maxProtocol: PROTOCOL_VERSION,
+    client,
+    role,
+    scopes,
+    caps: [...(options.caps ?? [])],
+    auth,
+    ...(options.locale === undefined ? {} : { locale: options.locale }),
+    ...(options.userAgent === undefined ? {} : { userAgent: options.userAgent }),
+  };
+  if (identity === undefined) return params;
+  const payload = deviceAuthPayloadV3({
+    deviceId: identity.deviceId,
+    clientId: client.id,
+    clientMode: client.mode,
+    role,
+    scopes,
+    signedAt,
+    token: auth.token ?? auth.deviceToken ?? auth.bootstrapToken ?? null,
+    nonce,
+    platform: client.platform,
+    deviceFamily: client.deviceFamily ?? null,
+  });
+  const signature = await identity.sign(payload);
+  return { ...params, device: { id: identity.deviceId, publicKey: identity.publicKey, signature, signedAt, nonce } };
+}
+
+function credentials(
+  given: NonNullable<ConnectOptions['auth']>,
+  stored: string | undefined,
+  withDeviceToken: boolean,
+): { auth: NonNullable<ConnectParams['auth']>; isStored: boolean } {
+  const { token, password, deviceToken, bootstrapToken } = given;
+  if (token !== undefined || password !== undefined) {
+    const shared = { ...(token === undefined ? {} : { token }), ...(password === undefined ? {} : { password }) };
+    return { auth: withDeviceToken && stored !== undefined ? { ...shared, deviceToken: stored } : shared, isStored: false };
+  }
+  if (deviceToken !== undefined) return { auth: { token: deviceToken, deviceToken }, isStored: false };
+  if (stored !== undefined) return { auth: { token: stored, deviceToken: stored }, isStored: true };
+  return { auth: bootstrapToken === undefined ? {} : { bootstrapToken }, isStored: false };
+}
