@@ -22,7 +22,8 @@ const input: Record<string, string> = {
   'core/testing/index': 'core/testing/index.ts',
 };
 for (const file of globSync('core/install/*-child.ts')) input[file.replace(/\.ts$/, '')] = file;
-for (const file of globSync('sdk/**/*.ts')) if (!/\.(test|d)\.ts$|\/templates\/|\/(methods|schema)\b.*|sdk\/protocol\//.test(file)) input[file.replace(/\.ts$/, '')] = file;
+for (const file of globSync('sdk/**/*.ts'))
+  if (!/\.(test|d)\.ts$|\/templates\/|\/(methods|schema)\b.*|sdk\/protocol\//.test(file)) input[file.replace(/\.ts$/, '')] = file;
 for (const folder of extensions) if (existsSync(join(folder, 'index.ts'))) input[`${folder}/index`] = `${folder}/index.ts`;
 
 const bundle = await rolldown({
@@ -61,13 +62,18 @@ function copy(file: string): void {
 function declareTypes(): void {
   const settings = ['--ignoreConfig', '--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--outDir', join(dist, 'sdk'), '--rootDir', 'sdk'];
   const language = ['--target', 'es2024', '--module', 'nodenext', '--strict', '--skipLibCheck', '--allowImportingTsExtensions', '--types', 'node'];
-  execFileSync(join(root, 'node_modules/.bin/tsc'), [...settings, ...language, ...globSync('sdk/*.ts').filter((file) => !file.endsWith('.test.ts'))], { stdio: 'inherit' });
+  execFileSync(join(root, 'node_modules/.bin/tsc'), [...settings, ...language, ...globSync('sdk/*.ts').filter((file) => !file.endsWith('.test.ts'))], {
+    stdio: 'inherit',
+  });
   for (const file of globSync('dist/sdk/**/*.d.ts')) {
     const text = readFileSync(file, 'utf8');
     writeFileSync(file, text.replace(/(from\s+|import\()(['"])(\.[^'"]+)\.ts\2/g, '$1$2$3.js$2'));
   }
   // Authors write `Durar/plugin-sdk/core`; the published subpath of that name is `plugin-sdk/core`.
-  for (const [name, target] of [['core', 'index'], ['plugin-entry', 'entry']] as const) {
+  for (const [name, target] of [
+    ['core', 'index'],
+    ['plugin-entry', 'entry'],
+  ] as const) {
     writeFileSync(join(dist, 'sdk', `${name}.d.ts`), `export * from './${target}.js';\n`);
     writeFileSync(join(dist, 'sdk', `${name}.js`), `export * from './${target}.js';\n`);
   }

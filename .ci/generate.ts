@@ -36,6 +36,7 @@ for (const [file, folder] of Object.entries(SOURCES)) {
   const source = ((await import(join(root, file))) as { generated: Source }).generated;
   for (const [name, text] of Object.entries(render(source))) await put(join(root, folder, name), text);
 }
+for (const [name, text] of Object.entries((await import('./reference.ts')).referencePages())) await put(join(root, 'docs/reference', name), text);
 if (drift > 0) {
   console.error(`${drift} generated file(s) differ; run \`npm run protocol:gen\``);
   process.exitCode = 1;
