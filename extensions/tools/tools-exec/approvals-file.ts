@@ -1,0 +1,154 @@
+import { errorCode, errorText } from 'Durar/plugin-sdk/core';
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+export type Security = 'deny' | 'allowlist' | 'full';
+export type Ask = 'off' | 'on-miss' | 'always';
+
+export interface AllowlistEntry {
+  /** Glob of the binary's absolute path. */
+  pattern: string;
+  /** Regular expression that the joined arguments must match as a whole. */
+  argPattern?: string;
+  [field: string]: unknown;
+}
+
+/** What the file says for one agent; absent: it has no opinion. */
+export interface HostPolicy {
+  security?: Security;
+  ask?: Ask;
+  askFallback?: Security;
+  allowlist: AllowlistEntry[];
+}
+
+type Fields = Record<string, unknown>;
+
+const SECURITY: readonly unknown[] = ['deny', 'allowlist', 'full'] satisfies Security[];
+const ASK: readonly unknown[] = ['off', 'on-miss', 'always'] satisfies Ask[];
+
+/** `exec-approvals.json`: the host's own policy and what was allowed for good. Read at each use, because people edit it. */
+export class ApprovalsFile {
+  readonly path: string;
+  #writing: Promise<unknown> = Promise.resolve();
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Throws when there is a file that cannot be trusted or understood. */
+  async policy(agentId: string): Promise<HostPolicy> {
+    const file = await this.#read();
+    const blocks = [block(file, 'defaults'), block(agents(file), '*'), agentBlock(file, agentId)];
+    const merged: Fields = Object.assign({}, ...blocks);
+    for (const key of ['security', 'askFallback']) oneOf(merged, key, SECURITY);
+    oneOf(merged, 'ask', ASK);
+    return {
+      ...(merged.security === undefined ? {} : { security: merged.security as Security }),
+      ...(merged.ask === undefined ? {} : { ask: merged.ask as Ask }),
+      ...(merged.askFallback === undefined ? {} : { askFallback: merged.askFallback as Security }),
+      allowlist: blocks.slice(1).flatMap(allowlistOf),
+    };
+  }
+
+  /** Adds paths to the agent's allowlist; those that stand there already are left alone. */
+  allow(agentId: string, paths: readonly string[]): Promise<void> {
+    const next = this.#writing.then(async () => {
+      const file = await this.#read();
+      const own = agentBlock(file, agentId);
+      const list = allowlistOf(own);
+      const added = paths
+        .map(literal)
+        .filter((pattern) => !list.some((entry) => entry.pattern === pattern && entry.argPattern === undefined))
+        .map((pattern) => ({ id: randomUUID(), pattern, source: 'allow-always', lastUsedAt: Date.now() }));
+      if (added.length === 0) return;
+      const others = { ...agents(file) };
+      if (agentId === 'main') delete others.default;
+      await this.#write({ ...file, version: 1, agents: { ...others, [agentId]: { ...own, allowlist: [...list, ...added] } } });
+    });
+    this.#writing = next.catch(() => undefined);
+    return next;
+  }
+
+  async #read(): Promise<Fields> {
+    let text: string;
+    try {
+      if (((await stat(this.path)).mode & 0o022) !== 0) throw new Error('others may write to it; run chmod 600 on it');
+      text = await readFile(this.path, 'utf8');
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return {};
+      throw this.#unusable(error);
+    }
+    try {
+      const file: unknown = JSON.parse(text);
+      if (!isRecord(file)) throw new Error('it is not an object');
+      if (file.version !== undefined && file.version !== 1) throw new Error(`its version is ${String(file.version)}, not 1`);
+      return file;
+    } catch (error) {
+      throw this.#unusable(error);
+    }
+  }
+
+  #unusable(cause: unknown): Error {
+    return new Error(`'${this.path}' cannot be used: ${errorText(cause)}`, { cause });
+  }
+
+  async #write(file: Fields): Promise<void> {
+    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
+    const temporary = `${this.path}.${randomUUID()}.tmp`;
+    try {
+      const handle = await open(temporary, 'wx', 0o600);
+      try {
+        await handle.writeFile(`${JSON.stringify(file, null, 2)}\n`);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(temporary, this.path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  }
+}
+
+/** A path as a pattern that matches only itself: characters of globs become `?`. */
+function literal(path: string): string {
+  return path.replace(/[*?]/g, '?');
+}
+
+function agents(file: Fields): Fields {
+  return block(file, 'agents');
+}
+
+/** `agents.default` is the old name of `agents.main`. */
+function agentBlock(file: Fields, agentId: string): Fields {
+  const own = block(agents(file), agentId);
+  return agentId === 'main' ? { ...block(agents(file), 'default'), ...own } : own;
+}
+
+function allowlistOf(owner: Fields): AllowlistEntry[] {
+  const { allowlist } = owner;
+  if (allowlist === undefined) return [];
+  if (!Array.isArray(allowlist)) throw new Error('an allowlist of exec-approvals.json is not a list');
+  return allowlist.map((entry: unknown) => {
+    const isUsable = isRecord(entry) && typeof entry.pattern === 'string' && (entry.argPattern === undefined || typeof entry.argPattern === 'string');
+    if (!isUsable) throw new Error('an allowlist entry of exec-approvals.json has no pattern');
+    return entry as AllowlistEntry;
+  });
+}
+
+function block(owner: Fields, key: string): Fields {
+  const value = Object.hasOwn(owner, key) ? owner[key] : undefined;
+  if (value === undefined) return {};
+  if (!isRecord(value)) throw new Error(`'${key}' of exec-approvals.json is not an object`);
+  return value;
+}
+
+function oneOf(fields: Fields, key: string, allowed: readonly unknown[]): void {
+  if (fields[key] !== undefined && !allowed.includes(fields[key])) throw new Error(`'${key}' of exec-approvals.json is not one of ${allowed.join(', ')}`);
+}
+
+function isRecord(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
