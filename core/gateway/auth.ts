@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { durarError } from '../../sdk/errors.ts';
 import { isControlUi, isTerminalUi, isWebchat } from '../../sdk/protocol/clients.ts';
-import type { AuthMode, GatewaySettings, RateLimitSettings } from './context.ts';
+import type { AuthMode, GatewaySettings, RateLimitSettings } from './options.ts';
 import { isLoopback, type Peer } from './peer.ts';
 
 /** Why a credential was not accepted, in the wire's words. */

@@ -1,75 +1,12 @@
-import type { ModelEntry } from '../../sdk/index.ts';
-import type { AgentService } from '../agent/service.ts';
-import type { Paths } from '../config/paths.ts';
-import type { GenerationSource } from '../kernel/generation.ts';
-import type { Logger } from '../logging/logger.ts';
-import type { SessionService } from '../sessions/service.ts';
-import type { State } from '../state/state.ts';
 import type { Auth } from './auth.ts';
 import type { Connection } from './connection.ts';
 import type { Devices } from './devices.ts';
 import type { EventHub } from './events.ts';
 import type { Health } from './health.ts';
 import type { Idempotency } from './idempotency.ts';
+import type { GatewayOptions } from './options.ts';
 import type { Presence } from './presence.ts';
 import type { Runs } from './runs.ts';
-
-export type AuthMode = 'token' | 'password' | 'none';
-
-/** Everything resolved by the caller: no references, no defaults of the configuration left to apply. */
-export interface GatewaySettings {
-  host: string;
-  /** 0 lets the system choose. */
-  port: number;
-  auth: { mode: AuthMode; token?: string; password?: string; rateLimit?: RateLimitSettings };
-  controlUi?: ControlUiSettings;
-  tickIntervalMs?: number;
-  handshakeTimeoutMs?: number;
-  maxPreauthConnectionsPerAddress?: number;
-  /** How many bytes may wait for one socket. */
-  maxBufferedBytes?: number;
-}
-
-export interface RateLimitSettings {
-  maxAttempts?: number;
-  windowMs?: number;
-  lockoutMs?: number;
-  exemptLoopback?: boolean;
-}
-
-export interface ControlUiSettings {
-  allowedOrigins?: readonly string[];
-  /** Accept an origin whose host is the request's own Host header. */
-  hostHeaderOriginFallback?: boolean;
-  /** Let a local control UI connect without a device. */
-  allowInsecureAuth?: boolean;
-  /** Break-glass: the control UI's device is not asked for at all. */
-  dangerouslyDisableDeviceAuth?: boolean;
-}
-
-/** What the process that runs the gateway lends it. */
-export interface GatewayControl {
-  /** Activates again and returns the report. */
-  reload(): Promise<unknown>;
-  /** Begins an orderly stop and returns at once. */
-  stop(reason: string): void;
-  /** What `status` adds about the process. */
-  status(): object;
-  /** The models that may be used now. */
-  models(): Promise<ModelEntry[]>;
-}
-
-export interface GatewayOptions {
-  source: GenerationSource;
-  agent: AgentService;
-  sessions: SessionService;
-  state: Pick<State, 'kv'>;
-  control: GatewayControl;
-  settings: GatewaySettings;
-  paths: Paths;
-  version: string;
-  log: Logger;
-}
 
 /** What the parts of one gateway share. */
 export interface GatewayContext extends GatewayOptions {

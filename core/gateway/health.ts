@@ -1,6 +1,6 @@
 import { errorText } from '../../sdk/errors.ts';
 import type { HealthPayload } from '../../sdk/protocol/generated/types.ts';
-import type { GatewayOptions } from './context.ts';
+import type { GatewayOptions } from './options.ts';
 
 /** The health payload, kept for a minute. */
 export interface Health {

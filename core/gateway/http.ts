@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { reportError } from '../../sdk/errors.ts';
 import type { Contribution } from '../kernel/generation.ts';
 import type { Auth } from './auth.ts';
-import type { GatewayOptions } from './context.ts';
+import type { GatewayOptions } from './options.ts';
 import { peerOf } from './peer.ts';
 
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void;

@@ -1,11 +1,11 @@
 import { errorText, reportError } from '../../sdk/errors.ts';
 import type { GatewayMethodContext } from '../../sdk/index.ts';
-import { ProtocolError, validationText } from '../../sdk/protocol/errors.ts';
+import { isProtocolError, ProtocolError, validationText } from '../../sdk/protocol/errors.ts';
 import { METHODS } from '../../sdk/protocol/generated/tables.ts';
-import type { MethodTypes } from '../../sdk/protocol/generated/types.ts';
 import * as validators from '../../sdk/protocol/generated/validators.js';
 import { ADMIN_PREFIXES, ADMIN_SCOPE } from '../../sdk/protocol/scopes.ts';
 import type { Generation } from '../kernel/generation.ts';
+import type { Call, MethodFamily, MethodName } from './call.ts';
 import type { ConnectedClient, Connection } from './connection.ts';
 import type { GatewayContext } from './context.ts';
 import { agentMethods } from './methods/agent.ts';
@@ -15,19 +15,6 @@ import { modelsMethods } from './methods/models.ts';
 import { pluginsMethods } from './methods/plugins.ts';
 import { sessionsMethods } from './methods/sessions.ts';
 import { systemMethods } from './methods/system.ts';
-
-/** What a method knows about its call. */
-export interface Call {
-  connection: Connection;
-  client: ConnectedClient;
-  /** Sends an earlier response for the same request. */
-  accepted(payload: unknown): void;
-}
-
-export type MethodName = keyof MethodTypes;
-type Handler<Name extends MethodName> = (params: MethodTypes[Name]['params'], call: Call) => MethodTypes[Name]['result'] | Promise<MethodTypes[Name]['result']>;
-/** A family's handlers; a method of the table without its handler does not compile. */
-export type MethodFamily<Names extends MethodName> = { [Name in Names]: Handler<Name> };
 
 interface Entry {
   scope: string | null;
@@ -51,7 +38,7 @@ export function createMethods(context: GatewayContext): Methods {
   let listed: string[] = [];
 
   const fail = (connection: Connection, id: string, method: string, error: unknown) => {
-    if (error instanceof ProtocolError) {
+    if (isProtocolError(error)) {
       connection.fail(id, error.body(), error.payload);
       return;
     }

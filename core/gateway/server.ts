@@ -6,7 +6,7 @@ import { durarError, errorCode, errorText } from '../../sdk/errors.ts';
 import { LIMITS } from '../../sdk/protocol/version.ts';
 import { assertBindable, createAuth } from './auth.ts';
 import { type ConnectedClient, type Connection, connectedClient, openConnection, type Request } from './connection.ts';
-import type { GatewayContext, GatewayOptions } from './context.ts';
+import type { GatewayContext } from './context.ts';
 import { createDevices } from './devices.ts';
 import { type BroadcastOptions, createEventHub } from './events.ts';
 import { HandshakeRefusal, shakeHands } from './handshake.ts';
@@ -15,11 +15,12 @@ import { helloOk, stateVersion } from './hello.ts';
 import { createHttpHandler } from './http.ts';
 import { createIdempotency } from './idempotency.ts';
 import { createMethods } from './methods.ts';
+import type { GatewayOptions } from './options.ts';
 import { peerOf } from './peer.ts';
 import { createPresence } from './presence.ts';
 import { createRuns } from './runs.ts';
 
-export type { AuthMode, ControlUiSettings, GatewayControl, GatewayOptions, GatewaySettings, RateLimitSettings } from './context.ts';
+export type { AuthMode, ControlUiSettings, GatewayControl, GatewayOptions, GatewaySettings, RateLimitSettings } from './options.ts';
 
 export interface Gateway {
   /** Throws `DUR_GATEWAY_NO_AUTH`, `DUR_GATEWAY_IN_USE`, `DUR_GATEWAY_BIND`. */

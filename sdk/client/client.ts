@@ -1,7 +1,8 @@
-import { durarError, errorText } from '../errors.ts';
+import { durarError } from '../errors.ts';
 import type { EventFrame, EventTypes, HelloOk, MethodTypes, ResponseFrame } from '../protocol/generated/types.ts';
 import { type ConnectOptions, connectRequest, type DeviceIdentity, type StoredToken, type TokenStore } from './connect-request.ts';
 import { createEventQueue, type EventQueue } from './event-queue.ts';
+import { isFinalRefusal, mayRetryWithDeviceToken, refused, rpcError } from './failure.ts';
 
 export type { ConnectOptions, DeviceIdentity, StoredToken, TokenStore };
 
@@ -73,19 +74,6 @@ const REQUEST_MS = 30_000;
 const CONNECT_FAILED = 4008;
 const TICK_TIMEOUT = 4000;
 const BACKOFF = { first: 1000, longest: 30_000 };
-
-/** Refusals that trying again cannot heal. */
-const FINAL_REFUSALS = new Set([
-  'AUTH_TOKEN_MISSING',
-  'AUTH_TOKEN_MISMATCH',
-  'AUTH_BOOTSTRAP_TOKEN_INVALID',
-  'AUTH_PASSWORD_MISSING',
-  'AUTH_PASSWORD_MISMATCH',
-  'AUTH_RATE_LIMITED',
-  'PAIRING_REQUIRED',
-  'CONTROL_UI_DEVICE_IDENTITY_REQUIRED',
-  'DEVICE_IDENTITY_REQUIRED',
-]);
 
 /** Makes a client of one gateway. It runs in a browser as well: socket, key and token store are given to it. */
 export function createGatewayClient(options: GatewayClientOptions): GatewayClient {
@@ -165,7 +153,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
       delay = Math.min(delay * 2, backoff.longest);
       open().catch((error: unknown) => {
         if (isClosed) return;
-        if (FINAL_REFUSALS.has(refusalCode(error) ?? '')) endQueues(error);
+        if (isFinalRefusal(error)) endQueues(error);
         else again();
       });
     }, delay);
@@ -239,8 +227,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
     try {
       return await attempt(false);
     } catch (error) {
-      const details = refusalDetails(error);
-      const mayRetry = details?.canRetryWithDeviceToken === true && options.isTrusted !== false;
+      const mayRetry = mayRetryWithDeviceToken(error) && options.isTrusted !== false;
       if (!mayRetry || options.tokens?.load(options.role ?? 'operator') === undefined) throw error;
       return await attempt(true);
     }
@@ -293,28 +280,4 @@ function parse(data: unknown): ResponseFrame | EventFrame | undefined {
 
 function isAccepted(payload: unknown): boolean {
   return typeof payload === 'object' && payload !== null && 'status' in payload && payload.status === 'accepted';
-}
-
-function rpcError(method: string, { error, payload }: ResponseFrame): Error {
-  const details = { ...error, ...(payload === undefined ? {} : { payload }) };
-  return durarError('DUR_GATEWAY_RPC', { method, reason: error?.message ?? 'the gateway gave no reason' }, { details, ...hintOf(error?.details) });
-}
-
-function hintOf(details: unknown): { hint?: string } {
-  const hint = typeof details === 'object' && details !== null && 'hint' in details ? details.hint : undefined;
-  return typeof hint === 'string' && hint !== '' ? { hint } : {};
-}
-
-function refused(error: unknown): Error {
-  const details = (error as { details?: unknown }).details;
-  if (details === undefined) return error instanceof Error ? error : new Error(errorText(error));
-  return durarError('DUR_GATEWAY_REFUSED', { reason: errorText(error) }, { details, cause: error });
-}
-
-function refusalDetails(error: unknown): { code?: string; canRetryWithDeviceToken?: boolean } | undefined {
-  return (error as { details?: { details?: { code?: string; canRetryWithDeviceToken?: boolean } } }).details?.details;
-}
-
-function refusalCode(error: unknown): string | undefined {
-  return refusalDetails(error)?.code;
 }

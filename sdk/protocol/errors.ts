@@ -1,5 +1,7 @@
 /** The closed set of top-level error codes; finer reasons are in `details.code`. */
-export type ProtocolErrorCode = 'INVALID_REQUEST' | 'NOT_PAIRED' | 'UNAVAILABLE' | 'NOT_LINKED' | 'AGENT_TIMEOUT' | 'APPROVAL_NOT_FOUND';
+export const PROTOCOL_ERROR_CODES = ['INVALID_REQUEST', 'NOT_PAIRED', 'UNAVAILABLE', 'NOT_LINKED', 'AGENT_TIMEOUT', 'APPROVAL_NOT_FOUND'] as const;
+
+export type ProtocolErrorCode = (typeof PROTOCOL_ERROR_CODES)[number];
 
 /** What the error of a response carries. */
 export interface ProtocolErrorBody {
@@ -41,6 +43,11 @@ export class ProtocolError extends Error {
       ...(this.retryAfterMs === undefined ? {} : { retryAfterMs: this.retryAfterMs }),
     };
   }
+}
+
+/** By its code, not by class: an extension may hold a second copy of this module. */
+export function isProtocolError(error: unknown): error is ProtocolError {
+  return error instanceof Error && 'code' in error && 'body' in error && PROTOCOL_ERROR_CODES.includes(error.code as ProtocolErrorCode);
 }
 
 /** The part of an ajv error that the text is made from. */

@@ -5,8 +5,8 @@ import type { AgentParams, AgentResult } from '../../../sdk/protocol/generated/t
 import { ADMIN_SCOPE } from '../../../sdk/protocol/scopes.ts';
 import type { AcceptedRun, RunRequest, RunResult } from '../../agent/service.ts';
 import { imagesOf } from '../attachments.ts';
+import type { Call, MethodFamily } from '../call.ts';
 import type { GatewayContext } from '../context.ts';
-import type { Call, MethodFamily } from '../methods.ts';
 
 /** The longest delay a timer can have. */
 const FOREVER_MS = 2_147_483_647;

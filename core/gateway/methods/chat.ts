@@ -5,9 +5,9 @@ import type { ChatSendParams } from '../../../sdk/protocol/generated/types.ts';
 import { ADMIN_SCOPE } from '../../../sdk/protocol/scopes.ts';
 import type { AcceptedRun, RunRequest, RunResult } from '../../agent/service.ts';
 import { imagesOf } from '../attachments.ts';
+import type { Call, MethodFamily } from '../call.ts';
 import type { GatewayContext } from '../context.ts';
 import { readHistory } from '../history.ts';
-import type { Call, MethodFamily } from '../methods.ts';
 import { compact, untilEnd } from './agent.ts';
 
 const STOP_WORDS = new Set([

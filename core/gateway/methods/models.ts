@@ -1,5 +1,5 @@
+import type { MethodFamily } from '../call.ts';
 import type { GatewayContext } from '../context.ts';
-import type { MethodFamily } from '../methods.ts';
 
 export function modelsMethods(context: GatewayContext): MethodFamily<'models.list'> {
   return {

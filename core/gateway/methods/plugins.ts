@@ -1,7 +1,7 @@
 import type { PluginsListResult } from '../../../sdk/protocol/generated/types.ts';
 import type { PlannedExtension } from '../../manifest/catalog.ts';
+import type { MethodFamily } from '../call.ts';
 import type { GatewayContext } from '../context.ts';
-import type { MethodFamily } from '../methods.ts';
 
 type PluginRow = PluginsListResult['plugins'][number];
 type Finding = PluginsListResult['findings'][number];

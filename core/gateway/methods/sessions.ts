@@ -1,8 +1,8 @@
 import type { SessionListParams, SessionRecord } from '../../../sdk/index.ts';
 import { ProtocolError } from '../../../sdk/protocol/errors.ts';
+import type { MethodFamily } from '../call.ts';
 import type { GatewayContext } from '../context.ts';
 import { readHistory } from '../history.ts';
-import type { MethodFamily } from '../methods.ts';
 import { sessionRow } from '../session-row.ts';
 import { compact } from './agent.ts';
 

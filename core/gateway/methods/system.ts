@@ -1,8 +1,8 @@
 import type { SessionRecord } from '../../../sdk/index.ts';
 import { ADMIN_SCOPE } from '../../../sdk/protocol/scopes.ts';
+import type { MethodFamily } from '../call.ts';
 import type { GatewayContext } from '../context.ts';
 import { agentsOf } from '../health.ts';
-import type { MethodFamily } from '../methods.ts';
 import { sessionRow } from '../session-row.ts';
 
 const RECENT = 10;
