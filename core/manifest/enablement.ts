@@ -1,4 +1,5 @@
-import { SLOTS, type SlotName } from '../../sdk/index.ts';
+import type { SlotName } from '../../sdk/index.ts';
+import { manifestKinds } from '../../sdk/manifest-fields.ts';
 import type { CatalogEntry } from './catalog.ts';
 
 /** The part of the configuration's `plugins` block that this room reads. */
@@ -60,6 +61,5 @@ function isFoundation({ origin, manifest, declares }: CatalogEntry): boolean {
   if (origin !== 'bundled') return false;
   if (declares.secretsProvider !== undefined || declares.approver !== undefined) return true;
   if (declares.tool?.some((name) => CORE_TOOLS.includes(name)) === true) return true;
-  const kinds = manifest.kind === undefined ? [] : [manifest.kind].flat();
-  return kinds.some((kind) => Object.values(SLOTS).some((slot) => slot.kind === kind));
+  return manifestKinds(manifest).length > 0;
 }

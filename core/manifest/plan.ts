@@ -3,6 +3,7 @@ import type { Catalog, CatalogEntry, Finding, LoadTime, Plan, PlannedExtension, 
 import { checkHost } from './compat.ts';
 import { decideEnablement, entrySettings, type PluginsConfig } from './enablement.ts';
 import { finding } from './finding.ts';
+import { isObject, type Json } from './json.ts';
 import { chooseSlot, slotOwner, slotSetting } from './slot-choice.ts';
 import { type ConfigValidator, createConfigValidator } from './validator.ts';
 
@@ -160,13 +161,13 @@ function pointerOf(path: string): string {
 
 /** A block that is there and not switched off. */
 function isOn(block: unknown): boolean {
-  return typeof block === 'object' && block !== null && asObject(block).enabled !== false;
+  return isObject(block) && block.enabled !== false;
 }
 
 function own(holder: Readonly<Record<string, unknown>> | undefined, key: string): unknown {
   return holder !== undefined && Object.hasOwn(holder, key) ? holder[key] : undefined;
 }
 
-function asObject(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+function asObject(value: unknown): Json {
+  return isObject(value) ? value : {};
 }

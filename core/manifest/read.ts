@@ -1,25 +1,14 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { ANCESTOR, normalizeAncestorManifest } from '../../sdk/ancestor.ts';
-import {
-  CONTRIBUTION_ROWS,
-  type ContributionKind,
-  type DurarError,
-  durarError,
-  errorCode,
-  errorText,
-  HOOKS_MANIFEST_KEY,
-  type PackageBlock,
-  type PluginKind,
-  type PluginManifest,
-  type PluginOrigin,
-  SLOTS,
-} from '../../sdk/index.ts';
+import { type DurarError, durarError, errorCode, errorText, type PackageBlock, type PluginManifest, type PluginOrigin, SLOTS } from '../../sdk/index.ts';
+import { declaredContributions, declaredHooks, manifestKinds } from '../../sdk/manifest-fields.ts';
 import type { CatalogEntry, Finding } from './catalog.ts';
 import { hostRanges } from './compat.ts';
 import { finding } from './finding.ts';
 import { MANIFEST_KEYS, PACKAGE_BLOCK_KEYS } from './generated/keys.ts';
 import * as validators from './generated/validators.js';
+import { isObject, type Json } from './json.ts';
 import { asStatFailure, checkPath, trustedEntry } from './trust.ts';
 
 /** A folder that may hold an extension. */
@@ -50,7 +39,6 @@ export interface ReadResult {
   files: string[];
 }
 
-type Json = Record<string, unknown>;
 interface Source {
   file: string;
   format: CatalogEntry['format'];
@@ -121,12 +109,13 @@ function findSource(root: string, names: ReadonlySet<string>, pkg: Json): Source
 function makeEntries(source: Source, candidate: Candidate, root: string, names: ReadonlySet<string>, pkg: Json): CatalogEntry[] {
   const { file, format, block } = source;
   const findings: Finding[] = [];
-  const { manifest, kinds } = readManifest(source, findings);
+  const manifest = readManifest(source, findings);
   const { id } = manifest;
   const owner = { id, root, origin: candidate.origin };
   const version = manifest.version ?? text(pkg.version);
   const packageName = text(pkg.name);
-  const declares = format === 'native' ? declaredKeys(manifest, kinds) : legacyKeys(manifest);
+  // The ancestor's manifest has no engine ids and its `kind` does not stand for one.
+  const declares = declaredContributions(format === 'native' ? manifest : { ...manifest, kind: [] });
   const base = {
     origin: candidate.origin,
     root,
@@ -136,7 +125,7 @@ function makeEntries(source: Source, candidate: Candidate, root: string, names: 
     ...(version === undefined ? {} : { version }),
     ...(block.setupEntry === undefined ? {} : { setupEntry: trustedEntry({ ...owner, entry: block.setupEntry }) }),
     hostRanges: hostRanges(manifest, block, isObject(pkg.engines) ? pkg.engines : {}),
-    taps: strings(member(manifest, HOOKS_MANIFEST_KEY)),
+    taps: declaredHooks(manifest),
     findings,
   };
   const listed = candidate.entry ?? manifest.entry;
@@ -156,7 +145,7 @@ function makeEntries(source: Source, candidate: Candidate, root: string, names: 
 }
 
 /** Validates; unknown keys are findings, an unknown `kind` refuses a native manifest. */
-function readManifest({ file, format, raw, block }: Source, findings: Finding[]): { manifest: PluginManifest; kinds: PluginKind[] } {
+function readManifest({ file, format, raw, block }: Source, findings: Finding[]): PluginManifest {
   const translated = format === 'ancestor' ? normalizeAncestorManifest(raw) : { manifest: raw, ignored: [] };
   check(validators.manifest, translated.manifest, file);
   const manifest = { ...translated.manifest } as unknown as PluginManifest;
@@ -166,29 +155,9 @@ function readManifest({ file, format, raw, block }: Source, findings: Finding[])
     if (!MANIFEST_KEYS.includes(key) && !(raw === block && PACKAGE_BLOCK_KEYS.includes(key)))
       findings.push(finding('warn', 'DUR_MANIFEST_KEY_UNKNOWN', { file, key }, { ...owner, pointer: `/${key}` }));
   }
-  const kinds = manifest.kind === undefined ? [] : [manifest.kind].flat();
-  for (const kind of kinds)
-    if (!SLOT_KINDS.includes(kind)) throw durarError('DUR_MANIFEST_KIND_UNKNOWN', { file, kind }, { owner: { ...owner, pointer: '/kind' } });
-  return { manifest, kinds };
-}
-
-/** What a native manifest lists, by kind of contribution. An engine or store that is not named has the id of its extension. */
-function declaredKeys(manifest: PluginManifest, kinds: readonly PluginKind[]): CatalogEntry['declares'] {
-  const declares: CatalogEntry['declares'] = {};
-  for (const [kind, row] of Object.entries(CONTRIBUTION_ROWS) as Array<[ContributionKind, (typeof CONTRIBUTION_ROWS)[ContributionKind]]>) {
-    let keys = strings(member(manifest, row.manifestKey));
-    if (row.form === 'single') keys = keys.filter((key) => key === row.method);
-    if (kind === 'provider') keys = [...new Set([...keys, ...Object.keys(manifest.providerCatalog ?? {})])];
-    if (row.form === 'factory' && row.slot !== undefined && keys.length === 0 && kinds.includes(SLOTS[row.slot].kind)) keys = [manifest.id];
-    if (keys.length > 0) declares[kind] = keys;
-  }
-  return declares;
-}
-
-/** What the ancestor's manifest names as owned: enough to find its owner, not a list of all it contributes. */
-function legacyKeys(manifest: PluginManifest): CatalogEntry['declares'] {
-  const { contextEngine, sessionStore, ...declares } = declaredKeys(manifest, []);
-  return declares;
+  const kind = manifestKinds(manifest).find((each) => !SLOT_KINDS.includes(each));
+  if (kind !== undefined) throw durarError('DUR_MANIFEST_KIND_UNKNOWN', { file, kind }, { owner: { ...owner, pointer: '/kind' } });
+  return manifest;
 }
 
 function needsNoCode(manifest: PluginManifest, declares: CatalogEntry['declares'], taps: readonly string[]): boolean {
@@ -221,19 +190,6 @@ function readJson(file: string): Json {
 
 function invalid(file: string, reason: string): DurarError {
   return durarError('DUR_MANIFEST_INVALID', { file, reason }, { owner: { file } });
-}
-
-/** `contracts.tools` of a manifest. */
-function member(manifest: PluginManifest, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, key) => (isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined), manifest);
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function strings(value: unknown): string[] {
-  return Array.isArray(value) ? [...new Set(value.filter((each) => typeof each === 'string'))] : [];
 }
 
 function text(value: unknown): string | undefined {

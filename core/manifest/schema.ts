@@ -4,109 +4,66 @@ import { type TObject, type TProperties, type TSchema, Type } from '@sinclair/ty
 const text = Type.String();
 const texts = Type.Array(text);
 const flag = Type.Boolean();
-const anyObject = Type.Record(Type.String(), Type.Unknown());
+const count = Type.Integer({ minimum: 1 });
+const anything = map(Type.Unknown());
 const id = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$', description: 'Key of plugins.entries.<id>; the entry must export the same id.' });
 
-const uiHint = partial({ label: text, help: text, tags: texts, advanced: flag, sensitive: flag, placeholder: text });
-const authChoice = Type.Intersect([
-  Type.Object({ provider: text, method: text, choiceId: text }),
-  partial({
-    choiceLabel: text,
-    choiceHint: text,
-    groupId: text,
-    groupLabel: text,
-    groupHint: text,
-    optionKey: text,
-    cliFlag: text,
-    cliOption: text,
-    cliDescription: text,
-    onboardingScopes: texts,
-    deprecatedChoiceIds: texts,
-  }),
-]);
-const cost = Type.Object({ input: Type.Number(), output: Type.Number(), cacheRead: Type.Optional(Type.Number()), cacheWrite: Type.Optional(Type.Number()) });
-const declaredModel = Type.Object({
-  id: text,
-  ...optional({
-    name: text,
-    reasoning: flag,
-    input: Type.Array(Type.Union([Type.Literal('text'), Type.Literal('image')])),
-    contextWindow: Type.Integer({ minimum: 1 }),
-    maxTokens: Type.Integer({ minimum: 1 }),
-    cost,
-    compat: anyObject,
-  }),
+const uiHint = Type.Object({ ...each(text, 'label help placeholder'), ...each(flag, 'advanced sensitive'), ...each(texts, 'tags') });
+const authChoice = Type.Object({
+  ...{ provider: text, method: text, choiceId: text },
+  ...each(text, 'choiceLabel choiceHint groupId groupLabel groupHint optionKey cliFlag cliOption cliDescription'),
+  ...each(texts, 'onboardingScopes deprecatedChoiceIds'),
 });
+const input = Type.Array(Type.Union([Type.Literal('text'), Type.Literal('image')]));
+const cost = Type.Object({ input: Type.Number(), output: Type.Number(), ...each(Type.Number(), 'cacheRead cacheWrite') });
+const numbers = { ...each(count, 'contextWindow maxTokens'), ...each(cost, 'cost'), ...each(anything, 'compat') };
+const model = Type.Object({ id: text, ...each(text, 'name'), ...each(flag, 'reasoning'), ...each(input, 'input'), ...numbers });
 const declaredProvider = Type.Object({
-  api: text,
-  baseUrl: Type.String({ pattern: '^https?://' }),
-  models: Type.Array(declaredModel),
-  ...optional({ label: text, envVars: texts, keyless: flag, headers: Type.Record(Type.String(), text) }),
+  ...{ api: text, baseUrl: Type.String({ pattern: '^https?://' }), models: Type.Array(model) },
+  ...{ ...each(text, 'label'), ...each(texts, 'envVars'), ...each(flag, 'keyless'), ...each(map(text), 'headers') },
 });
-const channelConfig = Type.Object({
-  schema: anyObject,
-  ...optional({ uiHints: Type.Record(Type.String(), uiHint), label: text, description: text, preferOver: texts }),
-});
+const channelConfig = Type.Object({ schema: anything, ...each(map(uiHint), 'uiHints'), ...each(text, 'label description'), ...each(texts, 'preferOver') });
 
 const manifest = Type.Object(
   {
     id,
     configSchema: Type.Record(Type.String(), Type.Unknown(), { description: 'JSON Schema of plugins.entries.<id>.config; required even when empty.' }),
-    ...optional({
-      $schema: text,
-      name: text,
-      description: text,
-      version: text,
-      entry: text,
-      host: Type.String({ description: 'Versions of Durar that it works with, a semver range.' }),
-      enabledByDefault: Type.Unknown({ description: 'Only the literal true switches a bundled extension on.' }),
-      kind: Type.Union([text, texts], { description: 'context-engine, memory or session-store.' }),
-      contextEngines: texts,
-      sessionStores: texts,
-      channels: texts,
-      providers: texts,
-      modelApis: texts,
-      secretSources: texts,
-      approvers: texts,
-      cliBackends: texts,
-      contracts: Type.Record(Type.String(), texts),
-      providerCatalog: Type.Record(Type.String(), declaredProvider),
-      providerAuthEnvVars: Type.Record(Type.String(), texts),
-      providerAuthChoices: Type.Array(authChoice),
-      channelConfigs: Type.Record(Type.String(), channelConfig),
-      skills: texts,
-      uiHints: Type.Record(Type.String(), uiHint),
-      legacyPluginIds: texts,
-      autoEnableWhenConfiguredProviders: texts,
-      reload: partial({ configPrefixes: texts }),
-    }),
+    ...each(text, '$schema name description version entry'),
+    ...each(Type.String({ description: 'Versions of Durar that it works with, a semver range.' }), 'host'),
+    ...each(Type.Unknown({ description: 'Only the literal true switches a bundled extension on.' }), 'enabledByDefault'),
+    ...each(Type.Union([text, texts], { description: 'context-engine, memory or session-store.' }), 'kind'),
+    ...each(texts, 'contextEngines sessionStores channels providers modelApis secretSources approvers cliBackends'),
+    ...each(texts, 'skills legacyPluginIds autoEnableWhenConfiguredProviders'),
+    ...each(map(texts), 'contracts providerAuthEnvVars'),
+    ...each(map(declaredProvider), 'providerCatalog'),
+    ...each(Type.Array(authChoice), 'providerAuthChoices'),
+    ...each(map(channelConfig), 'channelConfigs'),
+    ...each(map(uiHint), 'uiHints'),
+    ...each(Type.Object(each(texts, 'configPrefixes')), 'reload'),
   },
   { $schema: 'http://json-schema.org/draft-07/schema#', title: 'Durar.plugin.json' },
 );
 
-const packageBlock = partial({
-  extensions: texts,
-  setupEntry: text,
-  install: partial({ npmSpec: text, localPath: text, defaultChoice: text, minHostVersion: text }),
-  compat: partial({ pluginApi: text, minGatewayVersion: text }),
-  build: anyObject,
-  channel: anyObject,
-  startup: anyObject,
-  hooks: texts,
+const packageBlock = Type.Object({
+  ...each(texts, 'extensions hooks'),
+  ...each(text, 'setupEntry'),
+  ...each(Type.Object(each(text, 'npmSpec localPath defaultChoice minHostVersion')), 'install'),
+  ...each(Type.Object(each(text, 'pluginApi minGatewayVersion')), 'compat'),
+  ...each(anything, 'build channel startup'),
 });
 
-const keys = (schema: TObject) => JSON.stringify(Object.keys(schema.properties), null, 2);
+const header = '// Generated by `npm run protocol:gen`; do not edit.\n';
+const keys = (name: string, schema: TObject) => `export const ${name}: readonly string[] = ${JSON.stringify(Object.keys(schema.properties), null, 2)};\n`;
 export const generated = {
   schemas: { manifest, packageBlock },
-  texts: {
-    'keys.ts': `// Generated by \`npm run protocol:gen\`; do not edit.\nexport const MANIFEST_KEYS: readonly string[] = ${keys(manifest)};\nexport const PACKAGE_BLOCK_KEYS: readonly string[] = ${keys(packageBlock)};\n`,
-  },
+  texts: { 'keys.ts': `${header}${keys('MANIFEST_KEYS', manifest)}${keys('PACKAGE_BLOCK_KEYS', packageBlock)}` },
 };
 
-function optional(properties: TProperties): TProperties {
-  return Object.fromEntries(Object.entries(properties).map(([key, schema]: [string, TSchema]) => [key, Type.Optional(schema)]));
+/** Optional properties of one type. */
+function each(schema: TSchema, names: string): TProperties {
+  return Object.fromEntries(names.split(' ').map((name) => [name, Type.Optional(schema)]));
 }
 
-function partial(properties: TProperties): TObject {
-  return Type.Object(optional(properties));
+function map(schema: TSchema): TSchema {
+  return Type.Record(Type.String(), schema);
 }

@@ -1,4 +1,5 @@
 import { CONTRIBUTIONS, type ErrorCode, SLOTS, type SlotName } from '../../sdk/index.ts';
+import { manifestKinds } from '../../sdk/manifest-fields.ts';
 import type { Catalog, CatalogEntry, PlannedExtension, SlotChoice } from './catalog.ts';
 import type { PluginsConfig } from './enablement.ts';
 import { finding } from './finding.ts';
@@ -62,6 +63,5 @@ function engineIds(entry: CatalogEntry, slot: SlotName): readonly string[] {
 
 /** In the ancestor's format `kind` is optional, so there every extension may serve; `surely` asks for those that say so. */
 function servesKind({ manifest, format }: CatalogEntry, slot: SlotName, surely = false): boolean {
-  const kinds = manifest.kind === undefined ? [] : [manifest.kind].flat();
-  return kinds.includes(SLOTS[slot].kind) || (!surely && slot !== 'memory' && format === 'ancestor');
+  return manifestKinds(manifest).includes(SLOTS[slot].kind) || (!surely && slot !== 'memory' && format === 'ancestor');
 }

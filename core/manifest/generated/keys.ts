@@ -18,24 +18,24 @@ export const MANIFEST_KEYS: readonly string[] = [
   "secretSources",
   "approvers",
   "cliBackends",
-  "contracts",
-  "providerCatalog",
-  "providerAuthEnvVars",
-  "providerAuthChoices",
-  "channelConfigs",
   "skills",
-  "uiHints",
   "legacyPluginIds",
   "autoEnableWhenConfiguredProviders",
+  "contracts",
+  "providerAuthEnvVars",
+  "providerCatalog",
+  "providerAuthChoices",
+  "channelConfigs",
+  "uiHints",
   "reload"
 ];
 export const PACKAGE_BLOCK_KEYS: readonly string[] = [
   "extensions",
+  "hooks",
   "setupEntry",
   "install",
   "compat",
   "build",
   "channel",
-  "startup",
-  "hooks"
+  "startup"
 ];
