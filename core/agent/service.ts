@@ -1,56 +1,24 @@
-import type { AgentEvent, ErrorReport, ThinkingLevel, Usage } from '../../sdk/index.ts';
+import { type AgentEvent, type AgentMessage, durarError, errorText, type ModelEntry } from '../../sdk/index.ts';
+import type { GenerationSource } from '../kernel/generation.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { SessionService } from '../sessions/service.ts';
+import type { State } from '../state/state.ts';
+import { complete } from './complete.ts';
+import { createEngines, ENGINE_TIMEOUTS, type EngineTimeouts } from './engine.ts';
+import { createLanes } from './lanes.ts';
+import { createModels, parseModelRef } from './models.ts';
+import { createBootstrapFiles } from './prompt/bootstrap-files.ts';
+import { createRuns, type Run } from './run.ts';
+import type { AcceptedRun, RunRequest, RunResult } from './run-request.ts';
+import { type AgentPaths, agentEntry, agentWorkspaceDir, defaultAgentId, defaultModelRef } from './settings.ts';
+import { createTokenEstimator } from './tokens.ts';
+import { createToolCalls } from './tool-call.ts';
+import { runTurn } from './turn.ts';
+import { unstartedResult } from './turn-result.ts';
+import type { TurnDeps } from './turn-state.ts';
+import { createWorkspaces } from './workspace.ts';
 
-/** One request for a run. `runId` equals the caller's idempotency key where there is one. */
-export interface RunRequest {
-  runId: string;
-  message: string;
-  /** Any key the caller gave; canonicalised by the service. Absent: the main session of the agent. */
-  sessionKey?: string;
-  sessionId?: string;
-  agentId?: string;
-  images?: Array<{ data: string; mimeType: string }>;
-  /** Run override of the model, a ref. */
-  model?: string;
-  thinking?: ThinkingLevel;
-  extraSystemPrompt?: string;
-  /** seconds */
-  timeoutSeconds?: number;
-  lane?: string;
-  trigger?: 'user' | 'heartbeat' | 'cron' | 'memory';
-  channel?: string;
-  senderId?: string;
-  senderIsOwner?: boolean;
-  provenance?: { kind: 'external_user' | 'inter_session' | 'internal_system'; [key: string]: unknown };
-}
-
-export interface AcceptedRun {
-  runId: string;
-  sessionKey: string;
-  sessionId: string;
-  agentId: string;
-  /** epoch ms */
-  acceptedAt: number;
-}
-
-export interface RunResult {
-  runId: string;
-  status: 'ok' | 'error';
-  sessionKey: string;
-  sessionId: string;
-  startedAt: number;
-  endedAt: number;
-  payloads: Array<{ text?: string; mediaUrl?: string | null; isError?: boolean; isReasoning?: boolean }>;
-  meta: {
-    durationMs: number;
-    aborted: boolean;
-    stopReason?: string;
-    /** The engine that really served the run. */
-    contextEngine?: string;
-    generation?: number;
-    agentMeta: { sessionId: string; provider?: string; model?: string; usage?: Usage };
-  };
-  error?: ErrorReport;
-}
+export type { AcceptedRun, RunRequest, RunResult };
 
 /** Accepts, queues and runs agent turns; one active run per session, sessions in parallel. */
 export interface AgentService {
@@ -65,4 +33,199 @@ export interface AgentService {
   onEvent(listener: (event: AgentEvent) => void): () => void;
   /** Refuses new runs, waits up to `ms` for the running ones, then aborts them. */
   drain(ms: number): Promise<void>;
+  /** What can be asked without a run. */
+  readonly models: {
+    /** Every model that can be named. Loads all providers. */
+    list(): Promise<ModelEntry[]>;
+    /** The model of the default agent. */
+    defaults(): { provider: string; model: string };
+    /** One model call outside any session. `model` is a ref; absent: the default model. Throws `DUR_MODEL_*`, `DUR_PROVIDER_*`. */
+    complete(params: {
+      model?: string;
+      systemPrompt?: string;
+      messages: AgentMessage[];
+      maxTokens?: number;
+      signal?: AbortSignal;
+    }): Promise<{ text: string; message: AgentMessage }>;
+    /** A provider's credential, for extensions that call it themselves. Never log it. */
+    credential(provider: string): Promise<{ apiKey?: string; source?: string }>;
+  };
+  /** Absolute path of an agent's working folder. */
+  workspaceDir(agentId?: string): string;
+}
+
+export interface AgentServiceOptions {
+  source: GenerationSource;
+  sessions: SessionService;
+  cursors: State['cursors'];
+  paths: AgentPaths;
+  log: Logger;
+  version: string;
+  /** epoch ms */
+  now?: () => number;
+  /** Environment with the providers' credentials. */
+  env?: NodeJS.ProcessEnv;
+  /** milliseconds; each has a default */
+  limits?: { engine?: Partial<EngineTimeouts>; stall?: number; tool?: number };
+}
+
+/** Silence of a provider that counts as a stall; a large prompt on a slow machine takes minutes to its first token. */
+const STALL_MS = 300_000;
+/** The last resort for a tool without a limit of its own. */
+const TOOL_TIMEOUT_MS = 1_800_000;
+const DEFAULT_LANE = 'main';
+const SUBAGENT_LANE = 'subagent';
+
+export function createAgentService(options: AgentServiceOptions): AgentService {
+  const { source, sessions, paths, log, limits = {} } = options;
+  const now = options.now ?? Date.now;
+  const runs = createRuns({ now, log });
+  const closing = new AbortController();
+  const models = createModels({ log, ...(options.env === undefined ? {} : { env: options.env }) });
+  const stallMs = limits.stall ?? STALL_MS;
+  const deps: TurnDeps = {
+    source,
+    sessions,
+    engines: createEngines({ cursors: options.cursors, sessions, timeouts: { ...ENGINE_TIMEOUTS, ...limits.engine } }),
+    models,
+    estimator: createTokenEstimator(),
+    toolCalls: createToolCalls({ now, timeoutMs: limits.tool ?? TOOL_TIMEOUT_MS }),
+    workspaces: createWorkspaces(),
+    bootstrapFiles: createBootstrapFiles(),
+    paths,
+    log,
+    version: options.version,
+    now,
+    stallMs,
+    closing: closing.signal,
+  };
+  const lanes = createLanes((lane) => {
+    const { defaults } = source.current().config.agents;
+    if (lane === DEFAULT_LANE) return defaults.maxConcurrent;
+    return lane === SUBAGENT_LANE ? defaults.subagents.maxConcurrent : 1;
+  });
+  /** Ids between `accept` and their run, so that a repeated request meets the first one. */
+  const accepting = new Map<string, Promise<AcceptedRun>>();
+  const tasks = new Set<Promise<void>>();
+  let draining = false;
+
+  async function open(request: RunRequest): Promise<AcceptedRun> {
+    const { config } = source.current();
+    const named = request.sessionId === undefined ? undefined : await sessions.getById(request.sessionId);
+    if (request.sessionId !== undefined && named === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key: request.sessionId });
+    const wanted = request.agentId ?? defaultAgentId(config);
+    agentEntry(config, wanted);
+    const key = named?.key ?? sessions.canonicalKey(request.sessionKey, wanted);
+    const { session, created } = await sessions.open({ key, ...(request.agentId === undefined ? {} : { agentId: wanted }) });
+    agentEntry(config, session.agentId);
+    const { agentId, sessionId } = session;
+    const { hooks } = source.current();
+    if (created && hooks.has('session_start'))
+      hooks.emit('session_start', { sessionId, sessionKey: session.key }, { agentId, sessionId, sessionKey: session.key });
+    return { runId: request.runId, sessionKey: session.key, sessionId, agentId, acceptedAt: now() };
+  }
+
+  /** One turn of its session at a time, and of all sessions as many as the lane allows. The engine's end of turn holds only the session. */
+  async function execute(run: Run): Promise<void> {
+    let settled = false;
+    const settle = (result: RunResult): void => {
+      settled = true;
+      const { startedAt, endedAt, error, meta } = result;
+      const { aborted, stopReason } = meta;
+      const failed = error !== undefined && !aborted;
+      const how = failed
+        ? { phase: 'error', error: error.message }
+        : { phase: 'end', ...(aborted ? { aborted } : {}), ...(stopReason === undefined ? {} : { stopReason }) };
+      run.emit('lifecycle', { ...how, startedAt, endedAt });
+      runs.finish(run, result);
+    };
+    try {
+      await lanes.run(
+        `session:${run.accepted.sessionKey}`,
+        async () => {
+          const turn = await lanes.run(run.request.lane ?? DEFAULT_LANE, () => runTurn(deps, run), run.signal);
+          settle(turn.result);
+          await turn.after();
+        },
+        run.signal,
+      );
+    } catch (error) {
+      if (settled) log.error(`the end of a turn failed: ${errorText(error)}`, { runId: run.accepted.runId });
+      else settle(unstartedResult(run, error, now()));
+    }
+  }
+
+  function start(request: RunRequest, accepted: AcceptedRun): void {
+    const task = execute(runs.begin(request, accepted));
+    tasks.add(task);
+    void task.finally(() => tasks.delete(task));
+  }
+
+  return {
+    async accept(request) {
+      const known = runs.accepted(request.runId) ?? accepting.get(request.runId);
+      if (known !== undefined) return known;
+      if (draining) throw durarError('DUR_HOST_STOPPED');
+      const opening = open(request);
+      accepting.set(request.runId, opening);
+      try {
+        const accepted = await opening;
+        start(request, accepted);
+        return accepted;
+      } finally {
+        accepting.delete(request.runId);
+      }
+    },
+
+    wait: (runId, timeoutMs) => runs.wait(runId, timeoutMs),
+
+    abort({ sessionKey, runId, origin }) {
+      const key = sessionKey === undefined ? undefined : sessions.canonicalKey(sessionKey);
+      const runIds = sessionKey === undefined && runId === undefined ? [] : runs.abort({ sessionKey: key, runId, origin });
+      return { aborted: runIds.length > 0, runIds };
+    },
+
+    active: (sessionKey) => runs.active(sessionKey === undefined ? undefined : sessions.canonicalKey(sessionKey)),
+    onEvent: (listener) => runs.onEvent(listener),
+
+    async drain(ms) {
+      draining = true;
+      await Promise.allSettled(accepting.values());
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, ms);
+      });
+      await Promise.race([Promise.all(tasks), late]);
+      clearTimeout(timer);
+      runs.abort({ origin: 'shutdown' });
+      closing.abort(durarError('DUR_HOST_STOPPED'));
+      await Promise.all(tasks);
+    },
+
+    models: {
+      list: () => models.list(source.current()),
+      defaults() {
+        const { config } = source.current();
+        const { provider = '', model } = parseModelRef(defaultModelRef(config, agentEntry(config, defaultAgentId(config))));
+        return { provider, model };
+      },
+      async complete({ model: ref, ...request }) {
+        const lease = source.lease();
+        try {
+          const { config } = lease.generation;
+          const model = await models.resolve(lease.generation, ref ?? defaultModelRef(config, agentEntry(config, defaultAgentId(config))));
+          const signal = request.signal === undefined ? closing.signal : AbortSignal.any([request.signal, closing.signal]);
+          return await complete({ ...request, model, signal, stallMs, now });
+        } finally {
+          lease.release();
+        }
+      },
+      credential: (provider) => models.credential(source.current(), provider),
+    },
+
+    workspaceDir(agentId) {
+      const { config } = source.current();
+      return agentWorkspaceDir(config, agentId ?? defaultAgentId(config), paths);
+    },
+  };
 }

@@ -1,0 +1,77 @@
+import { type CompactParams, type CompactResult, errorText } from '../../sdk/index.ts';
+import { summarize } from './summarize.ts';
+import type { Turn } from './turn-state.ts';
+
+/** Why the context is compacted: the model refused it, or the estimate of a good turn came near the window. */
+export type CompactionTrigger = 'overflow' | 'threshold';
+
+export interface CompactionRequest {
+  trigger: CompactionTrigger;
+  tokenBudget: number;
+  currentTokenCount: number;
+  signal: AbortSignal;
+}
+
+/**
+ * Compacts the turn's session through the selected engine. On the threshold an engine that does not own compaction is left alone and the
+ * host's own summary is made; on overflow the engine's `compact` always answers. Throws what the engine or the summary's model threw.
+ */
+export async function compactSession(turn: Turn, request: CompactionRequest): Promise<CompactResult> {
+  const { deps, run, session, generation, engine, model, hookContext } = turn;
+  const { sessions } = deps;
+  const { hooks } = generation;
+  const settings = generation.config.agents.defaults.compaction;
+  const own = async (params: CompactParams): Promise<CompactResult> => {
+    const writer = settings.model === undefined ? model : await deps.models.resolve(generation, settings.model);
+    const { estimator, stallMs, now } = deps;
+    return summarize({ sessions, session, model: writer, settings, estimator, signal: request.signal, stallMs, now }, params);
+  };
+  const sessionFile = await sessions.sessionFile(session);
+  const file = sessionFile === undefined ? {} : { sessionFile };
+
+  run.emit('compaction', { phase: 'start' });
+  const before = await sessions.context(session);
+  if (hooks.has('before_compaction')) {
+    const messages = [...before.messages];
+    hooks.emit('before_compaction', { messageCount: messages.length, tokenCount: request.currentTokenCount, messages, ...file }, hookContext);
+  }
+  let result: CompactResult | undefined;
+  try {
+    const hostDecides = request.trigger === 'threshold' && !engine.ownsCompaction;
+    result = await engine.compact(
+      {
+        ...file,
+        tokenBudget: request.tokenBudget,
+        currentTokenCount: request.currentTokenCount,
+        compactionTarget: request.trigger === 'overflow' ? 'budget' : 'threshold',
+        signal: request.signal,
+        runtimeContext: { compactSession: own },
+      },
+      hostDecides ? own : undefined,
+    );
+    return result;
+  } finally {
+    const completed = result?.compacted === true;
+    run.emit('compaction', { phase: 'end', willRetry: completed && request.trigger === 'overflow', completed });
+    if (completed) {
+      turn.totals.compactions += 1;
+      if (result?.result?.summary !== undefined) turn.totals.summary = result.result.summary;
+    }
+    if (completed && hooks.has('after_compaction')) {
+      const { messages } = await sessions.context(session);
+      const compactedCount = Math.max(0, before.messages.length - messages.length);
+      hooks.emit('after_compaction', { messageCount: messages.length, compactedCount, ...tokenCount(result), ...file }, hookContext);
+    }
+  }
+}
+
+/** Why a compaction did not help, for the error of the overflow that it should have cured. */
+export function describeCompaction(outcome: CompactResult | { failed: unknown }): string {
+  if ('failed' in outcome) return `compaction failed: ${errorText(outcome.failed)}`;
+  return outcome.compacted ? 'compaction did not make it smaller' : (outcome.reason ?? 'there was nothing to compact');
+}
+
+function tokenCount(result: CompactResult | undefined): { tokenCount?: number } {
+  const tokens = result?.result?.tokensAfter;
+  return tokens === undefined ? {} : { tokenCount: tokens };
+}

@@ -1,0 +1,110 @@
+import { type AgentMessage, messageText, type ProviderRequest } from '../../sdk/index.ts';
+import { sanitizeMessages } from './hygiene.ts';
+import { consumeStream, type StreamOutcome } from './stream.ts';
+import type { Turn } from './turn-state.ts';
+
+export interface ModelCallInput {
+  systemPrompt: string;
+  messages: AgentMessage[];
+  prompt: string;
+  /** tokens that the reply may cost at most */
+  room: number;
+}
+
+/** One call of the run's model: request hooks, streaming events, output hooks. Never throws for what the provider does. */
+export async function callModel(turn: Turn, input: ModelCallInput): Promise<StreamOutcome> {
+  const { deps, run, session, generation, model, tools, hookContext } = turn;
+  const { hooks } = generation;
+  const { runId } = run.accepted;
+  const { sessionId } = session;
+  const { entry } = model;
+  const request: ProviderRequest = {
+    model: entry,
+    systemPrompt: input.systemPrompt,
+    messages: sanitizeMessages(input.messages),
+    tools: tools.schemas,
+    maxTokens: Math.min(entry.maxTokens, Math.max(input.room, 1)),
+    sessionId,
+    runId,
+    ...(model.apiKey === undefined ? {} : { apiKey: model.apiKey }),
+    ...(model.baseUrl === undefined ? {} : { baseUrl: model.baseUrl }),
+    ...(model.headers === undefined ? {} : { headers: model.headers }),
+    ...(turn.thinking === undefined ? {} : { thinking: turn.thinking }),
+    ...requestParams(turn),
+  };
+  const shaped = hooks.has('provider.request') ? await shape(turn, request) : request;
+  if (hooks.has('llm_input')) {
+    const imagesCount = shaped.messages.reduce(
+      (sum, { content }) => sum + (Array.isArray(content) ? content.filter(({ type }) => type === 'image').length : 0),
+      0,
+    );
+    hooks.emit(
+      'llm_input',
+      {
+        runId,
+        sessionId,
+        provider: entry.provider,
+        model: entry.id,
+        systemPrompt: input.systemPrompt,
+        prompt: input.prompt,
+        historyMessages: shaped.messages,
+        imagesCount,
+      },
+      hookContext,
+    );
+  }
+  const { totals } = turn;
+  const lead = totals.text === '' ? '' : '\n\n';
+  let thought = '';
+  let fresh = true;
+  const outcome = await consumeStream({
+    open: (signal) => model.stream(shaped, { signal }),
+    model: entry,
+    owner: model.owner,
+    signal: run.signal,
+    stallMs: deps.stallMs,
+    now: deps.now,
+    onText(delta) {
+      const part = fresh ? `${lead}${delta}` : delta;
+      fresh = false;
+      totals.text += part;
+      run.emit('assistant', { text: totals.text, delta: part });
+    },
+    onThinking(delta) {
+      thought += delta;
+      run.emit('thinking', { text: thought, delta });
+    },
+  });
+  if (hooks.has('llm_output')) {
+    const { message } = outcome;
+    const text = messageText(message);
+    hooks.emit(
+      'llm_output',
+      { runId, sessionId, provider: entry.provider, model: entry.id, assistantTexts: text === '' ? [] : [text], lastAssistant: message, usage: message.usage },
+      hookContext,
+    );
+  }
+  return outcome;
+}
+
+/** Extensions see the request without its credential, and cannot change where it goes. */
+async function shape(turn: Turn, request: ProviderRequest): Promise<ProviderRequest> {
+  const { apiKey, headers, ...visible } = request;
+  const shaped: ProviderRequest = (await turn.generation.hooks.call('provider.request', visible, turn.hookContext)) ?? visible;
+  return {
+    ...shaped,
+    model: request.model,
+    ...(request.baseUrl === undefined ? {} : { baseUrl: request.baseUrl }),
+    ...(apiKey === undefined ? {} : { apiKey }),
+    headers: { ...shaped.headers, ...headers },
+  };
+}
+
+/** Free parameters of the model, the agent's over the model's over those for all. */
+function requestParams(turn: Turn): { params?: Record<string, unknown> } {
+  const { defaults, list } = turn.generation.config.agents;
+  const ofModel = defaults.models?.[turn.model.ref]?.params;
+  const ofAgent = list?.find((agent) => agent.id === turn.run.accepted.agentId)?.params;
+  if (defaults.params === undefined && ofModel === undefined && ofAgent === undefined) return {};
+  return { params: { ...defaults.params, ...ofModel, ...ofAgent } };
+}

@@ -1,0 +1,57 @@
+import type { ErrorReport, ThinkingLevel, Usage } from '../../sdk/index.ts';
+
+/** One request for a run. `runId` equals the caller's idempotency key where there is one. */
+export interface RunRequest {
+  runId: string;
+  message: string;
+  /** Any key the caller gave; canonicalised by the service. Absent: the main session of the agent. */
+  sessionKey?: string;
+  sessionId?: string;
+  agentId?: string;
+  images?: Array<{ data: string; mimeType: string }>;
+  /** Run override of the model, a ref. */
+  model?: string;
+  thinking?: ThinkingLevel;
+  extraSystemPrompt?: string;
+  /** seconds */
+  timeoutSeconds?: number;
+  lane?: string;
+  trigger?: 'user' | 'heartbeat' | 'cron' | 'memory';
+  channel?: string;
+  senderId?: string;
+  senderIsOwner?: boolean;
+  provenance?: { kind: 'external_user' | 'inter_session' | 'internal_system'; [key: string]: unknown };
+}
+
+export interface AcceptedRun {
+  runId: string;
+  sessionKey: string;
+  sessionId: string;
+  agentId: string;
+  /** epoch ms */
+  acceptedAt: number;
+}
+
+export interface RunResult {
+  runId: string;
+  status: 'ok' | 'error';
+  sessionKey: string;
+  sessionId: string;
+  startedAt: number;
+  endedAt: number;
+  payloads: Array<{ text?: string; mediaUrl?: string | null; isError?: boolean; isReasoning?: boolean }>;
+  meta: {
+    durationMs: number;
+    aborted: boolean;
+    stopReason?: string;
+    /** The engine that really served the run. */
+    contextEngine?: string;
+    generation?: number;
+    /** Of the last model call: the engine's estimate, the budget it had and the model's window. */
+    context?: { estimatedTokens: number; tokenBudget: number; window: number };
+    /** Failures that did not end the run. */
+    problems?: ErrorReport[];
+    agentMeta: { sessionId: string; provider?: string; model?: string; usage?: Usage };
+  };
+  error?: ErrorReport;
+}

@@ -1,0 +1,90 @@
+import type { AgentMessage, ToolSchema } from '../../sdk/index.ts';
+
+/** The host's own ledger: four characters count as one token, rounded up per part. */
+export interface TokenEstimator {
+  text(text: string): number;
+  message(message: AgentMessage): number;
+  messages(messages: readonly AgentMessage[]): number;
+  tools(tools: readonly ToolSchema[]): number;
+}
+
+/** How the window of one model call is divided. All in tokens. */
+export interface TokenBudget {
+  window: number;
+  /** kept free for the reply */
+  reserve: number;
+  /** system prompt and tool schemas */
+  overhead: number;
+  /** what the messages may cost; always positive */
+  messages: number;
+}
+
+const CHARS_PER_TOKEN = 4;
+/** A picture costs about this much with the usual vision models. */
+const IMAGE_TOKENS = 1_200;
+/** Role and separators of one message. */
+const MESSAGE_CHARS = 16;
+/** Where prompt and tools take nearly all, messages still get this share of the window. */
+const LEAST_SHARE = 8;
+
+/** Remembers the cost of each message and schema by identity: a long history is measured once, not at every turn. */
+export function createTokenEstimator(): TokenEstimator {
+  const messageTokens = new WeakMap<AgentMessage, number>();
+  const schemaChars = new WeakMap<object, number>();
+
+  function message(one: AgentMessage): number {
+    let tokens = messageTokens.get(one);
+    if (tokens === undefined) {
+      tokens = measure(one);
+      messageTokens.set(one, tokens);
+    }
+    return tokens;
+  }
+
+  function schema(parameters: object): number {
+    let chars = schemaChars.get(parameters);
+    if (chars === undefined) {
+      chars = JSON.stringify(parameters).length;
+      schemaChars.set(parameters, chars);
+    }
+    return chars;
+  }
+
+  return {
+    text: (text) => Math.ceil(text.length / CHARS_PER_TOKEN),
+    message,
+    messages(messages) {
+      let sum = 0;
+      for (const one of messages) sum += message(one);
+      return sum;
+    },
+    tools(tools) {
+      let chars = 0;
+      for (const tool of tools) chars += tool.name.length + tool.description.length + schema(tool.parameters);
+      return Math.ceil(chars / CHARS_PER_TOKEN);
+    },
+  };
+}
+
+/** `floor` raises a small reserve; both are bounded to half of the window, so that a small model keeps room for its messages. */
+export function divideWindow(params: { window: number; reserveTokens: number; floor: number; overhead: number }): TokenBudget {
+  const { window, overhead } = params;
+  const reserve = Math.min(Math.max(params.reserveTokens, params.floor), Math.floor(window / 2));
+  const messages = Math.max(window - reserve - overhead, Math.floor(window / LEAST_SHARE), 1);
+  return { window, reserve, overhead, messages };
+}
+
+function measure(message: AgentMessage): number {
+  let chars = MESSAGE_CHARS;
+  let images = 0;
+  if (typeof message.content === 'string') chars += message.content.length;
+  else {
+    for (const block of message.content) {
+      if (block.type === 'text') chars += block.text.length;
+      else if (block.type === 'thinking') chars += block.thinking.length;
+      else if (block.type === 'toolCall') chars += block.name.length + JSON.stringify(block.arguments).length;
+      else images += 1;
+    }
+  }
+  return Math.ceil(chars / CHARS_PER_TOKEN) + images * IMAGE_TOKENS;
+}

@@ -1,0 +1,67 @@
+import type { Config } from '../config/schema.ts';
+
+export type ToolProfile = 'minimal' | 'coding' | 'messaging' | 'full';
+
+/** Which tools an agent may use. */
+export interface ToolPolicy {
+  /** Whether a tool is offered. `optional` tools need to be named by `allow`, themselves or through their extension. */
+  permits(tool: { name: string; owner: string; isBundled: boolean; optional: boolean }): boolean;
+}
+
+interface Rules {
+  profile?: ToolProfile;
+  allow?: string[];
+  deny?: string[];
+}
+
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  'group:runtime': ['exec', 'process', 'bash'],
+  'group:fs': ['read', 'write', 'edit', 'apply_patch'],
+  'group:sessions': ['sessions_list', 'sessions_history', 'sessions_send', 'sessions_spawn', 'session_status'],
+  'group:memory': ['memory_search', 'memory_get'],
+  'group:web': ['web_search', 'web_fetch'],
+  'group:ui': ['browser', 'canvas'],
+  'group:automation': ['cron', 'gateway'],
+  'group:messaging': ['message'],
+  'group:nodes': ['nodes'],
+};
+/** Every tool that ships with the product, and every tool that does not. */
+const BUNDLED_GROUP = 'group:durar';
+const PLUGIN_GROUP = 'group:plugins';
+
+const PROFILES: Readonly<Record<ToolProfile, readonly string[]>> = {
+  minimal: ['session_status'],
+  coding: ['group:fs', 'group:runtime', 'group:sessions', 'group:memory', 'image', PLUGIN_GROUP],
+  messaging: ['group:messaging', 'sessions_list', 'sessions_history', 'sessions_send', 'session_status', PLUGIN_GROUP],
+  full: ['*'],
+};
+
+/** An agent's own keys stand in for the global ones, except that both deny lists hold. */
+export function createToolPolicy(config: Config, agentTools: Rules | undefined): ToolPolicy {
+  const { tools } = config;
+  const profile = agentTools?.profile ?? tools.profile ?? 'full';
+  const allow = agentTools?.allow ?? tools.allow ?? [];
+  const deny = [...(tools.deny ?? []), ...(agentTools?.deny ?? [])];
+  const inProfile = matcher(PROFILES[profile]);
+  const isAllowed = matcher(allow);
+  const isDenied = matcher(deny);
+  return {
+    permits(tool) {
+      if (isDenied(tool)) return false;
+      if (tool.optional) return isAllowed(tool);
+      return allow.length === 0 ? inProfile(tool) : isAllowed(tool);
+    },
+  };
+}
+
+/** A pattern is a tool's name with `*` for any text, the id of its extension, or a group; case does not count. */
+function matcher(patterns: readonly string[]): (tool: { name: string; owner: string; isBundled: boolean }) => boolean {
+  const names = patterns.flatMap((pattern) => GROUPS[pattern.toLowerCase()] ?? [pattern.toLowerCase()]);
+  const exact = new Set(names);
+  const wild = names.filter((name) => name.includes('*')).map((name) => new RegExp(`^${name.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`));
+  return ({ name, owner, isBundled }) => {
+    const lower = name.toLowerCase();
+    if (exact.has(lower) || exact.has(owner.toLowerCase()) || exact.has(isBundled ? BUNDLED_GROUP : PLUGIN_GROUP)) return true;
+    return wild.some((pattern) => pattern.test(lower));
+  };
+}

@@ -1,0 +1,195 @@
+import {
+  type AgentMessage,
+  type AssembleResult,
+  type AssistantMessage,
+  type DurarError,
+  durarError,
+  messageText,
+  type PromptParts,
+  reportError,
+  type ToolCallBlock,
+  type Usage,
+} from '../../sdk/index.ts';
+import { compactSession, describeCompaction } from './compaction.ts';
+import { callModel } from './model-call.ts';
+import { divideWindow, type TokenBudget } from './tokens.ts';
+import { unansweredResult } from './tool-call.ts';
+import type { Turn } from './turn-state.ts';
+
+/** Estimates differ between engine and host; up to this share over the budget is let through. */
+const BUDGET_TOLERANCE = 8;
+
+/** Model and tools in turn, until a reply asks for no tool. Throws what ends the run; what was said until then is on disk. */
+export async function runLoop(turn: Turn, prompt: string): Promise<void> {
+  const { run, engine, totals, deps } = turn;
+  const { estimator } = deps;
+  let parts: PromptParts | undefined;
+  /** Tokens of the last context that did not fit; set until one does. */
+  let overflow: number | undefined;
+  for (;;) {
+    run.signal.throwIfAborted();
+    const history = await turn.recorder.history();
+    const budget = budgetOf(turn, parts);
+    const assembled = await engine.assemble({ messages: [...history], tokenBudget: budget.messages, model: turn.model.ref, prompt });
+    const tokens = estimator.messages(assembled.messages);
+    totals.budget = budget;
+    totals.estimatedTokens = assembled.estimatedTokens;
+    if (tokens > budget.messages + Math.min(budget.reserve, Math.floor(budget.messages / BUDGET_TOLERANCE))) {
+      // an engine that makes the context larger is at fault; compacting the conversation would not mend it
+      if (tokens > estimator.messages(history)) throw overBudget(turn, tokens, budget);
+      overflow = await recover(turn, { tokens, previous: overflow, budget, reason: `about ${tokens} tokens, and there is room for ${budget.messages}` });
+      continue;
+    }
+    parts ??= await promptHooks(turn, assembled.messages, prompt);
+    const { message, error, kind } = await callModel(turn, {
+      systemPrompt: composePrompt(turn.systemPrompt, parts, assembled),
+      messages: prepend(assembled.messages, parts.prependContext),
+      prompt,
+      room: budget.window - budget.overhead - tokens,
+    });
+    if (run.signal.aborted) {
+      await recordPartial(turn, message);
+      throw run.signal.reason;
+    }
+    if (kind === 'context_overflow') {
+      overflow = await recover(turn, { tokens, previous: overflow, budget, reason: message.errorMessage ?? 'the provider refused its size', cause: error });
+      continue;
+    }
+    if (error !== undefined) {
+      await recordReply(turn, message, false);
+      throw error;
+    }
+    overflow = undefined;
+    count(turn, message);
+    const calls = message.content.filter((block) => block.type === 'toolCall');
+    await recordReply(turn, message, calls.length > 0);
+    if (calls.length === 0) return;
+    await runTools(turn, calls);
+  }
+}
+
+/** Writes a reply and gives it to the engine. When the run goes on the engine must have it; at the end its failure is only reported. */
+async function recordReply(turn: Turn, message: AssistantMessage, goesOn: boolean): Promise<void> {
+  const entry = await turn.recorder.message(message);
+  if (entry === undefined) return;
+  try {
+    await turn.engine.deliver([entry]);
+  } catch (error) {
+    if (goesOn || turn.run.signal.aborted) throw error;
+    const report = reportError(error);
+    turn.totals.problems.push(report);
+    turn.deps.log.error(report.message, { ...report.owner, runId: turn.run.accepted.runId });
+  }
+}
+
+async function recordPartial(turn: Turn, message: AssistantMessage): Promise<void> {
+  if (message.content.length === 0) return;
+  const { accepted, abortOrigin = 'rpc' } = turn.run;
+  const text = messageText(message);
+  if (text !== '') turn.totals.texts.push(text);
+  await recordReply(turn, { ...message, openclawAbort: { aborted: true, origin: abortOrigin, runId: accepted.runId } }, false);
+}
+
+/** Each result is on disk before the next tool starts. However it ends, no call stays without a result. */
+async function runTools(turn: Turn, calls: readonly ToolCallBlock[]): Promise<void> {
+  const { deps, run, recorder, engine, generation, tools, hookContext: context } = turn;
+  const open = [...calls];
+  try {
+    for (let call = open[0]; call !== undefined; call = open[0]) {
+      if (run.signal.aborted) throw run.signal.reason;
+      const result = await deps.toolCalls.execute({ call, tools, generation, run, context, log: deps.log });
+      const entry = await recorder.message(result);
+      open.shift();
+      if (entry !== undefined) await engine.deliver([entry]);
+    }
+  } catch (error) {
+    const reason = run.signal.aborted ? 'the run was aborted before this call' : 'the run failed before this call';
+    for (const call of open) {
+      const entry = await recorder.message(unansweredResult(call, reason, deps.now()));
+      if (entry !== undefined) await engine.deliver([entry]);
+    }
+    throw error;
+  }
+}
+
+/** Compacts after an overflow and returns its size, to be undercut. Throws `DUR_CONTEXT_OVERFLOW` when that cannot help, or did not the last time. */
+async function recover(
+  turn: Turn,
+  params: { tokens: number; previous: number | undefined; budget: TokenBudget; reason: string; cause?: DurarError | undefined },
+): Promise<number> {
+  const { tokens, previous, budget, reason, cause } = params;
+  const { run, engine } = turn;
+  const owner = { extension: engine.owner, hook: 'context.compact' };
+  if (previous !== undefined && tokens >= previous) {
+    throw durarError('DUR_CONTEXT_OVERFLOW', { reason: `${reason}; compaction did not make it smaller` }, { owner, cause });
+  }
+  const outcome = await compactSession(turn, {
+    trigger: 'overflow',
+    tokenBudget: budget.messages,
+    currentTokenCount: tokens + budget.overhead,
+    signal: run.signal,
+  }).catch((failed: unknown) => ({ failed }));
+  if (run.signal.aborted) throw run.signal.reason;
+  if ('failed' in outcome || !outcome.compacted) {
+    throw durarError(
+      'DUR_CONTEXT_OVERFLOW',
+      { reason: `${reason}; ${describeCompaction(outcome)}` },
+      { owner, cause: 'failed' in outcome ? outcome.failed : cause },
+    );
+  }
+  return tokens;
+}
+
+function budgetOf(turn: Turn, parts: PromptParts | undefined): TokenBudget {
+  const { estimator } = turn.deps;
+  const { contextTokens, compaction } = turn.generation.config.agents.defaults;
+  const added = parts === undefined ? 0 : estimator.text(`${parts.prependSystemContext ?? ''}${parts.appendSystemContext ?? ''}`);
+  return divideWindow({
+    window: Math.min(turn.model.entry.contextWindow, contextTokens ?? Number.POSITIVE_INFINITY),
+    reserveTokens: compaction.reserveTokens,
+    floor: compaction.reserveTokensFloor,
+    overhead: estimator.text(parts?.systemPrompt ?? turn.systemPrompt) + added + estimator.tools(turn.tools.schemas),
+  });
+}
+
+async function promptHooks(turn: Turn, messages: AgentMessage[], prompt: string): Promise<PromptParts> {
+  const { hooks } = turn.generation;
+  if (!hooks.has('before_prompt_build')) return turn.promptParts;
+  const built = await hooks.call('before_prompt_build', { prompt, messages }, turn.hookContext);
+  return { ...turn.promptParts, ...built };
+}
+
+/** The engine's addition stands before everything else. */
+function composePrompt(base: string, parts: PromptParts, assembled: AssembleResult): string {
+  const texts = [assembled.systemPromptAddition, parts.prependSystemContext, parts.systemPrompt ?? base, parts.appendSystemContext];
+  return texts.filter((text) => text !== undefined && text !== '').join('\n\n');
+}
+
+/** Puts text before the newest user message, for this request only. */
+function prepend(messages: AgentMessage[], text: string | undefined): AgentMessage[] {
+  if (text === undefined || text === '') return messages;
+  const index = messages.findLastIndex((message) => message.role === 'user');
+  const message = messages[index];
+  if (message?.role !== 'user') return messages;
+  const content = typeof message.content === 'string' ? `${text}\n\n${message.content}` : [{ type: 'text' as const, text }, ...message.content];
+  return messages.with(index, { ...message, content });
+}
+
+function count(turn: Turn, message: AssistantMessage): void {
+  const { totals } = turn;
+  const text = messageText(message);
+  if (text !== '') totals.texts.push(text);
+  totals.stopReason = message.stopReason;
+  totals.lastUsage = message.usage;
+  addUsage(totals.usage, message.usage);
+}
+
+function addUsage(sum: Usage, usage: Usage): void {
+  for (const key of ['input', 'output', 'cacheRead', 'cacheWrite', 'totalTokens'] as const) sum[key] += usage[key];
+  for (const key of ['input', 'output', 'cacheRead', 'cacheWrite', 'total'] as const) sum.cost[key] += usage.cost[key];
+}
+
+function overBudget(turn: Turn, tokens: number, budget: TokenBudget): DurarError {
+  const { id, owner } = turn.engine;
+  return durarError('DUR_ENGINE_BUDGET', { engine: id, tokens, budget: budget.messages }, { owner: { extension: owner, hook: 'context.assemble' } });
+}

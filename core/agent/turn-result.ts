@@ -1,0 +1,136 @@
+import { errorText, reportError, type SessionPatch, type SessionStatus } from '../../sdk/index.ts';
+import type { Generation } from '../kernel/generation.ts';
+import type { Run } from './run.ts';
+import type { RunResult } from './run-request.ts';
+import type { TurnDeps, TurnState } from './turn-state.ts';
+
+/** A reply that is exactly this says nothing to anyone. */
+const SILENT_REPLIES: ReadonlySet<string> = new Set(['NO_REPLY', 'no_reply']);
+
+export interface TurnEnding {
+  deps: TurnDeps;
+  run: Run;
+  state: TurnState;
+  failure: unknown;
+  startedAt: number;
+  generation: Generation;
+}
+
+/** Writes the turn's row, tells the hooks and says what came of it. Never rejects. */
+export async function turnResult(ending: TurnEnding): Promise<RunResult> {
+  const { deps, run, state, failure } = ending;
+  const endedAt = deps.now();
+  const { runId, sessionKey } = run.accepted;
+  try {
+    if (state.session !== undefined) await deps.sessions.patch(sessionKey, row(ending, endedAt));
+  } catch (error) {
+    deps.log.error(`the session row of '${sessionKey}' was not updated: ${errorText(error)}`, { runId });
+  }
+  const result = buildResult(ending, endedAt);
+  if (result.error !== undefined && !result.meta.aborted) {
+    deps.log.error(result.error.message, { runId, sessionKey, code: result.error.code, ...result.error.owner });
+  }
+  const { generation, hookContext, recorder } = state;
+  if (generation?.hooks.has('agent_end') && hookContext !== undefined && recorder !== undefined) {
+    try {
+      const messages = await recorder.history();
+      const error = result.error === undefined ? {} : { error: result.error.message };
+      generation.hooks.emit('agent_end', { messages, success: failure === undefined, ...error, durationMs: result.meta.durationMs }, hookContext);
+    } catch (error) {
+      deps.log.error(`agent_end was not sent: ${errorText(error)}`, { runId });
+    }
+  }
+  return result;
+}
+
+/** The result of a run that ended before its turn began: aborted in the queue. */
+export function unstartedResult(run: Run, failure: unknown, now: number): RunResult {
+  const { runId, sessionKey, sessionId } = run.accepted;
+  return {
+    runId,
+    sessionKey,
+    sessionId,
+    ...statusOf(run, failure),
+    startedAt: now,
+    endedAt: now,
+    payloads: [],
+    meta: {
+      durationMs: 0,
+      aborted: run.abortOrigin !== undefined,
+      ...(run.abortOrigin === undefined ? {} : { stopReason: run.abortOrigin }),
+      agentMeta: { sessionId },
+    },
+  };
+}
+
+function buildResult({ run, state, failure, startedAt, generation }: TurnEnding, endedAt: number): RunResult {
+  const { runId, sessionKey, sessionId } = run.accepted;
+  const { totals, model, engine } = state;
+  const aborted = isAborted(run, failure);
+  const ended = statusOf(run, failure);
+  const payloads: RunResult['payloads'] = totals.texts.filter((text) => !SILENT_REPLIES.has(text.trim())).map((text) => ({ text, mediaUrl: null }));
+  if (ended.error !== undefined && !aborted) payloads.push({ text: ended.error.message, mediaUrl: null, isError: true });
+  const stopReason = aborted ? run.abortOrigin : totals.stopReason;
+  return {
+    runId,
+    sessionKey,
+    sessionId: state.session?.sessionId ?? sessionId,
+    ...ended,
+    startedAt,
+    endedAt,
+    payloads,
+    meta: {
+      durationMs: endedAt - startedAt,
+      aborted,
+      generation: generation.number,
+      ...(stopReason === undefined ? {} : { stopReason }),
+      ...(engine === undefined ? {} : { contextEngine: engine.id }),
+      ...(totals.budget === undefined
+        ? {}
+        : { context: { estimatedTokens: totals.estimatedTokens, tokenBudget: totals.budget.messages, window: totals.budget.window } }),
+      ...(totals.problems.length === 0 ? {} : { problems: totals.problems }),
+      agentMeta: {
+        sessionId: state.session?.sessionId ?? sessionId,
+        usage: totals.usage,
+        ...(model === undefined ? {} : { provider: model.entry.provider, model: model.entry.id }),
+      },
+    },
+  };
+}
+
+/** An abort that somebody asked for is a good end; a deadline or a shutdown is not. */
+function statusOf(run: Run, failure: unknown): Pick<RunResult, 'status' | 'error'> {
+  if (failure === undefined) return { status: 'ok' };
+  if (isAborted(run, failure) && (run.abortOrigin === 'rpc' || run.abortOrigin === 'stop')) return { status: 'ok' };
+  return { status: 'error', error: reportError(failure) };
+}
+
+function isAborted(run: Run, failure: unknown): boolean {
+  return failure !== undefined && run.signal.aborted;
+}
+
+function row({ run, state, failure }: TurnEnding, endedAt: number): SessionPatch {
+  const { totals, model, session } = state;
+  const { usage, lastUsage } = totals;
+  return {
+    status: sessionStatus(run, failure),
+    endedAt,
+    abortedLastRun: isAborted(run, failure),
+    ...(model === undefined ? {} : { modelProvider: model.entry.provider, model: model.entry.id, contextTokens: model.entry.contextWindow }),
+    ...(lastUsage === undefined
+      ? {}
+      : {
+          inputTokens: usage.input,
+          outputTokens: usage.output,
+          totalTokens: lastUsage.totalTokens,
+          estimatedCostUsd: (session?.estimatedCostUsd ?? 0) + usage.cost.total,
+        }),
+    ...(totals.compactions === 0 ? {} : { compactionCount: (session?.compactionCount ?? 0) + totals.compactions }),
+  };
+}
+
+function sessionStatus(run: Run, failure: unknown): SessionStatus {
+  if (failure === undefined) return 'done';
+  if (!run.signal.aborted) return 'failed';
+  return run.abortOrigin === 'timeout' ? 'timeout' : 'killed';
+}
