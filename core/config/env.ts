@@ -1,6 +1,7 @@
 import { type DurarError, durarError } from '../../sdk/errors.ts';
 import { formatPath, isRecord, type Segment, toPointer } from './config-path.ts';
 import type { Environment } from './paths.ts';
+import type { Locate } from './validate.ts';
 
 /** `$${NAME}` (literal) or `${NAME}`. Names of the product's own variables have lower-case letters, so they are listed beside the usual form. */
 const TEMPLATE = /\$?\$\{([A-Z_][A-Z0-9_]*|Durar_[A-Z0-9_]+)\}/g;
@@ -8,6 +9,11 @@ const TEMPLATE = /\$?\$\{([A-Z_][A-Z0-9_]*|Durar_[A-Z0-9_]+)\}/g;
 /** True when the text holds at least one `${NAME}` that would be replaced. */
 export function isTemplate(text: string): boolean {
   return templateNames(text).length > 0;
+}
+
+/** True when the text is nothing but one `${NAME}`. */
+export function isWholeTemplate(text: string): boolean {
+  return /^\$\{(?:[A-Z_][A-Z0-9_]*|Durar_[A-Z0-9_]+)\}$/.test(text);
 }
 
 /** The variables that a text refers to. */
@@ -35,6 +41,7 @@ export interface Substitution {
   /** Collects what is missing. */
   errors: DurarError[];
   file: string;
+  locate?: Locate;
   /** Where the value stands in the configuration; default: it is the root. */
   root?: readonly Segment[];
 }
@@ -44,7 +51,8 @@ export function substituteTree(value: unknown, options: Substitution, path: read
   if (typeof value === 'string') {
     if (!value.includes('${') || options.keep(path)) return value;
     return substituteText(value, options.env, (name) => {
-      options.errors.push(durarError('DUR_CONFIG_ENV_MISSING', { path: formatPath(path), name }, { owner: { file: options.file, pointer: toPointer(path) } }));
+      const owner = { file: options.file, pointer: toPointer(path), ...options.locate?.(path) };
+      options.errors.push(durarError('DUR_CONFIG_ENV_MISSING', { path: formatPath(path), name }, { owner }));
     });
   }
   if (Array.isArray(value)) {

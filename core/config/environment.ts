@@ -1,11 +1,11 @@
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseEnv, promisify } from 'node:util';
+import { parseEnv } from 'node:util';
 import { type DurarError, durarError, errorCode, errorText } from '../../sdk/errors.ts';
 import { isRecord } from './config-path.ts';
 import { substituteTree } from './env.ts';
 import type { Environment, Paths } from './paths.ts';
+import type { Locate } from './validate.ts';
 
 export interface EnvironmentOptions {
   paths: Paths;
@@ -16,6 +16,7 @@ export interface EnvironmentOptions {
   file: string;
   errors: DurarError[];
   warnings: DurarError[];
+  locate: Locate;
 }
 
 /** The effective environment. A source never overrides a variable that an earlier one set to something. */
@@ -28,6 +29,7 @@ export async function buildEnvironment(options: EnvironmentOptions): Promise<Env
     keep: () => false,
     errors: options.errors,
     file: options.file,
+    locate: options.locate,
     root: ['env'],
   });
   if (!isRecord(block)) return result;
@@ -36,6 +38,7 @@ export async function buildEnvironment(options: EnvironmentOptions): Promise<Env
   if (isRecord(vars)) addMissing(result, vars);
   const shell = isRecord(shellEnv) ? shellEnv : {};
   if (shell.enabled === true || result.Durar_LOAD_SHELL_ENV === '1') {
+    const { readShell } = await import('./shell-env.ts');
     addMissing(result, await readShell(result, typeof shell.timeoutMs === 'number' ? shell.timeoutMs : 15_000, warnings));
   }
   return result;
@@ -52,22 +55,6 @@ async function readEnvFile(file: string, warnings: DurarError[]): Promise<Record
     const code = errorCode(error);
     if (code !== 'ENOENT' && code !== 'ENOTDIR')
       warnings.push(durarError('DUR_CONFIG_UNREADABLE', { file, reason: errorText(error) }, { owner: { file }, cause: error }));
-    return {};
-  }
-}
-
-/** What a login shell would set, for programs that were not started from one. */
-async function readShell(env: Record<string, string | undefined>, timeout: number, warnings: DurarError[]): Promise<Record<string, unknown>> {
-  const shell = env.SHELL || '/bin/sh';
-  try {
-    const { stdout } = await promisify(execFile)(shell, ['-l', '-c', 'env -0'], { env, timeout, maxBuffer: 4 * 1024 * 1024, encoding: 'utf8' });
-    const pairs = stdout.split('\0').map((line): [string, string] => {
-      const at = line.indexOf('=');
-      return [line.slice(0, at), line.slice(at + 1)];
-    });
-    return Object.fromEntries(pairs.filter(([name]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name)));
-  } catch (error) {
-    warnings.push(durarError('DUR_CONFIG_SHELL_ENV', { shell, reason: errorText(error) }, { cause: error }));
     return {};
   }
 }

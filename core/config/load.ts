@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type DurarError, durarError, errorCode, errorText } from '../../sdk/errors.ts';
 import { getAt, isRecord } from './config-path.ts';
@@ -6,11 +6,12 @@ import { applyDefaults } from './defaults.ts';
 import { substituteTree } from './env.ts';
 import { buildEnvironment } from './environment.ts';
 import { resolveIncludes } from './include.ts';
+import { locate as locatePath, type RangeNode, scanRanges } from './json5-ranges.ts';
 import { parseText } from './parse.ts';
 import type { Environment, Paths } from './paths.ts';
 import type { Config } from './schema.ts';
 import { isSecretPath } from './secret-paths.ts';
-import { validateConfig, validParts } from './validate.ts';
+import { type Locate, validateConfig, validParts } from './validate.ts';
 
 export interface LoadedConfig {
   /** Effective: includes, environment and defaults applied; secret fields hold what the file says. With errors: its valid parts. */
@@ -61,13 +62,15 @@ export async function loadText(text: string | undefined, { paths, env, cwd = pro
   const { value, files } = await readSource(text ?? '', file, errors);
   const source = isRecord(value) ? value : {};
   if (!isRecord(value)) errors.push(...validateConfig(value, { file }));
+  // With includes, a value may stand in another file.
+  const locate = files.length === 0 ? createLocator(text ?? '') : () => undefined;
 
-  const environment = await buildEnvironment({ paths, env, cwd, block: source.env, file, errors, warnings });
+  const environment = await buildEnvironment({ paths, env, cwd, block: source.env, file, errors, warnings, locate });
   const { env: block, ...rest } = source;
-  const substituted = substituteTree(rest, { env: environment, keep: isSecretPath, errors, file }) as Record<string, unknown>;
+  const substituted = substituteTree(rest, { env: environment, keep: isSecretPath, errors, file, locate }) as Record<string, unknown>;
   const effective = block === undefined ? substituted : { ...substituted, env: block };
 
-  const invalid = validateConfig(effective, { file });
+  const invalid = validateConfig(effective, { file, locate });
   errors.push(...invalid);
   const config = applyDefaults(invalid.length === 0 ? effective : validParts(effective));
   if (getAt(effective, ['gateway', 'port']) === undefined) config.gateway.port = paths.port;
@@ -87,7 +90,16 @@ export async function loadText(text: string | undefined, { paths, env, cwd = pro
 }
 
 export function hashText(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text);
+}
+
+/** Line and column by path; the text is scanned when the first error asks. */
+function createLocator(text: string): Locate {
+  let root: RangeNode | undefined;
+  return (path) => {
+    root ??= scanRanges(text);
+    return locatePath(text, root, path);
+  };
 }
 
 async function readSource(text: string, file: string, errors: DurarError[]): Promise<{ value: unknown; files: string[] }> {

@@ -3,11 +3,13 @@ import { checkSchema, type Schema, type Violation } from './check-schema.ts';
 import { formatPath, type Segment, toPointer, withoutAt } from './config-path.ts';
 import schema from './generated/schema.json' with { type: 'json' };
 
+/** Where a value stands in its file, when that is known. */
+export type Locate = (path: readonly Segment[]) => { line: number; column: number } | undefined;
+
 export interface ValidationOptions {
   /** Named in the errors. */
   file?: string;
-  /** Where a value stands in that file, when known. */
-  locate?(path: readonly Segment[]): { line: number; column: number } | undefined;
+  locate?: Locate;
 }
 
 /** All that is wrong with a configuration value (after includes and environment, before or after defaults). Empty: it is valid. */

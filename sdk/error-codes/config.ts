@@ -31,5 +31,6 @@ export const CONFIG_ERRORS = {
     message: "cannot read the environment of the login shell '{shell}': {reason}",
     hint: 'Turn env.shellEnv.enabled off, or fix the start-up files of that shell.',
   },
+  DUR_CONFIG_REFUSED: { message: 'the edit would leave {count} errors, the first: {first}', hint: 'Nothing was changed; correct the edit and repeat it.' },
   DUR_CONFIG_WRITE: { message: "cannot write '{file}': {reason}", hint: 'Nothing was changed; check free space and permissions.' },
 } as const;
