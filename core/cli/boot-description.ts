@@ -1,24 +1,12 @@
 import { CONTRIBUTION_ROWS, type ContributionKind, errorText, SLOTS, type SlotName } from '../../sdk/index.ts';
-import type { AgentService } from '../agent/service.ts';
+import { agentEntry, defaultAgentId, defaultModelRef } from '../agent/settings.ts';
 import type { Paths } from '../config/paths.ts';
 import type { Host } from '../kernel/host.ts';
 import type { PlannedExtension } from '../manifest/catalog.ts';
 import type { BootReport } from './boot-report.ts';
 
 /** What a gateway that has come up tells its operator. */
-export async function describeBoot({
-  host,
-  agent,
-  paths,
-  version,
-  url,
-}: {
-  host: Host;
-  agent: AgentService;
-  paths: Paths;
-  version: string;
-  url: string;
-}): Promise<BootReport> {
+export async function describeBoot({ host, paths, version, url }: { host: Host; paths: Paths; version: string; url: string }): Promise<BootReport> {
   const generation = host.current();
   const slots: BootReport['slots'] = {};
   for (const name of Object.keys(SLOTS) as SlotName[]) {
@@ -35,7 +23,7 @@ export async function describeBoot({
     url,
     stateDir: paths.stateDir,
     configFile: paths.configFile,
-    model: agent.models.defaultRef(generation),
+    model: defaultModelRef(generation.config, agentEntry(generation.config, defaultAgentId(generation.config))),
     loaded: [...generation.plan.extensions.values()].filter(({ enabled }) => enabled).map(describeExtension),
     slots,
     findings: generation.findings.filter(({ level }) => level !== 'info'),

@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { durarError, errorText, reportError } from '../../sdk/index.ts';
+import { createModels } from '../agent/models.ts';
 import { createAgentService } from '../agent/service.ts';
 import { createChannels } from '../channels/accounts.ts';
 import { diffConfig } from '../config/changes.ts';
 import type { Environment, Paths } from '../config/paths.ts';
 import { watchFiles } from '../config/watch.ts';
-import { createGateway, type Gateway } from '../gateway/server.ts';
+import { createGateway } from '../gateway/server.ts';
 import { recordsFile } from '../install/records.ts';
 import { createHost, type Host } from '../kernel/host.ts';
 import type { Logging } from '../logging/logging.ts';
@@ -45,7 +45,6 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
   const version = readHostVersion();
   const undo: Array<() => unknown> = [];
   const closed = Promise.withResolvers<void>();
-  const rooms: { host?: Host; gateway?: Gateway } = {};
 
   try {
     await mkdir(paths.stateDbDir, { recursive: true, mode: 0o700 });
@@ -60,19 +59,18 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       version,
       log: options.log,
       verbose: flags.verbose === true,
-      rooms: () => ({ host, state, sessions, agent, gateway }),
+      rooms: () => ({ host, state, sessions, agent, models, gateway }),
       mayStart: (mode) => mode === 'local' || flags.allowUnconfigured === true,
     });
     const host = createHost({ stages, log: options.log.child('kernel'), stateDir: paths.stateDir, workspaceDir: paths.workspaceDir });
-    rooms.host = host;
+    undo.push(installCrashHandlers(host, log));
     undo.push(() => host.stop('stop', STOP_LIMIT_MS));
     await host.activate('boot');
 
     const sessions = createSessionService({ source: host, log: options.log.child('sessions') });
     const agent = createAgentService({ source: host, sessions, cursors: state.cursors, paths, log: options.log.child('agent'), version });
-    undo.push(() => agent.drain(STOP_LIMIT_MS));
+    const models = createModels({ log: options.log.child('models'), env });
     const channels = createChannels({ source: host, agent, log: options.log.child('channels') });
-    undo.push(() => channels.stop());
 
     const { config, resolvedConfig } = host.current();
     const gateway = createGateway({
@@ -84,7 +82,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
         reload: () => change('reload', true),
         stop: (reason) => void stop(reason),
         status: () => ({ generation: host.current().number, channels: channels.status(), stateDir: paths.stateDir }),
-        models: () => agent.models.list(host.current()),
+        models: () => models.list(host.current()),
         configFile: async () => stages.describeConfigFile(),
       },
       settings: {
@@ -96,20 +94,25 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       version,
       log: options.log.child('gateway'),
     });
-    rooms.gateway = gateway;
+    // Undone in reverse: channels first, then the running turns, then the sockets that watch them.
     undo.push(() => gateway.close('gateway stopping'));
+    undo.push(() => agent.drain(STOP_LIMIT_MS));
+    undo.push(() => channels.stop());
     const { url, port } = await gateway.listen();
 
     await host.start();
     await channels.reconcile();
     host.current().hooks.emit('gateway_start', { port }, {});
     host.onSwap(() => void channels.reconcile());
-    undo.push(
-      watchFiles([paths.configFile, recordsFile(paths.stateDir)], { debounceMs: config.gateway.reload.debounceMs, onChange: (files) => void onEdit(files) }),
-    );
-    undo.push(installCrashHandlers(host, log));
+    const watching = await watchFiles({
+      files: [...stages.configFiles(), recordsFile(paths.stateDir)],
+      debounceMs: config.gateway.reload.debounceMs,
+      onChange: (file) => void onEdit(file),
+      onError: (error) => log.warn(`a watched folder cannot be seen: ${errorText(error)}`),
+    });
+    undo.push(() => watching.stop());
     await stages.saveIndex();
-    options.print?.(await describeBoot({ host, agent, paths, version, url }));
+    options.print?.(await describeBoot({ host, paths, version, url }));
 
     async function change(reason: string, strict = false): Promise<unknown> {
       const report = await host.activate(reason, { strict });
@@ -118,10 +121,10 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     }
 
     /** A file changed on disk: the new generation replaces the old one whole, or the reason is logged and nothing changes. */
-    async function onEdit(files: readonly string[]): Promise<void> {
+    async function onEdit(file: string): Promise<void> {
       const before = host.current().config;
       const { mode } = before.gateway.reload;
-      const byInstall = files.includes(recordsFile(paths.stateDir));
+      const byInstall = file === recordsFile(paths.stateDir);
       if (mode === 'off' && !byInstall) return;
       try {
         await change(byInstall ? 'extensions changed' : 'configuration changed');

@@ -1,8 +1,9 @@
 import type { PluginApi } from '../../sdk/index.ts';
 import { durarError } from '../../sdk/index.ts';
+import { updateTo } from '../config/edit.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
-import { redactConfig } from '../config/redact.ts';
+import { redactConfig, type SecretTest } from '../config/redact.ts';
 import { writeConfig } from '../config/write.ts';
 import { readRecords, recordsFile } from '../install/records.ts';
 import { codeDigest } from '../kernel/code-digest.ts';
@@ -30,7 +31,10 @@ export interface StageOptions {
 
 /** The stages of the kernel's host, filled with the rooms above it. */
 export interface Stages extends HostStages {
+  /** The configuration file as it was last read. */
   describeConfigFile(): { exists: boolean; hash: string; issues: Array<{ path: string; message: string }> };
+  /** The configuration file and all that it includes. */
+  configFiles(): string[];
   /** Writes the manifest index, once the boot is over. */
   saveIndex(): Promise<void>;
 }
@@ -41,12 +45,15 @@ export function createStages({ paths, env, version, log, verbose, rooms, mayStar
   let catalog: DiscoveredCatalog | undefined;
   let visible: Record<string, unknown> = {};
 
-  /** JSON pointers of the extensions' own secret fields. */
-  function pluginSecrets(): string[][] {
-    return [...(catalog?.entries.values() ?? [])].flatMap((entry) =>
-      secretPaths(entry.manifest).map((path) => ['plugins', 'entries', entry.id, 'config', ...path]),
+  /** The extensions' own secret fields. */
+  const isPluginSecret: SecretTest = ([plugins, entries, id, config, ...rest]) => {
+    if (plugins !== 'plugins' || entries !== 'entries' || config !== 'config') return false;
+    const entry = catalog?.entries.get(String(id));
+    return (
+      entry !== undefined &&
+      secretPaths(entry.manifest).some((path) => path.length === rest.length && path.every((name, at) => name === '*' || name === rest[at]))
     );
-  }
+  };
 
   return {
     async loadConfig() {
@@ -73,9 +80,9 @@ export function createStages({ paths, env, version, log, verbose, rooms, mayStar
       return catalog;
     },
     plan: async (config, found) => createPlan({ config, catalog: found, hostVersion: version, validator }),
-    resolveSecrets: (config, source) => activateSecrets({ config, source, env, sensitivePaths: pluginSecrets() }),
+    resolveSecrets: (config, source) => activateSecrets({ config, source, env, isSecret: isPluginSecret }),
     redact(config) {
-      visible = redactConfig(config, { sensitivePaths: pluginSecrets() }) as Record<string, unknown>;
+      visible = redactConfig(config, isPluginSecret) as Record<string, unknown>;
       return visible;
     },
     codeDigest: async ({ entry }: PlannedExtension) => (entry.origin === 'bundled' ? version : codeDigest(entry.root)),
@@ -88,7 +95,9 @@ export function createStages({ paths, env, version, log, verbose, rooms, mayStar
           version,
           verbose,
           visibleConfig: () => visible,
-          writeConfig: async (config) => void (await writeConfig({ paths, env, config })) as undefined,
+          async writeConfig(config) {
+            await writeConfig({ paths, env, edit: (text, present) => updateTo(text, redactConfig(present.config, isPluginSecret), config) });
+          },
         },
         owner,
       ),
@@ -99,6 +108,7 @@ export function createStages({ paths, env, version, log, verbose, rooms, mayStar
       for (const run of agent.active()) if (run.generation === generation) agent.abort({ runId: run.runId, origin: 'shutdown' });
     },
     describeConfigFile: () => ({ exists: loaded?.exists === true, hash: loaded?.hash ?? '', issues: [] }),
+    configFiles: () => loaded?.files ?? [paths.configFile],
     async saveIndex() {
       await catalog?.saveIndex();
     },

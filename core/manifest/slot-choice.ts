@@ -12,7 +12,9 @@ export interface SlotSetting {
 
 export function slotSetting(slot: SlotName, plugins: PluginsConfig): SlotSetting {
   const key = plugins.slots?.[slot];
-  return key === undefined ? { key: SLOTS[slot].fallback, given: false } : { key, given: true };
+  const { fallback } = SLOTS[slot];
+  // the configuration fills in its defaults, so naming the fallback and leaving the key out look alike
+  return { key: key ?? fallback, given: key !== undefined && key !== fallback };
 }
 
 /**
