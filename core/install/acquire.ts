@@ -45,7 +45,7 @@ export async function fetchSource(spec: InstallSpec, resolution: Resolution, npm
   await mkdir(dir, { mode: 0o700 });
   const file = await npm.download({ name, version }, dir);
   const actual = await digestArchive(file);
-  const isSame = integrity?.startsWith('sha512-') ? integrity.split(/\s+/).includes(actual.integrity) : shasum === undefined || shasum === actual.shasum;
+  const isSame = integrity === undefined ? shasum === undefined || shasum === actual.shasum : integrity === actual.integrity;
   if (!isSame) {
     throw durarError(
       'DUR_INSTALL_INTEGRITY',

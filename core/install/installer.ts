@@ -1,43 +1,17 @@
-import { join, resolve } from 'node:path';
-import { type DurarError, durarError, type ErrorReport, errorText, reportError } from '../../sdk/errors.ts';
-import type { Logger } from '../logging/logger.ts';
-import type { CatalogEntry } from '../manifest/catalog.ts';
-import { fetchSource, type Resolution, resolveSource } from './acquire.ts';
-import { installDependencies } from './dependencies.ts';
-import { acquireInstallLock, type InstallLock } from './lock.ts';
-import { createNpm, isNoSpace } from './npm.ts';
-import { type InstallRecord, type InstallRecords, readRecords, recordsFile, writeRecords } from './records.ts';
-import { type InstallSpec, parseSpec } from './spec.ts';
-import { createStore, digestFolder, type Staging } from './store.ts';
+import { join } from 'node:path';
+import { type DurarError, durarError, type ErrorReport, reportError } from '../../sdk/errors.ts';
+import { type Resolution, resolveSource } from './acquire.ts';
+import { createPipeline, type InstallerOptions } from './pipeline.ts';
+import type { InstallRecord } from './records.ts';
+import { parseSpec } from './spec.ts';
 import { configEditsFor, type UninstallReport } from './uninstall.ts';
-import { readPackageEntries, type VerifyReport, verifyFolder } from './verify.ts';
+import type { VerifyReport } from './verify.ts';
 
+export type { InstallerOptions, InstallProgress } from './pipeline.ts';
 export type { InstallRecord } from './records.ts';
 export { recordsFile } from './records.ts';
 export type { ConfigEdit, UninstallReport } from './uninstall.ts';
 export type { VerifyCheck, VerifyReport } from './verify.ts';
-
-/** What is being done, for a progress line. `detail` is a name, a version or a folder. */
-export interface InstallProgress {
-  step: 'resolve' | 'download' | 'dependencies' | 'verify' | 'commit' | 'cleanup';
-  spec: string;
-  detail?: string;
-}
-
-export interface InstallerOptions {
-  paths: { stateDir: string; pluginsDir: string };
-  env: NodeJS.ProcessEnv;
-  hostVersion: string;
-  bundledIds: readonly string[];
-  log: Logger;
-  progress?(event: InstallProgress): void;
-  /** Asked with the new version in its place, before the record names it; a throw refuses it (`DUR_INSTALL_REFUSED`). */
-  preflight?(candidate: { id: string; record: InstallRecord }): Promise<void>;
-  /** Milliseconds the verify child may take. */
-  verifyTimeoutMs?: number;
-  /** Where relative paths start; the working directory when absent. */
-  cwd?: string;
-}
 
 export interface InstallReport {
   id: string;
@@ -72,128 +46,9 @@ export interface Installer {
   records(): Promise<Record<string, InstallRecord>>;
 }
 
-/** A staged or linked extension that nobody sees yet. */
-interface Prepared {
-  id: string;
-  resolution: Resolution;
-  entries: CatalogEntry[];
-  root: string;
-  digest: string;
-}
-
-interface Session {
-  lock: InstallLock;
-  records: InstallRecords;
-  staging: Staging;
-}
-
 export function createInstaller(options: InstallerOptions): Installer {
   const { paths, bundledIds, log } = options;
-  const store = createStore(paths.pluginsDir);
-  const file = recordsFile(paths.stateDir);
-  const npm = createNpm(options.env);
-  const tell = (step: InstallProgress['step'], spec: string, detail?: string) =>
-    options.progress?.({ step, spec, ...(detail === undefined ? {} : { detail }) });
-
-  /** Runs `work` as the only installer, with a staging folder that is gone afterwards. */
-  async function alone<Result>(spec: string, work: (session: Session) => Promise<Result>): Promise<Result> {
-    try {
-      const lock = await acquireInstallLock(store.lockFile);
-      try {
-        const records = await readRecords(file);
-        await store.sweep(records);
-        const staging = await store.stage();
-        try {
-          return await work({ lock, records, staging });
-        } finally {
-          await store.discard(staging);
-        }
-      } finally {
-        await lock.release();
-      }
-    } catch (error) {
-      throw isNoSpace(error) ? durarError('DUR_INSTALL_SPACE', { spec }, { cause: error }) : error;
-    }
-  }
-
-  async function prepare(spec: InstallSpec, resolution: Resolution, session: Session): Promise<Prepared> {
-    const { staging } = session;
-    if (spec.source === 'link') {
-      const entries = readPackageEntries(resolution.spec);
-      return { id: packageId(entries), resolution, entries, root: resolution.spec, digest: '' };
-    }
-    tell('download', spec.spec, resolution.resolvedVersion);
-    const fetched = await fetchSource(spec, resolution, npm, staging);
-    const entries = readPackageEntries(staging.root);
-    const version = fetched.resolvedVersion ?? entries[0]?.version;
-    const known = version === undefined ? fetched : { ...fetched, resolvedVersion: version };
-    return { id: packageId(entries), resolution: known, entries, root: staging.root, digest: '' };
-  }
-
-  async function complete(prepared: Prepared, spec: InstallSpec, session: Session): Promise<Prepared> {
-    if (spec.source === 'link') return prepared;
-    const base = spec.source === 'path' ? { base: resolve(spec.path) } : {};
-    await installDependencies({
-      root: prepared.root,
-      work: session.staging.deps,
-      npm,
-      spec: spec.spec,
-      ...base,
-      onStart: () => tell('dependencies', spec.spec, prepared.id),
-    });
-    return { ...prepared, digest: await digestFolder(prepared.root) };
-  }
-
-  async function verify(prepared: Prepared, spec: string): Promise<VerifyReport> {
-    tell('verify', spec, prepared.id);
-    const report = await verifyFolder({
-      root: prepared.root,
-      hostVersion: options.hostVersion,
-      env: options.env,
-      suites: false,
-      ...(options.verifyTimeoutMs === undefined ? {} : { timeoutMs: options.verifyTimeoutMs }),
-    });
-    const failed = report.checks.find((check) => check.status === 'fail');
-    if (failed === undefined) return report;
-    const reason = failed.message ?? failed.title;
-    throw durarError(
-      'DUR_INSTALL_VERIFY',
-      { id: prepared.id, reason: failed.code === undefined ? reason : `${failed.code}: ${reason}` },
-      {
-        owner: { extension: prepared.id, file: prepared.root },
-        details: report,
-        ...(failed.hint === undefined ? {} : { hint: `${failed.hint} Nothing was changed.` }),
-      },
-    );
-  }
-
-  /** From here the new version is what everybody sees, in one step. */
-  async function commit(prepared: Prepared, spec: string, session: Session): Promise<{ record: InstallRecord; existing: InstallRecord | undefined }> {
-    const { records, lock, staging } = session;
-    const { id, digest, resolution } = prepared;
-    const existing = records.plugins[id];
-    tell('commit', spec, id);
-    await lock.assertHeld();
-    const root = resolution.source === 'link' ? prepared.root : await store.place(staging, id, digest);
-    const now = new Date().toISOString();
-    const record: InstallRecord = { ...resolution, root, digest, installedAt: existing?.installedAt ?? now, updatedAt: now, ...previousOf(existing, root) };
-    if (existing?.root !== root) await ask(id, record, records);
-    const next: InstallRecords = { version: 1, plugins: { ...records.plugins, [id]: record } };
-    await lock.assertHeld();
-    await writeRecords(file, next);
-    tell('cleanup', spec, id);
-    await store.prune(id, next).catch((error: unknown) => log.warn(`old versions of '${id}' could not be removed: ${errorText(error)}`));
-    return { record, existing };
-  }
-
-  async function ask(id: string, record: InstallRecord, records: InstallRecords): Promise<void> {
-    try {
-      await options.preflight?.({ id, record });
-    } catch (error) {
-      await store.prune(id, records);
-      throw durarError('DUR_INSTALL_REFUSED', { id, reason: errorText(error) }, { owner: { extension: id }, cause: error });
-    }
-  }
+  const { npm, tell, alone, prepare, complete, verify, commit, publish, read } = createPipeline(options);
 
   async function updateOne(id: string, { dryRun = false, yes = false }: { dryRun?: boolean; yes?: boolean }): Promise<UpdateReport> {
     return alone(id, async (session) => {
@@ -257,13 +112,14 @@ export function createInstaller(options: InstallerOptions): Installer {
     update: (id, settings = {}) => updateOne(id, settings),
     async updateAll(settings = {}) {
       const reports: UpdateReport[] = [];
-      for (const id of Object.keys((await readRecords(file)).plugins)) {
+      for (const id of Object.keys((await read()).plugins)) {
         reports.push(await updateOne(id, settings).catch((error: unknown): UpdateReport => ({ id, status: 'failed', error: reportError(error) })));
       }
       return reports;
     },
     async uninstall(id, { keepFiles = false, dryRun = false } = {}) {
-      return alone(id, async ({ lock, records }) => {
+      return alone(id, async (session) => {
+        const { records } = session;
         const record = records.plugins[id];
         if (record === undefined)
           throw bundledIds.includes(id) ? durarError('DUR_INSTALL_BUNDLED', { id, action: 'uninstalled' }) : durarError('DUR_INSTALL_NOT_INSTALLED', { id });
@@ -274,34 +130,19 @@ export function createInstaller(options: InstallerOptions): Installer {
         if (record.source === 'link') report.kept.push(record.root);
         report[keepFiles ? 'kept' : 'removed'].push(...files);
         if (dryRun) return report;
-        await lock.assertHeld();
-        await writeRecords(file, { version: 1, plugins });
-        if (!keepFiles) await store.prune(id, { version: 1, plugins });
+        await publish({ version: 1, plugins }, id, session, { keepFiles });
         log.info(`uninstalled '${id}'`, { id });
         return report;
       });
     },
     async records() {
-      return (await readRecords(file)).plugins;
+      return (await read()).plugins;
     },
   };
 
   function bundled(id: string): DurarError {
-    return durarError('DUR_INSTALL_BUNDLED', { id, action: 'installed: it is already part of Durar' });
+    return durarError('DUR_INSTALL_BUNDLED', { id, action: 'installed again' });
   }
-}
-
-/** A package with several entries goes by the name that its entries share. */
-function packageId(entries: readonly CatalogEntry[]): string {
-  const id = entries[0]?.id ?? '';
-  return entries.length > 1 ? (id.split('/')[0] ?? id) : id;
-}
-
-function previousOf(existing: InstallRecord | undefined, root: string): Pick<InstallRecord, 'previous'> {
-  if (existing === undefined) return {};
-  if (existing.root === root) return existing.previous === undefined ? {} : { previous: existing.previous };
-  const { digest, resolvedVersion } = existing;
-  return { previous: { root: existing.root, digest, ...(resolvedVersion === undefined ? {} : { resolvedVersion }) } };
 }
 
 function isSameSource(existing: InstallRecord, next: Resolution): boolean {

@@ -52,7 +52,7 @@ export function createNpm(env: NodeJS.ProcessEnv): Npm {
       return {
         name,
         version,
-        ...(typeof dist?.integrity === 'string' ? { integrity: dist.integrity } : {}),
+        ...strongest(dist?.integrity),
         ...(typeof dist?.shasum === 'string' ? { shasum: dist.shasum } : {}),
       };
     },
@@ -96,6 +96,12 @@ function failure(spec: string, stdout: string, stderr: string, signal: string | 
     { reason: code === undefined ? text : `${code} ${text}` },
     { details: withoutCredentials(detail ?? stderr).slice(-4000) },
   );
+}
+
+/** An integrity text may hold several digests; old packages have none but the shasum. */
+function strongest(integrity: unknown): { integrity?: string } {
+  const sha512 = typeof integrity === 'string' ? integrity.split(/\s+/).find((each) => each.startsWith('sha512-')) : undefined;
+  return sha512 === undefined ? {} : { integrity: sha512 };
 }
 
 /** A missing dependency is named by npm; its name helps more than that of the extension. */
