@@ -134,5 +134,5 @@ async function isExecutable(path: string): Promise<boolean> {
 
 function isInside(folder: string, path: string): boolean {
   const way = relative(folder, path);
-  return way === '' || (!way.startsWith('..') && !isAbsolute(way));
+  return way !== '..' && !way.startsWith('../') && !isAbsolute(way);
 }

@@ -1,0 +1,29 @@
+import { definePluginEntry } from 'Durar/plugin-sdk/core';
+import { createEditTool } from './edit.ts';
+import { createFileLocks } from './lock.ts';
+import { createReach } from './reach.ts';
+import { createReadTool } from './read.ts';
+import { createWriteTool } from './write.ts';
+
+export default definePluginEntry({
+  id: 'tools-files',
+  name: 'File tools',
+  register(api) {
+    const { maxLines, maxChars, maxImageBytes } = api.pluginConfig;
+    const limits = {
+      maxLines: typeof maxLines === 'number' ? maxLines : 2000,
+      maxChars: typeof maxChars === 'number' ? maxChars : 50_000,
+      maxImageBytes: typeof maxImageBytes === 'number' ? maxImageBytes : 5_000_000,
+    };
+    const locks = createFileLocks();
+    api.registerTool(
+      (context) => {
+        // a sandboxed run must not reach the host's files
+        if (context.sandboxed) return null;
+        const reach = createReach(context, api.runtime.state.resolveStateDir());
+        return [createReadTool(reach, limits), createWriteTool(reach, locks), createEditTool(reach, locks)];
+      },
+      { names: ['read', 'write', 'edit'] },
+    );
+  },
+});
