@@ -1,4 +1,4 @@
-import { errorCode } from '../../sdk/errors.ts';
+import { errorCode, errorText } from '../../sdk/errors.ts';
 import type { Output } from './output.ts';
 import { oneLine } from './printable.ts';
 import type { Rpc } from './rpc.ts';
@@ -11,7 +11,7 @@ interface PendingApproval {
 
 export interface ApprovalOptions {
   output: Output;
-  /** Asks on the terminal; rejects with an AbortError when the signal fires. Absent: nobody can answer here, which is said. */
+  /** Asks on the terminal; rejects with an AbortError when the signal fires. Absent: nobody is here to answer, which is a no. */
   ask?: (question: string, signal: AbortSignal) => Promise<string>;
   /** Whether an approval of that session is this terminal's business. */
   concerns(sessionKey: string): boolean;
@@ -40,18 +40,22 @@ export function answerApprovals(rpc: Rpc, { output, ask, concerns }: ApprovalOpt
     const { paint } = output;
     const what = oneLine(request.command ?? request.title ?? request.description ?? id, WIDTH);
     output.line(`\n${paint.warn('approval')} ${paint.bold(what)}${request.cwd ? paint.muted(`  in ${request.cwd}`) : ''}`);
-    if (ask === undefined) {
-      output.note('Nobody can answer here; it is denied when its time is over. Run the command in a terminal to be asked.');
-      return;
-    }
-    const always = request.allowedDecisions?.includes('allow-always') ?? true;
     try {
-      const answer = (await ask(`  allow? ${always ? '[y]es, [a]lways, [n]o' : '[y]es, [n]o'} › `, signal)).trim().toLowerCase();
-      const decision = /^y(es)?$/.test(answer) ? 'allow-once' : always && /^a(lways)?$/.test(answer) ? 'allow-always' : 'deny';
-      await rpc.call(method, { id, decision });
+      await rpc.call(method, { id, decision: await askFor(request.allowedDecisions ?? [], signal) });
     } catch (error) {
-      if (errorCode(error) !== 'ABORT_ERR') output.note(`The answer did not arrive: ${error instanceof Error ? error.message : String(error)}`);
-      else output.line(paint.muted('  answered elsewhere'));
+      if (errorCode(error) === 'ABORT_ERR') output.line(paint.muted('  answered elsewhere'));
+      else output.note(`The answer did not arrive: ${errorText(error)}`);
     }
+  }
+
+  async function askFor(allowed: readonly string[], signal: AbortSignal): Promise<string> {
+    if (ask === undefined) {
+      output.note('Denied: nobody can answer here. Run the command in a terminal to be asked.');
+      return 'deny';
+    }
+    const always = allowed.includes('allow-always');
+    const answer = (await ask(`  allow? ${always ? '[y]es, [a]lways, [n]o' : '[y]es, [n]o'} › `, signal)).trim().toLowerCase();
+    if (/^y(es)?$/.test(answer)) return 'allow-once';
+    return always && /^a(lways)?$/.test(answer) ? 'allow-always' : 'deny';
   }
 }

@@ -92,8 +92,12 @@ async function slotChecks({ env }: CommandContext, { plan }: Outlook, view: Gate
       checks.push({ id, status: live.owner === undefined ? 'info' : 'ok', message: `${name}: ${live.owner === undefined ? 'none' : `${live.key} is active`}` });
     else if ('failed' in choice) checks.push(failedSlot(id, name, choice.key, choice.failed));
     else if ('none' in choice) checks.push({ id, status: 'info', message: `${name}: none` });
-    else if (slot !== 'contextEngine') checks.push({ id, status: 'ok', message: `${name}: ${choice.key} is selected` });
-    else checks.push(await tryEngine(id, choice.key, plan.extensions.get(choice.owner)?.entry.root ?? '', env));
+    else {
+      const entry = plan.extensions.get(choice.owner)?.entry;
+      // What is part of the host is tested with it.
+      const mustTry = slot === 'contextEngine' && entry !== undefined && entry.origin !== 'bundled';
+      checks.push(mustTry ? await tryEngine(id, choice.key, entry.root, env) : { id, status: 'ok', message: `${name}: ${choice.key} is selected` });
+    }
   }
   return checks;
 }

@@ -9,7 +9,6 @@ export interface GatewayTarget {
   url: string;
   token?: string;
   password?: string;
-  tlsFingerprint?: string;
 }
 
 interface TargetOptions {
@@ -38,12 +37,11 @@ export async function findTarget({ options, env, paths }: CommandContext): Promi
   const { auth, remote, mode } = config.gateway;
   const resolve = (path: string, value: unknown) => resolveSecret(path, value, environment);
   if (mode === 'remote' && remote?.url !== undefined) {
-    const target = credentials(
+    return credentials(
       socketUrl(remote.url),
       flags.token ?? resolve('gateway.remote.token', remote.token) ?? fromEnv.token ?? resolve('gateway.auth.token', auth.token),
       flags.password ?? fromEnv.password ?? resolve('gateway.remote.password', remote.password) ?? resolve('gateway.auth.password', auth.password),
     );
-    return remote.tlsFingerprint === undefined ? target : { ...target, tlsFingerprint: remote.tlsFingerprint };
   }
   const port = Number(env.Durar_GATEWAY_PORT) || config.gateway.port;
   const host = config.gateway.bind === 'custom' ? (config.gateway.customBindHost ?? 'localhost') : '127.0.0.1';

@@ -47,7 +47,7 @@ export async function viewGateway(context: CommandContext): Promise<{ view: Gate
         view: { url: rpc.url, version: rpc.version, uptimeMs, sessions, health, plugins: plugins.plugins, findings, slots: viewSlots(status, findings) },
       };
     } finally {
-      await rpc.close();
+      rpc.close();
     }
   } catch (error) {
     return { error: reportError(error) };

@@ -5,8 +5,8 @@ import { findRuntime } from './runtime.ts';
 
 /** What became of a change in the gateway of this profile. */
 export interface Applied {
-  /** `stopped`: none runs, the change counts from the next start. */
-  gateway: 'stopped' | 'applied' | 'refused' | 'unreachable';
+  /** `stopped`: none runs, the change counts from the next start. `off`: it was told not to follow the configuration. */
+  gateway: 'stopped' | 'applied' | 'refused' | 'unreachable' | 'off';
   error?: ErrorReport;
 }
 
@@ -26,7 +26,7 @@ export async function reloadGateway(context: CommandContext): Promise<Applied> {
   } catch (error) {
     return { gateway: 'refused', error: reportError(error) };
   } finally {
-    await rpc.close();
+    rpc.close();
   }
 }
 
@@ -34,6 +34,7 @@ export async function reloadGateway(context: CommandContext): Promise<Applied> {
 export function printApplied({ gateway, error }: Applied, { output }: CommandContext): void {
   const { paint } = output;
   if (gateway === 'stopped') output.line(paint.muted('No gateway runs; it counts from the next start.'));
+  else if (gateway === 'off') output.line(paint.muted('gateway.reload.mode is off; it counts from the next start.'));
   else if (gateway === 'applied') output.line(paint.muted('The running gateway uses it from the next turn on.'));
   else
     output.note(

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline/promises';
-import { durarError } from '../../../sdk/errors.ts';
+import { durarError, reportError } from '../../../sdk/errors.ts';
 import { answerApprovals } from '../approvals.ts';
 import type { Action } from '../command.ts';
 import { openRpc } from '../rpc.ts';
@@ -33,7 +33,10 @@ export const agent: Action = async (context) => {
   if (message.trim() === '') throw durarError('DUR_CLI_USAGE', { reason: '--message is missing or empty' }, { hint: 'Run `durar agent --message "hello"`.' });
   // `--timeout` bounds the run here, not the connection.
   const { timeout, ...enter } = context.options;
-  const rpc = await openRpc({ ...context, options: enter });
+  const interactive = !output.json && process.stdin.isTTY === true && process.stdout.isTTY === true;
+  // Another model and a command need the operator's full scopes.
+  const needsAdmin = options.model !== undefined || message.startsWith('/');
+  const rpc = await openRpc({ ...context, options: enter }, { approves: interactive || needsAdmin });
   const runId = randomUUID();
   const view = createRunView(output);
   let sessionKey: string | undefined;
@@ -43,7 +46,7 @@ export const agent: Action = async (context) => {
     sessionKey ??= run.sessionKey;
     view.event(run);
   });
-  answerApprovals(rpc, { output, concerns: (key) => sessionKey === undefined || key === sessionKey, ...(canAsk(output.json) ? { ask } : {}) });
+  answerApprovals(rpc, { output, concerns: (key) => sessionKey === undefined || key === sessionKey, ...(interactive ? { ask } : {}) });
   let interrupted = false;
   const interrupt = () => {
     if (interrupted) process.exit(EXIT_INTERRUPTED);
@@ -69,23 +72,21 @@ export const agent: Action = async (context) => {
       { expectFinal: true },
     )) as FinalRun;
     const texts = (final.result?.payloads ?? []).filter((payload) => !payload.isReasoning).flatMap(({ text }) => (text === undefined ? [] : [text]));
-    output.result(final, () => view.end(texts.join('\n')));
+    output.result({ ok: true, ...final }, () => view.end(texts.join('\n')));
     return interrupted ? EXIT_INTERRUPTED : 0;
   } catch (error) {
     view.end();
-    throw error;
+    if (!output.json) throw error;
+    output.result({ ok: false, status: 'error', runId, error: reportError(error) }, () => undefined);
+    return 1;
   } finally {
     process.off('SIGINT', interrupt);
-    await rpc.close();
+    rpc.close();
   }
 };
 
 function defaultSession(agentId: string | undefined): string {
   return agentId === undefined ? 'main' : `agent:${agentId}:main`;
-}
-
-function canAsk(json: boolean): boolean {
-  return !json && process.stdin.isTTY === true && process.stdout.isTTY === true;
 }
 
 async function ask(question: string, signal: AbortSignal): Promise<string> {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { errorText } from '../../../sdk/errors.ts';
+import { errorText, reportError } from '../../../sdk/errors.ts';
 import { type AgentMessage, messageText } from '../../../sdk/messages.ts';
 import { answerApprovals } from '../approvals.ts';
 import type { Action, CommandContext } from '../command.ts';
@@ -37,9 +37,9 @@ interface Turn {
 /** `durar chat`: a conversation on a terminal, or with lines from a pipe. */
 export const chat: Action = async (context) => {
   const { output } = context;
-  const rpc = await openRpc(context);
-  const conversation = createConversation(context, rpc);
   const isTerminal = process.stdin.isTTY === true && output.interactive;
+  const rpc = await openRpc(context, { approves: isTerminal });
+  const conversation = createConversation(context, rpc);
   const terminal = createTerminal(isTerminal, () => conversation.busy);
   answerApprovals(rpc, {
     output,
@@ -58,9 +58,10 @@ export const chat: Action = async (context) => {
     process.exit(isTerminal ? 0 : EXIT_INTERRUPTED);
   };
   terminal.onInterrupt(interrupt);
+  let isLeaving = false;
   void rpc.closed.then((error) => {
-    if (error === undefined) return;
-    output.note(`\n${errorText(error)}`);
+    if (isLeaving) return;
+    output.failure([reportError(error)]);
     process.exit(1);
   });
   if (isTerminal) output.line(output.paint.muted(`${rpc.url} · ${conversation.session} · /help for commands, Ctrl-C to stop a turn`));
@@ -71,8 +72,9 @@ export const chat: Action = async (context) => {
     if (text !== '' && !(await conversation.say(text))) failures += 1;
     terminal.prompt();
   }
+  isLeaving = true;
   terminal.close();
-  await rpc.close();
+  rpc.close();
   return !isTerminal && failures > 0 ? 1 : 0;
 };
 

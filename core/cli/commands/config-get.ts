@@ -1,16 +1,17 @@
 import { durarError } from '../../../sdk/errors.ts';
-import { getAt, isRecord, parsePath } from '../../config/config-path.ts';
-import { loadConfig } from '../../config/load.ts';
-import { redactConfig } from '../../config/redact.ts';
-import type { Action } from '../command.ts';
+import { getAt, isRecord, parsePath, type Segment } from '../../config/config-path.ts';
+import { type LoadedConfig, loadConfig } from '../../config/load.ts';
+import { redactConfig, type SecretTest } from '../../config/redact.ts';
+import type { Action, CommandContext } from '../command.ts';
 import { suggest } from '../suggest.ts';
 
 /** `durar config get [path]`: the effective value, defaults included, secrets masked. */
 export const configGet: Action = async (context) => {
   const { output, args } = context;
-  const { config, errors } = await loadConfig(context);
+  const loaded = await loadConfig(context);
+  const { config, errors } = loaded;
   const path = args[0] === undefined ? [] : parsePath(args[0]);
-  const value = getAt(redactConfig(config), path);
+  const value = getAt(redactConfig(config, await pluginSecrets(context, loaded, path)), path);
   if (value === undefined) {
     const last = String(path.at(-1));
     const parent = getAt(config, path.slice(0, -1));
@@ -21,6 +22,17 @@ export const configGet: Action = async (context) => {
   if (errors.length > 0) output.note(`${output.paint.warn('!')} The configuration has errors, and only its valid parts count; run \`durar config validate\`.`);
   output.result(value, () => output.line(typeof value === 'string' ? value : JSON.stringify(value, null, 2)));
 };
+
+/** Secret fields of extensions stand in their manifests, which are read only when their block is asked for. */
+async function pluginSecrets(context: CommandContext, loaded: LoadedConfig, path: readonly Segment[]): Promise<SecretTest> {
+  if (path.length > 0 && path[0] !== 'plugins') return () => false;
+  const [{ readOutlook }, { secretPaths }] = await Promise.all([import('../planning.ts'), import('../../manifest/validator.ts')]);
+  const { catalog } = await readOutlook(context, { loaded });
+  const secrets = [...catalog.entries.values()].flatMap(({ id, manifest }) =>
+    secretPaths(manifest).map((field) => ['plugins', 'entries', id, 'config', ...field]),
+  );
+  return (place) => secrets.some((secret) => secret.length === place.length && secret.every((segment, i) => segment === '*' || segment === String(place[i])));
+}
 
 /** `durar config file` */
 export const configFile: Action = async ({ output, paths }) => {

@@ -14,6 +14,6 @@ export const gatewayCall: Action = async (context) => {
     const payload = await rpc.call(args[0] ?? '', params, { expectFinal: options.expectFinal === true });
     output.result(payload, () => output.line(JSON.stringify(payload, null, 2)));
   } finally {
-    await rpc.close();
+    rpc.close();
   }
 };

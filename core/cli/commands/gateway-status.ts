@@ -1,6 +1,7 @@
 import { type ErrorReport, reportError } from '../../../sdk/errors.ts';
 import type { Action } from '../command.ts';
-import { findTarget, openRpc } from '../rpc.ts';
+import { findTarget } from '../gateway-target.ts';
+import { openRpc } from '../rpc.ts';
 import { findRuntime } from '../runtime.ts';
 
 /** `durar gateway status`: 0 while one runs (with `--require-rpc`: and answers), else 1. */

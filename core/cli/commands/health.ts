@@ -31,6 +31,6 @@ export const health: Action = async (context) => {
     });
     return payload.ok ? 0 : 1;
   } finally {
-    await rpc.close();
+    rpc.close();
   }
 };

@@ -30,6 +30,6 @@ export const modelsList: Action = async (context) => {
       ),
     );
   } finally {
-    await rpc.close();
+    rpc.close();
   }
 };

@@ -43,7 +43,7 @@ export const sessionsList: Action = async (context) => {
       );
     });
   } finally {
-    await rpc.close();
+    rpc.close();
   }
 };
 
@@ -65,7 +65,7 @@ export const sessionsShow: Action = async (context) => {
       }
     });
   } finally {
-    await rpc.close();
+    rpc.close();
   }
 };
 
