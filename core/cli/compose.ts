@@ -1,6 +1,5 @@
 import { mkdir } from 'node:fs/promises';
 import { durarError, errorText, reportError } from '../../sdk/index.ts';
-import { createModels } from '../agent/models.ts';
 import { createAgentService } from '../agent/service.ts';
 import { createChannels } from '../channels/accounts.ts';
 import { diffConfig } from '../config/changes.ts';
@@ -59,7 +58,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       version,
       log: options.log,
       verbose: flags.verbose === true,
-      rooms: () => ({ host, state, sessions, agent, models, gateway }),
+      rooms: () => ({ host, state, sessions, agent, gateway }),
       mayStart: (mode) => mode === 'local' || flags.allowUnconfigured === true,
     });
     const host = createHost({ stages, log: options.log.child('kernel'), stateDir: paths.stateDir, workspaceDir: paths.workspaceDir });
@@ -69,7 +68,6 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
 
     const sessions = createSessionService({ source: host, log: options.log.child('sessions') });
     const agent = createAgentService({ source: host, sessions, cursors: state.cursors, paths, log: options.log.child('agent'), version });
-    const models = createModels({ log: options.log.child('models'), env });
     const channels = createChannels({ source: host, agent, log: options.log.child('channels') });
 
     const { config, resolvedConfig } = host.current();
@@ -82,7 +80,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
         reload: () => change('reload', true),
         stop: (reason) => void stop(reason),
         status: () => ({ generation: host.current().number, channels: channels.status(), stateDir: paths.stateDir }),
-        models: () => models.list(host.current()),
+        models: () => agent.models.list(),
         configFile: async () => stages.describeConfigFile(),
       },
       settings: {

@@ -1,11 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { type AgentMessage, durarError, type PluginLogger, type PluginRuntime, type StoredEntry } from '../../sdk/index.ts';
-import { complete } from '../agent/complete.ts';
-import type { Models } from '../agent/models.ts';
-import { parseModelRef } from '../agent/models.ts';
 import type { AgentService } from '../agent/service.ts';
-import { agentEntry, agentWorkspaceDir, defaultAgentId, defaultModelRef } from '../agent/settings.ts';
 import type { Paths } from '../config/paths.ts';
 import type { Gateway } from '../gateway/server.ts';
 import type { Host } from '../kernel/host.ts';
@@ -13,16 +9,12 @@ import type { Scope } from '../kernel/scope.ts';
 import type { SessionService } from '../sessions/service.ts';
 import type { State } from '../state/state.ts';
 
-/** How long a model may say nothing in a call outside any session, milliseconds. */
-const STALL_MS = 120_000;
-
 /** The rooms behind `api.runtime`. They exist only after the first activation, so every handle asks for them when it is called. */
 export interface RuntimeRooms {
   host: Host;
   state: State;
   sessions: SessionService;
   agent: AgentService;
-  models: Models;
   gateway: Gateway;
 }
 
@@ -73,35 +65,21 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
     },
     agent: {
       get defaults() {
-        const { config } = rooms().host.current();
-        const { provider = '', model } = parseModelRef(defaultModelRef(config, agentEntry(config, defaultAgentId(config))));
-        return { provider, model };
+        return rooms().agent.models.defaults();
       },
       resolveAgentDir: (_config, agentId) => agentDir(agentId),
-      resolveAgentWorkspaceDir(_config, agentId) {
-        const { config } = rooms().host.current();
-        return agentWorkspaceDir(config, agentId ?? defaultAgentId(config), paths);
-      },
+      resolveAgentWorkspaceDir: (_config, agentId) => rooms().agent.workspaceDir(agentId),
       resolveAgentTimeoutMs: () => (rooms().host.current().config.agents.defaults.timeoutSeconds ?? 0) * 1000,
       session: { resolveStorePath },
     },
     channel: { session: { resolveStorePath } },
     models: {
-      list: () => rooms().models.list(rooms().host.current()),
-      async complete({ model, messages, systemPrompt, maxTokens, signal }) {
-        const lease = rooms().host.lease();
-        try {
-          const { config } = lease.generation;
-          const resolved = await rooms().models.resolve(lease.generation, model ?? defaultModelRef(config, agentEntry(config, defaultAgentId(config))));
-          return await complete({ model: resolved, messages, systemPrompt, maxTokens, signal: signal ?? owner.scope.signal, stallMs: STALL_MS, now: Date.now });
-        } finally {
-          lease.release();
-        }
-      },
+      list: () => rooms().agent.models.list(),
+      complete: (params) => rooms().agent.models.complete(params),
     },
     modelAuth: {
-      getApiKeyForModel: ({ model }) => rooms().models.credential(rooms().host.current(), model.provider),
-      resolveApiKeyForProvider: ({ provider }) => rooms().models.credential(rooms().host.current(), provider),
+      getApiKeyForModel: ({ model }) => rooms().agent.models.credential(model.provider),
+      resolveApiKeyForProvider: ({ provider }) => rooms().agent.models.credential(provider),
     },
     sessions: {
       list: async (params = {}) => (await rooms().sessions.list(params)).sessions,

@@ -80,7 +80,7 @@ export function createStages({ paths, env, version, log, verbose, rooms, mayStar
       return catalog;
     },
     plan: async (config, found) => createPlan({ config, catalog: found, hostVersion: version, validator }),
-    resolveSecrets: (config, source) => activateSecrets({ config, source, env, isSecret: isPluginSecret }),
+    resolveSecrets: (config, source) => activateSecrets({ config, source, env: loaded?.env ?? env, isSecret: isPluginSecret }),
     redact(config) {
       visible = redactConfig(config, isPluginSecret) as Record<string, unknown>;
       return visible;
@@ -103,10 +103,6 @@ export function createStages({ paths, env, version, log, verbose, rooms, mayStar
       ),
     extendApi: (api: PluginApi) => api,
     onSecretValues: (values) => log.setSecretValues(values),
-    abortRuns(generation) {
-      const { agent } = rooms();
-      for (const run of agent.active()) if (run.generation === generation) agent.abort({ runId: run.runId, origin: 'shutdown' });
-    },
     describeConfigFile: () => ({ exists: loaded?.exists === true, hash: loaded?.hash ?? '', issues: [] }),
     configFiles: () => loaded?.files ?? [paths.configFile],
     async saveIndex() {

@@ -25,6 +25,8 @@ export interface LiveGeneration extends Generation {
   /** No lease can be taken any more; its instances are let go when the last lease ends. Resolves then. */
   retire(): Promise<void>;
   readonly leases: number;
+  /** Tells the holders of leases to end. */
+  expire(): void;
 }
 
 export interface GenerationOptions {
@@ -54,6 +56,7 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
     isQuarantined: (owner) => live.get(owner)?.crashed !== undefined,
   });
   const settling = Promise.withResolvers<void>();
+  const expiry = new AbortController();
   const retiring = Promise.withResolvers<void>();
   let resolvedConfig = config;
   let isRetired = false;
@@ -234,6 +237,7 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
       let isHeld = true;
       return {
         generation,
+        expired: expiry.signal,
         release() {
           if (!isHeld) return;
           isHeld = false;
@@ -249,6 +253,7 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
       if (instance !== undefined) instance.crashed = finding;
       findings.push(finding);
     },
+    expire: () => expiry.abort(),
     retire() {
       isRetired = true;
       if (leases === 0) void letGo();

@@ -65,6 +65,8 @@ export interface Generation {
 
 export interface Lease {
   readonly generation: Generation;
+  /** Aborted when the generation was replaced and its drain limit has passed: end what you do. */
+  readonly expired: AbortSignal;
   release(): void;
 }
 

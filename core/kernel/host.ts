@@ -25,8 +25,6 @@ export interface HostStages {
   extendApi?(api: PluginApi, note: (member: string) => void): PluginApi;
   /** The values that logs must mask from now on. */
   onSecretValues?(values: string[]): void;
-  /** The drain limit of a replaced generation has passed: abort the runs that still hold it. */
-  abortRuns?(generation: number): void;
 }
 
 export interface HostOptions {
@@ -160,7 +158,7 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
 
   function drain(previous: LiveGeneration, next: LiveGeneration): void {
     const limit = next.config.gateway?.reload?.deferralTimeoutMs ?? DRAIN_LIMIT_MS;
-    const timer = setTimeout(() => stages.abortRuns?.(previous.number), limit);
+    const timer = setTimeout(() => previous.expire(), limit);
     timer.unref();
     void previous.retire().then(() => {
       clearTimeout(timer);
