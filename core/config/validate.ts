@@ -32,7 +32,7 @@ export function validParts(value: unknown): unknown {
 
 /** The candidate that a typing mistake most likely meant. */
 export function didYouMean(word: string, candidates: readonly string[]): string | undefined {
-  const limit = Math.max(1, Math.floor(word.length / 3));
+  const limit = Math.min(3, Math.max(1, Math.round(word.length * 0.4)));
   let best: { candidate: string; distance: number } | undefined;
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());

@@ -1,0 +1,209 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${VAR} is the syntax of the file
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { setIn, unsetIn } from './edit.ts';
+import { loadConfig } from './load.ts';
+import { type Paths, resolvePaths } from './paths.ts';
+import { REDACTED } from './redact.ts';
+import { type WriteOptions, writeConfig } from './write.ts';
+
+let home: string;
+let paths: Paths;
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'durar-write-'));
+  paths = resolvePaths({ env: { Durar_HOME: home } });
+  await mkdir(paths.stateDir, { recursive: true });
+});
+
+afterEach(() => rm(home, { recursive: true, force: true }));
+
+const write = (edit: WriteOptions['edit'], options: Partial<WriteOptions> = {}) => writeConfig({ paths, env: {}, cwd: home, edit, ...options });
+const present = () => readFile(paths.configFile, 'utf8');
+const coded = (code: string) => expect.objectContaining({ code });
+
+describe('writeConfig', () => {
+  it('makes a strict JSON file for its owner alone, in a folder for its owner alone (AMB-003)', async () => {
+    await rm(paths.stateDir, { recursive: true });
+    const next = await write((text) => setIn(text, ['gateway', 'mode'], 'local'));
+    expect(JSON.parse(await present())).toEqual({ gateway: { mode: 'local' } });
+    expect(next.config.gateway.mode).toBe('local');
+    expect((await stat(paths.configFile)).mode & 0o777).toBe(0o600);
+    expect((await stat(paths.stateDir)).mode & 0o777).toBe(0o700);
+    expect(await readdir(paths.stateDir)).toEqual(['Durar.json']);
+  });
+
+  it('keeps comments and order of what people wrote (AMB-003)', async () => {
+    await writeFile(paths.configFile, "{\n  // mine\n  session: {scope: 'global'}, // why\n  gateway: {port: 5},\n}\n");
+    await write((text) => setIn(text, ['gateway', 'port'], 6));
+    expect(await present()).toBe("{\n  // mine\n  session: {scope: 'global'}, // why\n  gateway: {port: 6},\n}\n");
+  });
+
+  it('keeps templates', async () => {
+    await writeFile(paths.configFile, '{messages: {responsePrefix: "${NAME}"}}');
+    await write((text) => setIn(text, ['gateway', 'port'], 6), { env: { NAME: 'n' } });
+    expect(await present()).toContain('"${NAME}"');
+  });
+
+  it.each<[string, string, string]>([
+    ['an unknown key', '{"x": 1}', 'DUR_CONFIG_UNKNOWN_KEY'],
+    ['a wrong type', '{"gateway": 1}', 'DUR_CONFIG_INVALID'],
+    ['a syntax error', '{"gateway": ', 'DUR_CONFIG_SYNTAX'],
+    ['two errors', '{"x": 1, "y": 1}', 'DUR_CONFIG_REFUSED'],
+    ['a missing variable', '{"messages": {"responsePrefix": "${NOPE}"}}', 'DUR_CONFIG_ENV_MISSING'],
+  ])('refuses %s and changes nothing', async (_name, text, code) => {
+    await writeFile(paths.configFile, '{}');
+    await expect(write(() => text)).rejects.toEqual(coded(code));
+    expect(await present()).toBe('{}');
+    expect(await readdir(paths.stateDir)).toEqual(['Durar.json']);
+  });
+
+  it('lets a repair leave the errors that were there, and add none', async () => {
+    await writeFile(paths.configFile, '{"x": 1, "y": 2}');
+    await expect(write((text) => unsetIn(text, ['x']))).rejects.toEqual(coded('DUR_CONFIG_UNKNOWN_KEY'));
+    await write((text) => unsetIn(text, ['x']), { allow: 'repair' });
+    expect(await present()).toBe('{"y": 2}');
+    await expect(write((text) => setIn(text, ['z'], 1), { allow: 'repair' })).rejects.toEqual(coded('DUR_CONFIG_UNKNOWN_KEY'));
+  });
+
+  it('refuses an edit of a text that is no longer there', async () => {
+    const { hash } = await loadConfig({ paths, env: {} });
+    await write((text) => setIn(text, ['gateway', 'port'], 6), { baseHash: hash });
+    await expect(write((text) => setIn(text, ['gateway', 'port'], 7), { baseHash: hash })).rejects.toEqual(coded('DUR_CONFIG_CHANGED'));
+    expect(JSON.parse(await present())).toEqual({ gateway: { port: 6 } });
+  });
+
+  it('does not overwrite what another writer wrote meanwhile', async () => {
+    await writeFile(paths.configFile, '{}');
+    const slow = write((text) => setIn(text, ['gateway', 'port'], 6), { approve: () => writeFile(paths.configFile, '{ }') });
+    await expect(slow).rejects.toEqual(coded('DUR_CONFIG_CHANGED'));
+    expect(await present()).toBe('{ }');
+  });
+
+  it('asks for approval before it changes anything', async () => {
+    await writeFile(paths.configFile, '{}');
+    const approve = (next: { config: { gateway: { port: number } } }) => {
+      throw new Error(`no to ${next.config.gateway.port}`);
+    };
+    await expect(write((text) => setIn(text, ['gateway', 'port'], 6), { approve })).rejects.toThrow('no to 6');
+    expect(await present()).toBe('{}');
+  });
+
+  it('keeps the last five texts and prunes what lies outside the ring', async () => {
+    await writeFile(`${paths.configFile}.bak.7`, 'old');
+    for (let port = 1; port <= 7; port += 1) await write((text) => setIn(text, ['gateway', 'port'], port));
+    expect((await readdir(paths.stateDir)).sort()).toEqual([
+      'Durar.json',
+      'Durar.json.bak',
+      'Durar.json.bak.1',
+      'Durar.json.bak.2',
+      'Durar.json.bak.3',
+      'Durar.json.bak.4',
+    ]);
+    const port = async (name: string) => (JSON.parse(await readFile(join(paths.stateDir, name), 'utf8')) as { gateway: { port: number } }).gateway.port;
+    expect([await port('Durar.json'), await port('Durar.json.bak'), await port('Durar.json.bak.4')]).toEqual([7, 6, 2]);
+    expect((await stat(`${paths.configFile}.bak`)).mode & 0o777).toBe(0o600);
+  });
+
+  it('writes nothing when nothing changes, and no backup when told so', async () => {
+    await writeFile(paths.configFile, '{}');
+    await write((text) => text);
+    await write((text) => setIn(text, ['gateway', 'port'], 6), { backup: false });
+    expect(await readdir(paths.stateDir)).toEqual(['Durar.json']);
+  });
+
+  it('writes through a link', async () => {
+    const real = join(home, 'dotfile.json');
+    await writeFile(real, '{}');
+    await symlink(real, paths.configFile);
+    await write((text) => setIn(text, ['gateway', 'port'], 6));
+    expect(await readlink(paths.configFile)).toBe(real);
+    expect(await readFile(real, 'utf8')).toContain('6');
+  });
+
+  it('says so when it cannot write', async () => {
+    await rm(paths.stateDir, { recursive: true });
+    await writeFile(paths.stateDir, '');
+    const error: unknown = await write((text) => setIn(text, ['gateway', 'port'], 6)).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: expect.stringMatching(/^DUR_CONFIG_(?:WRITE|UNREADABLE)$/) });
+  });
+
+  it('removes what a killed writer left', async () => {
+    const stale = join(paths.stateDir, '.Durar.json.1-abc.tmp');
+    const fresh = join(paths.stateDir, '.Durar.json.2-abc.tmp');
+    await writeFile(stale, '');
+    await writeFile(fresh, '');
+    await utimes(stale, 1, 1);
+    await write((text) => setIn(text, ['gateway', 'port'], 6));
+    expect((await readdir(paths.stateDir)).filter((name) => name.endsWith('.tmp'))).toEqual(['.Durar.json.2-abc.tmp']);
+  });
+});
+
+describe('the redaction marker', () => {
+  it.each([REDACTED, '__OPENCLAW_REDACTED__'])('%s is replaced by what the file holds there', async (marker) => {
+    await writeFile(paths.configFile, '{gateway: {auth: {token: "old"}}} // c');
+    await write((text) => setIn(setIn(text, ['gateway', 'auth', 'token'], marker), ['gateway', 'port'], 6));
+    expect(await present()).toBe('{gateway: {auth: {token: "old"}, port: 6}} // c');
+  });
+
+  it('restores references and templates too', async () => {
+    await writeFile(paths.configFile, '{gateway: {auth: {token: "${T}", password: {source: "env", provider: "default", id: "P"}}}}');
+    await write(() => JSON.stringify({ gateway: { auth: { token: REDACTED, password: REDACTED } } }));
+    expect((await loadConfig({ paths, env: {} })).config.gateway.auth).toMatchObject({
+      token: '${T}',
+      password: { source: 'env', provider: 'default', id: 'P' },
+    });
+  });
+
+  it('is refused where there is nothing to restore', async () => {
+    await writeFile(paths.configFile, '{}');
+    await expect(write((text) => setIn(text, ['gateway', 'auth', 'token'], REDACTED))).rejects.toMatchObject({
+      code: 'DUR_CONFIG_REDACTED',
+      owner: { pointer: '/gateway/auth/token' },
+    });
+    expect(await present()).toBe('{}');
+  });
+
+  it('leaves a secret of an included file where it is', async () => {
+    await writeFile(paths.configFile, '{gateway: {$include: "g.json"}}');
+    await writeFile(join(paths.stateDir, 'g.json'), '{"auth": {"token": "inner"}}');
+    await write((text) => setIn(setIn(text, ['gateway', 'auth', 'token'], REDACTED), ['gateway', 'port'], 6));
+    expect(await present()).not.toMatch(/inner|REDACTED/);
+    expect((await loadConfig({ paths, env: {} })).config.gateway).toMatchObject({ port: 6, auth: { token: 'inner' } });
+  });
+});
+
+describe('kill -9', () => {
+  it('leaves a whole file, whenever it comes', { timeout: 60_000 }, async () => {
+    const script = `
+      import { setIn } from ${JSON.stringify(join(import.meta.dirname, 'edit.ts'))};
+      import { resolvePaths } from ${JSON.stringify(join(import.meta.dirname, 'paths.ts'))};
+      import { writeConfig } from ${JSON.stringify(join(import.meta.dirname, 'write.ts'))};
+      const paths = resolvePaths({ env: { Durar_HOME: ${JSON.stringify(home)} } });
+      const prefix = 'x'.repeat(300_000);
+      for (let round = 1; ; round += 1) {
+        await writeConfig({ paths, env: {}, edit: (text) => setIn(setIn(text, ['gateway', 'port'], round), ['messages', 'responsePrefix'], round + prefix + round) });
+        if (round === 1) process.stdout.write('ready');
+      }`;
+    for (let attempt = 0; attempt < 6; attempt += 1) {
+      const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+      await new Promise((resolve) => child.stdout.once('data', resolve));
+      await sleep(attempt * 7);
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await gone;
+      for (const name of (await readdir(paths.stateDir)).filter((entry) => !entry.endsWith('.tmp'))) {
+        const { gateway, messages } = JSON.parse(await readFile(join(paths.stateDir, name), 'utf8')) as {
+          gateway: { port: number };
+          messages?: { responsePrefix: string };
+        };
+        expect(messages?.responsePrefix).toHaveLength(300_000 + 2 * String(gateway.port).length);
+        expect(messages?.responsePrefix.endsWith(`x${gateway.port}`)).toBe(true);
+      }
+    }
+  });
+});
