@@ -9,7 +9,16 @@ export interface SecretsProvider {
    * Resolves all ids of one alias in one call. An id that cannot be resolved is absent from `values` and named in `errors`; a throw fails
    * all of them. Values never appear in messages or logs.
    */
-  resolve(params: { provider: string; config: Record<string, unknown>; ids: string[]; signal?: AbortSignal }): Promise<{
+  resolve(params: {
+    /** The alias: the key under `secrets.providers`. */
+    provider: string;
+    /** The block of that alias. */
+    config: Record<string, unknown>;
+    ids: string[];
+    /** The gateway's effective environment: the process's own, `.env` files and the `env` block. */
+    env?: Readonly<Record<string, string | undefined>>;
+    signal?: AbortSignal;
+  }): Promise<{
     values: Record<string, unknown>;
     errors?: Record<string, string>;
   }>;
