@@ -1,5 +1,8 @@
 import type { Finding } from '../manifest/catalog.ts';
 import type { Output } from './output.ts';
+import { oneLine } from './printable.ts';
+
+const PROVIDES_WIDTH = 50;
 
 /** The flags of `gateway run` as the composition gets them. What is absent comes from environment and configuration. */
 export interface GatewayFlags {
@@ -35,7 +38,7 @@ export function printBootReport(report: BootReport, output: Output): void {
   output.line();
   output.table(
     ['extension', 'origin', 'provides', 'manifest'],
-    report.loaded.map(({ id, origin, provides, manifestFile }) => [paint.info(id), origin, provides.join(', ') || '-', paint.muted(manifestFile)]),
+    report.loaded.map(({ id, origin, provides, manifestFile }) => [paint.info(id), origin, oneLine(provides.join(', ') || '-', PROVIDES_WIDTH), paint.muted(manifestFile)]),
   );
   output.line();
   output.table(

@@ -1,12 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorReport, reportError } from '../../sdk/errors.ts';
 import type { CommandContext } from './command.ts';
 import { openRpc } from './rpc.ts';
 import { findRuntime } from './runtime.ts';
 
+const FOLLOW_MS = 5000;
+const POLL_MS = 50;
+
 /** What became of a change in the gateway of this profile. */
 export interface Applied {
-  /** `stopped`: none runs, the change counts from the next start. `off`: it was told not to follow the configuration. */
-  gateway: 'stopped' | 'applied' | 'refused' | 'unreachable' | 'off';
+  /**
+   * `stopped`: none runs, the change counts from the next start. `off`: it was told not to follow the configuration. `following`: it takes
+   * the change over by itself, since it watches the file.
+   */
+  gateway: 'stopped' | 'applied' | 'refused' | 'unreachable' | 'off' | 'following';
   error?: ErrorReport;
 }
 
@@ -35,10 +42,23 @@ export function printApplied({ gateway, error }: Applied, { output }: CommandCon
   const { paint } = output;
   if (gateway === 'stopped') output.line(paint.muted('No gateway runs; it counts from the next start.'));
   else if (gateway === 'off') output.line(paint.muted('gateway.reload.mode is off; it counts from the next start.'));
-  else if (gateway === 'applied') output.line(paint.muted('The running gateway uses it from the next turn on.'));
+  else if (gateway === 'applied' || gateway === 'following') output.line(paint.muted('The running gateway uses it from the next turn on.'));
   else
     output.note(
       `${paint.warn('!')} The running gateway ${gateway === 'refused' ? 'did not take it over and goes on as before' : 'could not be told'}: ${error?.message ?? ''}`,
     );
   if (error?.hint) output.note(`  ${error.hint}`);
+}
+
+/** Waits until the running gateway says what `isSo` expects of its extensions; gives up quietly when it takes too long. */
+export async function awaitGateway(context: CommandContext, isSo: (plugins: ReadonlyArray<{ id: string; enabled: boolean }>) => boolean): Promise<void> {
+  const rpc = await openRpc({ ...context, options: {} });
+  try {
+    for (const deadline = Date.now() + FOLLOW_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+      const { plugins } = (await rpc.call('plugins.list', {})) as { plugins: Array<{ id: string; enabled: boolean }> };
+      if (isSo(plugins)) return;
+    }
+  } finally {
+    rpc.close();
+  }
 }
