@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { BootReport } from '../../core/cli/boot-report.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 const command = join(root, 'core/cli/durar.js');
@@ -33,6 +34,8 @@ export interface GatewayProcess {
   url: string;
   port: number;
   child: ChildProcess;
+  /** What it told its operator when it was up. */
+  report: BootReport;
   /** Everything it printed. */
   output(): string;
   stop(signal?: NodeJS.Signals): Promise<number | null>;
@@ -91,14 +94,14 @@ export async function createMachine(config?: object): Promise<Machine> {
       running.add(child);
       child.on('exit', () => running.delete(child));
       let printed = '';
-      const report = await new Promise<{ url: string }>((resolve, reject) => {
+      const report = await new Promise<BootReport>((resolve, reject) => {
         child.stderr.on('data', (chunk) => (printed += String(chunk)));
         let out = '';
         child.stdout.on('data', (chunk) => {
           printed += String(chunk);
           out += String(chunk);
           const document = firstDocument(out);
-          if (document !== undefined) resolve(document as { url: string });
+          if (document !== undefined) resolve(document as BootReport);
         });
         child.on('exit', (code) => reject(new Error(`the gateway ended with ${code}:\n${printed}`)));
       });
@@ -107,6 +110,7 @@ export async function createMachine(config?: object): Promise<Machine> {
         url: report.url,
         port,
         child,
+        report,
         output: () => printed,
         stop(signal = 'SIGTERM') {
           if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode);

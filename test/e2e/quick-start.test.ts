@@ -14,12 +14,7 @@ afterAll(() => machine.remove());
 
 describe('quick start on a fresh home', () => {
   it('tells what was loaded from which manifest, what serves each slot and where it listens', () => {
-    const report = JSON.parse(gateway.output()) as {
-      url: string;
-      model: string;
-      loaded: Array<{ id: string; manifestFile: string }>;
-      slots: Record<string, { key: string }>;
-    };
+    const { report } = gateway;
     expect(report.slots.contextEngine?.key).toBe('legacy');
     expect(report.slots.sessionStore?.key).toBe('local');
     expect(report.model).toBe('offline/echo');
@@ -62,7 +57,7 @@ describe('quick start on a fresh home', () => {
   it('a command without anybody to approve it is denied (CARD-014)', async () => {
     const answer = await machine.cli(['agent', '--json', '--message', 'run touch forbidden.txt'], { input: '' });
     await expect(stat(join(machine.workspace, 'forbidden.txt'))).rejects.toMatchObject({ code: 'ENOENT' });
-    expect(answer.stdout).toMatch(/den(y|ied)/i);
+    expect(answer.stdout).toContain('not approved');
   });
 
   it('chat works through a pipe', async () => {
