@@ -31,6 +31,8 @@ export interface DiscoveredCatalog extends Catalog {
 }
 
 type Found = { entry: CatalogEntry } | { broken: BrokenCandidate };
+/** undefined: no extension. Empty: one that was read before, under another path. */
+type Reader = (candidate: Candidate) => Found[] | undefined;
 
 /** Ids that only bundled extensions may have, or claim as an engine or store. */
 const RESERVED: ReadonlySet<string> = new Set([
@@ -50,14 +52,15 @@ export async function discover(options: DiscoverOptions): Promise<DiscoveredCata
   const index = openManifestIndex(cached ? join(paths.stateDbDir, 'manifest-index.json') : undefined, options.hostVersion ?? '');
   const findings: Finding[] = [];
   const roots = new Set<string>();
-  const read = (candidate: Candidate): Found[] => {
+  const read: Reader = (candidate) => {
     const result = index.read(candidate);
     const key = `${rootOf(result) ?? candidate.path} ${candidate.entry ?? ''}`;
-    if (result === undefined || roots.has(key)) return [];
+    if (result === undefined) return undefined;
+    if (roots.has(key)) return [];
     roots.add(key);
     return [...result.entries.map((entry) => ({ entry })), ...(result.broken === undefined ? [] : [{ broken: result.broken }])].map(refuseReserved);
   };
-  const folder = (path: string, origin: Candidate['origin']) => listFolder(path, findings).flatMap((name) => read(childOf(path, name, origin)));
+  const folder = (path: string, origin: Candidate['origin']) => listFolder(path, findings).flatMap((name) => read(childOf(path, name, origin)) ?? []);
 
   const found: Found[] = (config.plugins?.load?.paths ?? []).flatMap((path) => {
     const full = isAbsolute(path) ? path : resolve(paths.home, path.replace(/^~(?=\/|$)/, '.'));
@@ -67,7 +70,7 @@ export async function discover(options: DiscoverOptions): Promise<DiscoveredCata
   const isChosen = (each: Found) => config.plugins?.entries?.[idOf(each)]?.enabled === true;
   found.push(...workspace.filter(isChosen));
   found.push(...folder(paths.pluginsDir, 'global'));
-  found.push(...options.installed.flatMap(({ id, root }) => read({ path: root, origin: 'installed', id, explicit: true })));
+  found.push(...options.installed.flatMap(({ id, root }) => read({ path: root, origin: 'installed', id, explicit: true }) ?? []));
   for (const group of listFolder(options.bundledDir, findings)) found.push(...folder(join(options.bundledDir, group), 'bundled'));
   found.push(...workspace.filter((each) => !isChosen(each)));
 
@@ -98,13 +101,13 @@ function choose(found: readonly Found[], findings: Finding[]): Omit<Catalog, 'fi
 }
 
 /** A file, a folder that is an extension, or a folder of extensions. */
-function readConfigPath(path: string, read: (candidate: Candidate) => Found[], findings: Finding[]): Found[] {
+function readConfigPath(path: string, read: Reader, findings: Finding[]): Found[] {
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat?.isFile() === true) return read({ path: dirname(path), origin: 'config', entry: basename(path), explicit: true });
+  if (stat?.isFile() === true) return read({ path: dirname(path), origin: 'config', entry: basename(path), explicit: true }) ?? [];
   const direct = read({ path, origin: 'config' });
-  if (direct.length > 0 || stat === undefined) return direct;
-  const children = listFolder(path, findings).flatMap((name) => read(childOf(path, name, 'config')));
-  return children.length > 0 ? children : read({ path, origin: 'config', explicit: true });
+  if (direct !== undefined) return direct;
+  const children = listFolder(path, findings).flatMap((name) => read(childOf(path, name, 'config')) ?? []);
+  return children.length > 0 ? children : (read({ path, origin: 'config', explicit: true }) ?? []);
 }
 
 /** A lone `name.ts` has no manifest beside it that could be its own; it is reported under its name. */

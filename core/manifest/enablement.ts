@@ -5,6 +5,7 @@ import type { CatalogEntry } from './catalog.ts';
 /** The part of the configuration's `plugins` block that this room reads. */
 export interface PluginsConfig {
   enabled?: boolean | undefined;
+  /** Empty: everything is allowed. */
   allow?: readonly string[] | undefined;
   deny?: readonly string[] | undefined;
   load?: { paths?: readonly string[] | undefined } | undefined;
@@ -31,15 +32,16 @@ const ON_BY_ORIGIN = { config: 'plugins.load.paths', global: 'in the extensions 
  */
 export function decideEnablement({ entry, plugins, slot, use }: EnablementInput): { enabled: boolean; reason: string } {
   const { id, origin } = entry;
+  const { allow = [], deny = [] } = plugins;
   const names = [id, ...(entry.manifest.legacyPluginIds ?? [])];
   const explicit = entrySettings(entry, plugins)?.enabled;
   const on = (reason: string) => ({ enabled: true, reason });
   const off = (reason: string) => ({ enabled: false, reason });
-  if (names.some((name) => plugins.deny?.includes(name))) return off('plugins.deny');
+  if (names.some((name) => deny.includes(name))) return off('plugins.deny');
   if (explicit === false) return off(`plugins.entries.${id}.enabled is false`);
   if (!isFoundation(entry)) {
     if (plugins.enabled === false) return off('plugins.enabled is false');
-    if (plugins.allow !== undefined && !names.some((name) => plugins.allow?.includes(name))) return off('not in plugins.allow');
+    if (allow.length > 0 && !names.some((name) => allow.includes(name))) return off('not in plugins.allow');
   }
   if (explicit === true) return on('enabled');
   if (slot !== undefined) return on(`plugins.slots.${slot}`);

@@ -4,7 +4,7 @@ import { checkHost } from './compat.ts';
 import { decideEnablement, entrySettings, type PluginsConfig } from './enablement.ts';
 import { finding } from './finding.ts';
 import { isObject, type Json } from './json.ts';
-import { chooseSlot, slotOwner, slotSetting } from './slot-choice.ts';
+import { chooseSlot, slotOwner } from './slot-choice.ts';
 import { type ConfigValidator, createConfigValidator } from './validator.ts';
 
 /** The part of the configuration that a plan depends on. */
@@ -49,19 +49,18 @@ export function createPlan({ config, catalog, hostVersion, validator = createCon
 
   const selected = new Map<string, SlotName>();
   const owners = SLOT_NAMES.map((slot) => {
-    const setting = slotSetting(slot, plugins);
-    const owner = slotOwner(slot, setting.key, entries);
+    const key = plugins.slots?.[slot] ?? SLOTS[slot].fallback;
+    const owner = slotOwner(slot, key, entries);
     if (owner !== undefined) selected.set(owner.id, slot);
-    return { slot, setting, owner };
+    return { slot, key, owner };
   });
 
   const extensions = new Map<string, PlannedExtension>();
   for (const entry of entries) {
-    const planned = planExtension(entry);
-    extensions.set(entry.id, planned);
+    extensions.set(entry.id, planExtension(entry));
   }
   const slots = Object.fromEntries(
-    owners.map(({ slot, setting, owner }) => [slot, chooseSlot(slot, setting, owner === undefined ? undefined : extensions.get(owner.id), catalog)]),
+    owners.map(({ slot, key, owner }) => [slot, chooseSlot(slot, key, owner === undefined ? undefined : extensions.get(owner.id), catalog)]),
   ) as Record<SlotName, SlotChoice>;
   for (const choice of Object.values(slots)) {
     if ('failed' in choice) findings.push(choice.failed);

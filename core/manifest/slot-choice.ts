@@ -1,21 +1,7 @@
 import { CONTRIBUTIONS, type ErrorCode, SLOTS, type SlotName } from '../../sdk/index.ts';
 import { manifestKinds } from '../../sdk/manifest-fields.ts';
 import type { Catalog, CatalogEntry, PlannedExtension, SlotChoice } from './catalog.ts';
-import type { PluginsConfig } from './enablement.ts';
 import { finding } from './finding.ts';
-
-/** What a slot is set to. `given`: the configuration says so. */
-export interface SlotSetting {
-  key: string;
-  given: boolean;
-}
-
-export function slotSetting(slot: SlotName, plugins: PluginsConfig): SlotSetting {
-  const key = plugins.slots?.[slot];
-  const { fallback } = SLOTS[slot];
-  // the configuration fills in its defaults, so naming the fallback and leaving the key out look alike
-  return { key: key ?? fallback, given: key !== undefined && key !== fallback };
-}
 
 /**
  * The extension that the slot's key belongs to, on or off. Declared ids come first, an extension of that very id before another; then one in the
@@ -34,7 +20,7 @@ export function slotOwner(slot: SlotName, key: string, entries: Iterable<Catalog
 }
 
 /** Decides a slot from its owner's state. Whatever does not fit is a coded failure, never another occupant. */
-export function chooseSlot(slot: SlotName, { key, given }: SlotSetting, owner: PlannedExtension | undefined, catalog: Catalog): SlotChoice {
+export function chooseSlot(slot: SlotName, key: string, owner: PlannedExtension | undefined, catalog: Catalog): SlotChoice {
   const { none, fallback } = SLOTS[slot];
   if (none && key === 'none') return { slot, key, none: true };
   const fail = (code: ErrorCode, values: Record<string, unknown>): SlotChoice => ({
@@ -53,7 +39,8 @@ export function chooseSlot(slot: SlotName, { key, given }: SlotSetting, owner: P
   const namesake = catalog.entries.get(key);
   const other = namesake === undefined ? undefined : engineIds(namesake, slot)[0];
   if (other !== undefined) return fail('DUR_SLOT_ENGINE_ID', { other });
-  if (none && !given) return { slot, key, none: true };
+  // The configuration is filled with defaults, so the default memory may be absent like any that nobody chose.
+  if (none && key === fallback) return { slot, key, none: true };
   return fail(key === fallback ? 'DUR_SLOT_EMPTY' : 'DUR_SLOT_UNKNOWN', {});
 }
 
