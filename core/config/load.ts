@@ -44,14 +44,15 @@ export interface LoadOptions {
 /** Reads the configuration. Bad content never throws: it is listed in `errors`. A missing file means defaults. */
 export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   const { configFile: file } = options.paths;
+  let text: string | undefined;
+  let unreadable: DurarError | undefined;
   try {
-    return await loadText(await readFile(file, 'utf8'), options);
+    text = await readFile(file, 'utf8');
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return await loadText(undefined, options);
-    const unreadable = durarError('DUR_CONFIG_UNREADABLE', { file, reason: errorText(error) }, { owner: { file }, cause: error });
-    const empty = await loadText(undefined, options);
-    return { ...empty, exists: true, errors: [unreadable, ...empty.errors] };
+    if (errorCode(error) !== 'ENOENT') unreadable = durarError('DUR_CONFIG_UNREADABLE', { file, reason: errorText(error) }, { owner: { file }, cause: error });
   }
+  const loaded = await loadText(text, options);
+  return unreadable === undefined ? loaded : { ...loaded, exists: true, errors: [unreadable, ...loaded.errors] };
 }
 
 /** The same for a text that is not (yet) in the file. */

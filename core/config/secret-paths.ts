@@ -6,7 +6,8 @@ const SENSITIVE = createPathPatterns(facts.sensitive);
 const OPEN = createPathPatterns(facts.open);
 
 /** Key names that hold a secret by every convention. For objects whose own schema is not known here. */
-const SECRET_NAME = /(?:token|secret|password|passphrase|api_?key|private_?key|signing_?key|credentials?|authorization|cookie)$/i;
+const SECRET_NAME =
+  /(?:token|secret|password|passphrase|(?:api|private|signing|access|secret|encrypt|encryption|aes)[_-]?key|credentials?|authorization|cookie)$/i;
 
 /** True for a field that the schema marks as a secret, and for one inside an extension's block whose name says so. */
 export function isSecretPath(path: readonly Segment[]): boolean {
