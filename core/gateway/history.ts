@@ -1,5 +1,5 @@
 import type { SessionRecord, StoredEntry } from '../../sdk/index.ts';
-import type { SessionService } from '../sessions/service.ts';
+import type { GatewaySessions } from './options.ts';
 
 export interface HistoryOptions {
   /** How many messages at most, the newest ones. */
@@ -20,7 +20,7 @@ const NOISE = [
 ];
 
 /** The newest messages of a session, oldest first, each with its place in the transcript. */
-export async function readHistory(sessions: SessionService, session: SessionRecord, options: HistoryOptions): Promise<WireMessage[]> {
+export async function readHistory(sessions: GatewaySessions, session: SessionRecord, options: HistoryOptions): Promise<WireMessage[]> {
   const { limit, maxChars } = options;
   const { lastSeq } = await sessions.read(session, { fromSeq: Number.MAX_SAFE_INTEGER, limit: 1 });
   const messages: WireMessage[] = [];

@@ -53,10 +53,16 @@ export interface GatewayControl {
   configFile(): Promise<{ exists: boolean; hash: string; issues: Array<{ path: string; message: string }> }>;
 }
 
+/** What the gateway asks of the runs. */
+export type GatewayAgent = Pick<AgentService, 'accept' | 'wait' | 'abort' | 'active' | 'onEvent'>;
+
+/** What it asks of the sessions; it only reads. */
+export type GatewaySessions = Pick<SessionService, 'canonicalKey' | 'get' | 'getById' | 'list' | 'read'>;
+
 export interface GatewayOptions {
   source: GenerationSource;
-  agent: AgentService;
-  sessions: SessionService;
+  agent: GatewayAgent;
+  sessions: GatewaySessions;
   state: Pick<State, 'kv'>;
   control: GatewayControl;
   settings: GatewaySettings;

@@ -1,7 +1,7 @@
 import type { AgentEvent } from '../../sdk/index.ts';
-import type { AgentService } from '../agent/service.ts';
 import type { Connection } from './connection.ts';
 import type { EventHub } from './events.ts';
+import type { GatewayAgent } from './options.ts';
 
 /** Follows the runs: sends their `agent` events, derives `chat` events, and remembers who started which. */
 export interface Runs {
@@ -38,7 +38,7 @@ const DELTA_MS = 150;
 const SILENT_REPLY = 'NO_REPLY';
 const ABORT_ORIGINS = new Set(['rpc', 'stop', 'timeout', 'shutdown']);
 
-export function createRuns(params: { agent: Pick<AgentService, 'onEvent'>; hub: EventHub; now?: () => number }): Runs {
+export function createRuns(params: { agent: Pick<GatewayAgent, 'onEvent'>; hub: EventHub; now?: () => number }): Runs {
   const { agent, hub } = params;
   const now = params.now ?? Date.now;
   const runs = new Map<string, Run>();
