@@ -2,7 +2,7 @@ import { describe, it } from 'vitest';
 import { type ContractContext, type ContractSuite, runContractCase } from '../sdk/contract/contract.ts';
 
 /** A contract suite as vitest tests: one test a case, each in a context of its own. */
-export function describeContract<Ctx extends ContractContext>(suite: ContractSuite<Ctx>, makeContext: () => Promise<Ctx> | Ctx): void {
+export function describeContract<Ctx extends ContractContext>(suite: ContractSuite<Ctx>, makeContext: () => Promise<NoInfer<Ctx>> | NoInfer<Ctx>): void {
   describe(suite.port, () => {
     for (const contractCase of suite.cases) {
       const ids = contractCase.ids === undefined ? '' : ` (${contractCase.ids.join(', ')})`;

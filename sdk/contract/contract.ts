@@ -52,7 +52,10 @@ const CASE_TIMEOUT_MS = 10_000;
 const DISPOSE_TIMEOUT_MS = 5_000;
 
 /** Runs every case, one after the other, each in a new context. Never rejects: what goes wrong is in the report. */
-export async function runContract<Ctx extends ContractContext>(suite: ContractSuite<Ctx>, makeContext: () => Promise<Ctx> | Ctx): Promise<ContractReport> {
+export async function runContract<Ctx extends ContractContext>(
+  suite: ContractSuite<Ctx>,
+  makeContext: () => Promise<NoInfer<Ctx>> | NoInfer<Ctx>,
+): Promise<ContractReport> {
   const results: ContractResult[] = [];
   for (const contractCase of suite.cases) results.push(await runContractCase(contractCase, makeContext));
   const count = (status: ContractResult['status']) => results.filter((result) => result.status === status).length;
@@ -63,7 +66,7 @@ export async function runContract<Ctx extends ContractContext>(suite: ContractSu
 /** Runs one case. Never rejects. A case that does not end in time fails; what it left running is not waited for. */
 export async function runContractCase<Ctx extends ContractContext>(
   contractCase: ContractCase<Ctx>,
-  makeContext: () => Promise<Ctx> | Ctx,
+  makeContext: () => Promise<NoInfer<Ctx>> | NoInfer<Ctx>,
 ): Promise<ContractResult> {
   const started = performance.now();
   const finish = (status: ContractResult['status'], more: { reason?: string; code?: string } = {}): ContractResult => ({
