@@ -98,7 +98,7 @@ export const CONTRIBUTIONS = {
     manifestKey: 'channels',
     shape: { meta: 'object', capabilities: 'object', config: 'object' },
   },
-  provider: { method: 'registerProvider', noun: 'provider', form: 'object', keyField: 'id', manifestKey: 'providers' },
+  provider: { method: 'registerProvider', noun: 'provider', form: 'object', keyField: 'id', manifestKey: 'providers', reserved: ['offline'] },
   modelApi: { method: 'registerModelApi', noun: 'model API', form: 'object', keyField: 'id', manifestKey: 'modelApis', shape: { stream: 'function' } },
   secretsProvider: {
     method: 'registerSecretsProvider',

@@ -84,7 +84,7 @@ describe('discovery', () => {
     expect(catalog.findings.map(({ code }) => code)).toContain('DUR_MANIFEST_SYNTAX');
   });
 
-  it.each([{ id: 'legacy' }, { id: 'local' }, { id: 'memory-core' }, { id: 'x', kind: 'context-engine', contextEngines: ['legacy'] }])(
+  it.each([{ id: 'legacy' }, { id: 'local' }, { id: 'memory-core' }, { id: 'offline' }, { id: 'p', providers: ['offline'] }, { id: 'x', kind: 'context-engine', contextEngines: ['legacy'] }])(
     'refuses %j outside the bundle (AMB-013)',
     async (manifest) => {
       put('extensions/claim', manifest);
