@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { createGatewayClient, type DeviceIdentity, type GatewayClient, type TokenStore } from '../../sdk/client/client.ts';
 import { createTokenStore, isTrustedUrl, loadIdentity, nodeSocketFactory } from '../../sdk/client/node.ts';
 import { DurarError, durarError, type ErrorOwner, errorCode } from '../../sdk/errors.ts';
@@ -35,8 +37,8 @@ export async function openRpc(context: CommandContext, { approves = true }: RpcO
   const target = await findTarget(context);
   const device = createDevice(context.paths.stateDir);
   // A device is granted the scopes of its first connection for good, so that one asks for all of them.
-  const limited = !approves && device.tokens.load('operator')?.scopes.includes(ADMIN_SCOPE) === true;
-  if (!approves && !limited) (await connect(context, target, device, OPERATOR_SCOPES)).close();
+  const isGranted = () => device.exists() && device.tokens.load('operator')?.scopes.includes(ADMIN_SCOPE) === true;
+  if (!approves && !isGranted()) (await connect(context, target, device, OPERATOR_SCOPES)).close();
   return connect(context, target, device, approves ? OPERATOR_SCOPES : [READ_SCOPE, WRITE_SCOPE]);
 }
 
@@ -100,6 +102,7 @@ function hostError(error: unknown): DurarError | undefined {
 }
 
 interface Device {
+  exists(): boolean;
   readonly identity: DeviceIdentity;
   readonly tokens: TokenStore;
 }
@@ -113,6 +116,7 @@ function createDevice(stateDir: string): Device {
     return made;
   };
   return {
+    exists: () => existsSync(join(stateDir, 'identity', 'device.json')),
     get identity() {
       return (made ?? make()).identity;
     },
