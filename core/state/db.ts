@@ -72,6 +72,8 @@ export function createPrivateFile(file: string): void {
 
 /** Turns what SQLite threw into a coded error. `keepCopy`: the file was just opened by us alone and may be copied. */
 export function stateError(error: unknown, file: string, keepCopy: boolean): unknown {
+  // what node:sqlite says of a closed database
+  if (errorCode(error) === 'ERR_INVALID_STATE') return durarError('DUR_HOST_STOPPED', {}, { owner: { file }, cause: error });
   const code = sqliteCode(error);
   if (code === undefined) return error;
   if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) {

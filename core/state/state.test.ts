@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,6 +81,25 @@ describe('openState', () => {
     const copies = readdirSync(root).filter((name) => name.startsWith('durar.db.damaged.'));
     expect(copies).toHaveLength(1);
     expect(readFileSync(join(root, copies[0] ?? ''))).toEqual(readFileSync(file));
+  });
+
+  it('refuses work after close with a code', () => {
+    const state = openState({ dir: root });
+    state.kv.set('a', 'b', 1);
+    state.close();
+    for (const work of [() => state.kv.get('a', 'b'), () => state.cursors.acknowledge('e', 's', 1), () => state.db.transaction(() => 1)]) {
+      expect(work).toThrow(expect.objectContaining({ code: 'DUR_HOST_STOPPED' }));
+    }
+  });
+
+  it('costs nothing until it is called: the module does not load SQLite', () => {
+    const script = `
+      const loaded = () => process.moduleLoadList.some((name) => name.includes('sqlite'));
+      const { openState } = await import(${JSON.stringify(join(import.meta.dirname, 'state.ts'))});
+      const before = loaded();
+      openState({ dir: ${JSON.stringify(root)} }).close();
+      console.log(before, loaded());`;
+    expect(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }).trim()).toBe('false true');
   });
 
   it('says that a folder cannot be written', () => {

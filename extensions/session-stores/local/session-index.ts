@@ -193,6 +193,7 @@ function guard<Result>(file: string, work: () => Result): Result {
   try {
     return work();
   } catch (error) {
+    if (errorCode(error) === 'ERR_INVALID_STATE') throw durarError('DUR_HOST_STOPPED', {}, { owner: { extension: 'local', file }, cause: error });
     if (errorCode(error) !== 'ERR_SQLITE_ERROR') throw error;
     const code = typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
     const extras = { owner: { extension: 'local', file }, cause: error };

@@ -135,6 +135,15 @@ describe('many sessions', () => {
   });
 });
 
+it('refuses work after close with a code', async () => {
+  const { session } = await store.open({ key: 'agent:main:main', agentId: 'main' });
+  await store.append({ sessionId: session.sessionId, entries: [entry('00000001')] });
+  await store.close();
+  await store.close();
+  await expect(store.append({ sessionId: session.sessionId, entries: [entry('00000002')] })).rejects.toMatchObject({ code: 'DUR_HOST_STOPPED' });
+  await expect(store.list({})).rejects.toMatchObject({ code: 'DUR_HOST_STOPPED' });
+});
+
 describe('a session that is reset or deleted', () => {
   it('takes no entry that comes too late, even while its transcript is being opened', async () => {
     const { session } = await store.open({ key: 'agent:main:main', agentId: 'main' });
