@@ -19,7 +19,7 @@ rmSync(dist, { recursive: true, force: true });
 const extensions = globSync('extensions/*/*/Durar.plugin.json').map(dirname);
 const input: Record<string, string> = {
   'core/cli/main': 'core/cli/main.ts',
-  'core/testing/index': 'core/testing/index.ts',
+  ...(existsSync('core/testing/index.ts') ? { 'core/testing/index': 'core/testing/index.ts' } : {}),
 };
 for (const file of globSync('core/install/*-child.ts')) input[file.replace(/\.ts$/, '')] = file;
 for (const file of globSync('sdk/**/*.ts'))
