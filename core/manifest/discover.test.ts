@@ -84,16 +84,20 @@ describe('discovery', () => {
     expect(catalog.findings.map(({ code }) => code)).toContain('DUR_MANIFEST_SYNTAX');
   });
 
-  it.each([{ id: 'legacy' }, { id: 'local' }, { id: 'memory-core' }, { id: 'offline' }, { id: 'p', providers: ['offline'] }, { id: 'x', kind: 'context-engine', contextEngines: ['legacy'] }])(
-    'refuses %j outside the bundle (AMB-013)',
-    async (manifest) => {
-      put('extensions/claim', manifest);
-      put(`bundled/context-engines/${manifest.id}`, { ...manifest });
-      const catalog = await find();
-      expect(catalog.entries.get(manifest.id)?.origin).toBe('bundled');
-      expect(catalog.findings.map(({ code }) => code)).toContain('DUR_MANIFEST_RESERVED');
-    },
-  );
+  it.each([
+    { id: 'legacy' },
+    { id: 'local' },
+    { id: 'memory-core' },
+    { id: 'offline' },
+    { id: 'p', providers: ['offline'] },
+    { id: 'x', kind: 'context-engine', contextEngines: ['legacy'] },
+  ])('refuses %j outside the bundle (AMB-013)', async (manifest) => {
+    put('extensions/claim', manifest);
+    put(`bundled/context-engines/${manifest.id}`, { ...manifest });
+    const catalog = await find();
+    expect(catalog.entries.get(manifest.id)?.origin).toBe('bundled');
+    expect(catalog.findings.map(({ code }) => code)).toContain('DUR_MANIFEST_RESERVED');
+  });
 
   it('reads load paths that are a folder, a folder of folders, a file, a link, or nothing', async () => {
     put('many/one', { id: 'one' });

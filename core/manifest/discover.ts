@@ -1,16 +1,16 @@
 import { readdirSync, statSync } from 'node:fs';
-import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { CONTRIBUTION_ROWS, type ContributionKind, errorCode, errorText, SLOTS } from '../../sdk/index.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Catalog, CatalogEntry, Finding } from './catalog.ts';
 import type { PluginsConfig } from './enablement.ts';
 import { finding } from './finding.ts';
 import { openManifestIndex } from './index-cache.ts';
-import type { BrokenCandidate, Candidate, ReadResult } from './read.ts';
+import type { BrokenCandidate, Candidate } from './read.ts';
 
 export interface DiscoverOptions {
   config: { plugins?: PluginsConfig | undefined };
-  /** Relative paths of `plugins.load.paths` are taken from `home`. */
+  /** Relative paths are taken from `home`, which `~` stands for. */
   paths: { pluginsDir: string; stateDbDir: string; home: string };
   /** Holds `<group>/<id>/`. */
   bundledDir: string;
@@ -30,7 +30,8 @@ export interface DiscoveredCatalog extends Catalog {
   saveIndex(): Promise<void>;
 }
 
-type Found = { entry: CatalogEntry } | { broken: BrokenCandidate };
+/** A sound extension or a broken candidate. */
+type Found = { id: string; root: string } & ({ entry: CatalogEntry; broken?: never } | { entry?: never; broken: BrokenCandidate });
 /** undefined: no extension. Empty: one that was read before, under another path. */
 type Reader = (candidate: Candidate) => Found[] | undefined;
 
@@ -48,31 +49,29 @@ const RESERVED: ReadonlySet<string> = new Set([
  */
 export async function discover(options: DiscoverOptions): Promise<DiscoveredCatalog> {
   const { config, paths, log, env = process.env } = options;
-  const cached = env.Durar_DISABLE_PLUGIN_MANIFEST_CACHE !== '1';
-  const index = openManifestIndex(cached ? join(paths.stateDbDir, 'manifest-index.json') : undefined, options.hostVersion ?? '');
+  const isCached = env.Durar_DISABLE_PLUGIN_MANIFEST_CACHE !== '1';
+  const index = openManifestIndex(isCached ? join(paths.stateDbDir, 'manifest-index.json') : undefined, options.hostVersion ?? '');
   const findings: Finding[] = [];
-  const roots = new Set<string>();
+  const seen = new Set<string>();
   const read: Reader = (candidate) => {
     const result = index.read(candidate);
-    const key = `${rootOf(result) ?? candidate.path} ${candidate.entry ?? ''}`;
     if (result === undefined) return undefined;
-    if (roots.has(key)) return [];
-    roots.add(key);
-    return [...result.entries.map((entry) => ({ entry })), ...(result.broken === undefined ? [] : [{ broken: result.broken }])].map(refuseReserved);
+    const all = [...result.entries.map(acceptEntry), ...(result.broken === undefined ? [] : [asFound(result.broken)])];
+    const key = `${all[0]?.root} ${candidate.entry ?? ''}`;
+    if (seen.has(key)) return [];
+    seen.add(key);
+    return all;
   };
   const folder = (path: string, origin: Candidate['origin']) => listFolder(path, findings).flatMap((name) => read(childOf(path, name, origin)) ?? []);
+  const full = (path: string) => resolve(paths.home, path.replace(/^~(?=\/|$)/, '.'));
 
-  const found: Found[] = (config.plugins?.load?.paths ?? []).flatMap((path) => {
-    const full = isAbsolute(path) ? path : resolve(paths.home, path.replace(/^~(?=\/|$)/, '.'));
-    return readConfigPath(full, read, findings);
-  });
-  const workspace = options.workspaceDir === undefined ? [] : folder(join(options.workspaceDir, '.Durar', 'extensions'), 'workspace');
-  const isChosen = (each: Found) => config.plugins?.entries?.[idOf(each)]?.enabled === true;
-  found.push(...workspace.filter(isChosen));
-  found.push(...folder(paths.pluginsDir, 'global'));
-  found.push(...options.installed.flatMap(({ id, root }) => read({ path: root, origin: 'installed', id, explicit: true }) ?? []));
-  for (const group of listFolder(options.bundledDir, findings)) found.push(...folder(join(options.bundledDir, group), 'bundled'));
-  found.push(...workspace.filter((each) => !isChosen(each)));
+  const configured = (config.plugins?.load?.paths ?? []).flatMap((path) => readConfigPath(full(path), read, findings));
+  const workspace = options.workspaceDir === undefined ? [] : folder(join(full(options.workspaceDir), '.Durar', 'extensions'), 'workspace');
+  const isChosen = ({ id }: Found) => config.plugins?.entries?.[id]?.enabled === true;
+  const global = folder(paths.pluginsDir, 'global');
+  const installed = options.installed.flatMap(({ id, root }) => read({ path: root, origin: 'installed', id, explicit: true }) ?? []);
+  const bundled = listFolder(options.bundledDir, findings).flatMap((group) => folder(join(options.bundledDir, group), 'bundled'));
+  const found = [...configured, ...workspace.filter(isChosen), ...global, ...installed, ...bundled, ...workspace.filter((each) => !isChosen(each))];
 
   const catalog = { ...choose(found, findings), findings };
   log.debug('manifests discovered', { entries: catalog.entries.size, broken: catalog.broken.size, read: index.misses });
@@ -83,20 +82,18 @@ function choose(found: readonly Found[], findings: Finding[]): Omit<Catalog, 'fi
   const entries = new Map<string, CatalogEntry>();
   const broken = new Map<string, BrokenCandidate>();
   const shadowed: CatalogEntry[] = [];
-  for (const each of found) {
-    const id = idOf(each);
+  for (const { id, root, entry, broken: fault } of found) {
+    findings.push(...(entry?.findings ?? []), ...(fault === undefined ? [] : [fault.finding]));
     const winner = entries.get(id) ?? broken.get(id);
     if (winner !== undefined) {
-      const values = { id, root: winner.root, other: rootOfFound(each) };
-      findings.push(finding(winner.origin === 'config' ? 'info' : 'warn', 'DUR_MANIFEST_DUPLICATE', values, { extension: id, file: values.other }));
-      if ('entry' in each) shadowed.push(each.entry);
-    } else if ('entry' in each) entries.set(id, each.entry);
-    else if (each.broken.named && each.broken.finding.code !== 'DUR_MANIFEST_RESERVED') broken.set(id, each.broken);
+      const level = winner.origin === 'config' ? 'info' : 'warn';
+      findings.push(finding(level, 'DUR_MANIFEST_DUPLICATE', { id, root: winner.root, other: root }, { extension: id, file: root }));
+      if (entry !== undefined) shadowed.push(entry);
+    } else if (entry !== undefined) entries.set(id, entry);
+    else if (fault?.named === true) broken.set(id, fault);
   }
   // The rest of the broken ones must not take an id from a sound extension.
-  for (const each of found) if ('broken' in each && !entries.has(each.broken.id) && !broken.has(each.broken.id)) broken.set(each.broken.id, each.broken);
-  for (const entry of entries.values()) findings.push(...entry.findings);
-  for (const each of found) if ('broken' in each) findings.push(each.broken.finding);
+  for (const { id, broken: fault } of found) if (fault !== undefined && !entries.has(id) && !broken.has(id)) broken.set(id, fault);
   return { entries, shadowed, broken };
 }
 
@@ -118,47 +115,26 @@ function childOf(folder: string, name: string, origin: Candidate['origin']): Can
 /** Folders, links and lone `.ts` files, by name. */
 function listFolder(path: string, findings: Finding[]): string[] {
   try {
-    const kept = readdirSync(path, { withFileTypes: true }).filter(
-      (item) =>
-        !item.name.startsWith('.') &&
-        item.name !== 'node_modules' &&
-        (item.isDirectory() || isLinkedFolder(item, path) || (item.isFile() && /(?<!\.d|\.test)\.ts$/.test(item.name))),
-    );
+    const items = readdirSync(path, { withFileTypes: true }).filter(({ name }) => !name.startsWith('.') && name !== 'node_modules');
+    const kept = items.filter((item) => item.isDirectory() || item.isSymbolicLink() || (item.isFile() && /(?<!\.d|\.test)\.ts$/.test(item.name)));
     return kept.map((item) => item.name).sort();
   } catch (error) {
-    const code = errorCode(error);
-    if (code !== 'ENOENT' && code !== 'ENOTDIR')
-      findings.push(finding('error', 'DUR_MANIFEST_PATH_STAT_FAILED', { path, reason: errorText(error) }, { file: path }));
+    const isAbsent = errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR';
+    if (!isAbsent) findings.push(finding('error', 'DUR_MANIFEST_PATH_STAT_FAILED', { path, reason: errorText(error) }, { file: path }));
     return [];
   }
 }
 
-function isLinkedFolder(item: { isSymbolicLink(): boolean; name: string }, folder: string): boolean {
-  return item.isSymbolicLink() && statSync(join(folder, item.name), { throwIfNoEntry: false })?.isDirectory() !== false;
+function asFound(broken: BrokenCandidate): Found {
+  return { id: broken.id, root: broken.root, broken };
 }
 
-function refuseReserved(found: Found): Found {
-  if (!('entry' in found) || found.entry.origin === 'bundled') return found;
-  const { id, root, origin, declares, manifestFile } = found.entry;
-  const claimed = [
-    id,
-    ...(Object.keys(declares) as ContributionKind[]).flatMap((kind) => (declares[kind] ?? []).filter((key) => CONTRIBUTION_ROWS[kind].reserved?.includes(key))),
-  ];
-  const taken = claimed.find((each) => RESERVED.has(each));
-  if (taken === undefined) return found;
-  return {
-    broken: { id, named: true, root, origin, finding: finding('error', 'DUR_MANIFEST_RESERVED', { id: taken, root }, { extension: id, file: manifestFile }) },
-  };
-}
-
-function rootOf(result: ReadResult | undefined): string | undefined {
-  return result?.entries[0]?.root ?? result?.broken?.root;
-}
-
-function idOf(found: Found): string {
-  return 'entry' in found ? found.entry.id : found.broken.id;
-}
-
-function rootOfFound(found: Found): string {
-  return 'entry' in found ? found.entry.root : found.broken.root;
+/** Refuses what is reserved. The refused candidate does not count as the owner of that id. */
+function acceptEntry(entry: CatalogEntry): Found {
+  const { id, root, origin, declares, manifestFile } = entry;
+  const claims = Object.entries(declares).flatMap(([kind, keys]) => keys.filter((key) => CONTRIBUTION_ROWS[kind as ContributionKind].reserved?.includes(key)));
+  const taken = origin === 'bundled' ? undefined : [id, ...claims].find((each) => RESERVED.has(each));
+  if (taken === undefined) return { id, root, entry };
+  const refusal = finding('error', 'DUR_MANIFEST_RESERVED', { id: taken, root }, { extension: id, file: manifestFile });
+  return asFound({ id, named: false, root, origin, finding: refusal });
 }

@@ -33,30 +33,37 @@ export function openManifestIndex(file: string | undefined, hostVersion: string)
   const known = file === undefined ? {} : loadRecords(file, build);
   const used: Record<string, IndexRecord> = {};
   let misses = 0;
+  let isNew = false;
   return {
     get misses() {
       return misses;
     },
     read(candidate) {
-      const asked = `${candidate.origin} ${candidate.entry ?? ''}`;
-      const record = known[candidate.path];
-      if (record !== undefined && record.asked === asked && record.stamps.every(isFresh)) {
-        used[candidate.path] = record;
-        return { entries: record.entries, files: record.stamps.slice(1).map(([path]) => path) };
+      const { path, origin, entry = '' } = candidate;
+      const asked = `${origin} ${entry}`;
+      const record = known[path];
+      if (record?.asked === asked && record.stamps.every(isFresh)) {
+        used[path] = record;
+        return { entries: record.entries, files: [] };
       }
       misses += 1;
-      // Stamps come before the reading: a change in between makes the record stale at once, never wrong for good.
-      const folder = file === undefined ? undefined : stampOf(candidate.path);
+      // The folder is looked at before it is read: a change in between makes the record stale at once, never wrong for good.
+      const folder = stampOf(path);
       const result = readExtension(candidate);
-      const stamps = folder === undefined ? [] : [folder, ...(result?.files ?? []).map(stampOf)];
-      if (result !== undefined && result.broken === undefined && isComplete(stamps) && isSettled(stamps)) {
-        used[candidate.path] = { stamps, asked, entries: result.entries };
+      if (result === undefined || result.broken !== undefined) return result;
+      const stamps = [folder, ...result.files.map(stampOf)];
+      if (stamps.every(isSettled)) {
+        used[path] = { stamps, asked, entries: result.entries };
+        isNew = true;
       }
       return result;
     },
     async save() {
-      if (file === undefined || (misses === 0 && Object.keys(used).length === Object.keys(known).length)) return;
-      await writeAtomic(file, JSON.stringify({ build, records: used }));
+      if (file === undefined || (!isNew && Object.keys(used).length === Object.keys(known).length)) return;
+      await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+      const draft = `${file}.${process.pid}.tmp`;
+      await writeFile(draft, JSON.stringify({ build, records: used }), { mode: 0o600, flush: true });
+      await rename(draft, file);
     },
   };
 }
@@ -77,23 +84,10 @@ function stampOf(path: string): Stamp | undefined {
 }
 
 function isFresh(stamp: Stamp): boolean {
-  const now = stampOf(stamp[0]);
-  return now?.every((value, place) => value === stamp[place]) === true;
-}
-
-function isComplete(stamps: Array<Stamp | undefined>): stamps is Stamp[] {
-  return stamps.length > 0 && stamps.every((stamp) => stamp !== undefined);
+  return stampOf(stamp[0])?.every((value, place) => value === stamp[place]) === true;
 }
 
 /** A file written within the clock's grain may change again without a new time, so it is not remembered yet. */
-function isSettled(stamps: Stamp[]): boolean {
-  const now = Date.now();
-  return stamps.every(([, , changed]) => now - changed > 50);
-}
-
-async function writeAtomic(file: string, text: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const draft = `${file}.${process.pid}.tmp`;
-  await writeFile(draft, text, { mode: 0o600, flush: true });
-  await rename(draft, file);
+function isSettled(stamp: Stamp | undefined): stamp is Stamp {
+  return stamp !== undefined && Date.now() - stamp[2] > 50;
 }

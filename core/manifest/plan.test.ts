@@ -262,6 +262,15 @@ describe('findings', () => {
     expect(plan.findings.filter(({ code }) => code === 'DUR_EXT_DUPLICATE')).toMatchObject([{ level: 'warn', owner: { extension: 'two' } }]);
   });
 
+  it('keep a blocked owner last, so that what needs it fails with its reason', () => {
+    const plan = planOf([
+      { id: 'one', channels: ['irc'], ranges: [{ key: 'host', range: '>=99999' }] },
+      { id: 'two', channels: ['irc'] },
+    ]);
+    expect(plan.owners.get('channel:irc')).toEqual(['two', 'one']);
+    expect(plan.findings.some(({ code }) => code === 'DUR_EXT_DUPLICATE')).toBe(false);
+  });
+
   const RANGES: Array<{ range: string; key?: string; code?: string }> = [
     { range: '>=2026.11.0' },
     { range: '2026.x' },

@@ -27,16 +27,7 @@ const SLOT_NAMES = Object.keys(SLOTS) as SlotName[];
 /** Keys of `channels` that configure all of them. */
 const SHARED_CHANNEL_KEYS: readonly string[] = ['defaults', 'modelByChannel'];
 /** Contributions that act without being asked for by name, so their owner must be running. */
-const UNASKED: readonly ContributionKind[] = [
-  'service',
-  'httpRoute',
-  'eventHook',
-  'interactiveHandler',
-  'memoryRuntime',
-  'memoryPromptSection',
-  'memoryFlushPlan',
-  'memoryEmbeddingProvider',
-];
+const UNASKED: readonly ContributionKind[] = ['service', 'httpRoute', 'eventHook', 'interactiveHandler', 'memoryEmbeddingProvider'];
 
 /**
  * What a generation is built from: who is on and why, what serves each slot, who owns which contribution, when each is loaded. A function of
@@ -48,7 +39,7 @@ export function createPlan({ config, catalog, hostVersion, validator = createCon
   const findings: Finding[] = [...catalog.findings];
 
   const selected = new Map<string, SlotName>();
-  const owners = SLOT_NAMES.map((slot) => {
+  const settings = SLOT_NAMES.map((slot) => {
     const key = plugins.slots?.[slot] ?? SLOTS[slot].fallback;
     const owner = slotOwner(slot, key, entries);
     if (owner !== undefined) selected.set(owner.id, slot);
@@ -56,38 +47,28 @@ export function createPlan({ config, catalog, hostVersion, validator = createCon
   });
 
   const extensions = new Map<string, PlannedExtension>();
-  for (const entry of entries) {
-    extensions.set(entry.id, planExtension(entry));
-  }
+  for (const entry of entries) extensions.set(entry.id, planExtension(entry));
   const slots = Object.fromEntries(
-    owners.map(({ slot, key, owner }) => [slot, chooseSlot(slot, key, owner === undefined ? undefined : extensions.get(owner.id), catalog)]),
+    settings.map(({ slot, key, owner }) => [slot, chooseSlot(slot, key, owner === undefined ? undefined : extensions.get(owner.id), catalog)]),
   ) as Record<SlotName, SlotChoice>;
   for (const choice of Object.values(slots)) {
     if ('failed' in choice) findings.push(choice.failed);
     else if ('none' in choice && choice.key !== 'none') findings.push(finding('info', 'DUR_SLOT_EMPTY', choice, { pointer: `/plugins/slots/${choice.slot}` }));
   }
   findings.push(...unknownIds(config, catalog));
-  const owned = ownersOf(extensions, findings);
-  return { extensions, owners: owned, slots, findings };
+  return { extensions, owners: ownersOf(extensions, findings), slots, findings };
 
   function planExtension(entry: CatalogEntry): PlannedExtension {
     const slot = selected.get(entry.id);
+    const written = entrySettings(entry, plugins)?.config;
     const { enabled, reason } = decideEnablement({ entry, plugins, slot, use: useOf(entry, config) });
-    const settings = entrySettings(entry, plugins);
-    if (!enabled) return { entry, enabled, reason, load: 'demand', config: asObject(settings?.config) };
-    const host = checkHost(entry, hostVersion);
-    const checked = validator.check(entry, settings?.config);
-    findings.push(...host, ...('failed' in checked ? [checked.failed] : []));
-    const blocked = host.find((each) => each.level === 'error') ?? ('failed' in checked ? checked.failed : undefined);
-    const load = loadTime(entry, slot);
-    return {
-      entry,
-      enabled,
-      reason,
-      load,
-      config: 'config' in checked ? checked.config : asObject(settings?.config),
-      ...(blocked === undefined ? {} : { blocked }),
-    };
+    if (!enabled) return { entry, enabled, reason, load: 'demand', config: asObject(written) };
+    const checked = validator.check(entry, written);
+    const faults = [...checkHost(entry, hostVersion), ...('failed' in checked ? [checked.failed] : [])];
+    findings.push(...faults);
+    const blocked = faults.find((each) => each.level === 'error');
+    const planned = { entry, enabled, reason, load: loadTime(entry, slot), config: 'config' in checked ? checked.config : asObject(written) };
+    return blocked === undefined ? planned : { ...planned, blocked };
   }
 }
 
@@ -100,7 +81,7 @@ function loadTime(entry: CatalogEntry, slot: SlotName | undefined): LoadTime {
 
 /** What switches a bundled extension on without its name: a configured channel or provider of its own. */
 function useOf({ declares, manifest }: CatalogEntry, config: PlanConfig): string | undefined {
-  const channel = declares.channel?.find((id) => isOn(own(config.channels, id)));
+  const channel = declares.channel?.find((id) => isObject(own(config.channels, id)) && asObject(own(config.channels, id)).enabled !== false);
   if (channel !== undefined) return `channels.${channel}`;
   const ids = [...(declares.provider ?? []), ...(manifest.autoEnableWhenConfiguredProviders ?? [])];
   const provider = ids.find((id) => own(config.models?.providers, id) !== undefined);
@@ -110,21 +91,19 @@ function useOf({ declares, manifest }: CatalogEntry, config: PlanConfig): string
   return signedIn === undefined ? undefined : `auth.profiles of ${signedIn}`;
 }
 
-/** Enabled owners by `kind:key`, in catalogue order; a second owner of one key is a finding, and the first is asked. */
+/** Enabled owners by `kind:key`, sound ones first, else in catalogue order. A second sound owner of one key is a finding; the first is asked. */
 function ownersOf(extensions: ReadonlyMap<string, PlannedExtension>, findings: Finding[]): Map<string, string[]> {
   const owners = new Map<string, string[]>();
-  for (const { entry, enabled, blocked } of extensions.values()) {
-    if (!enabled || blocked !== undefined) continue;
+  const enabled = [...extensions.values()].filter((each) => each.enabled);
+  for (const { entry, blocked } of [...enabled.filter((each) => each.blocked === undefined), ...enabled.filter((each) => each.blocked !== undefined)]) {
     for (const [kind, keys] of Object.entries(entry.declares) as Array<[ContributionKind, string[]]>) {
-      const { slot, form, noun } = CONTRIBUTION_ROWS[kind];
       for (const key of keys) {
-        const present = owners.get(`${kind}:${key}`);
-        if (present === undefined) owners.set(`${kind}:${key}`, [entry.id]);
-        else present.push(entry.id);
-        if (present === undefined || (slot !== undefined && form === 'single')) continue;
-        findings.push(
-          finding('warn', 'DUR_EXT_DUPLICATE', { kind: noun, key, id: entry.id, other: present[0] }, { extension: entry.id, file: entry.manifestFile }),
-        );
+        const present = owners.get(`${kind}:${key}`) ?? [];
+        owners.set(`${kind}:${key}`, [...present, entry.id]);
+        const { form, noun } = CONTRIBUTION_ROWS[kind];
+        if (present.length === 0 || blocked !== undefined || form === 'single') continue;
+        const values = { kind: noun, key, id: entry.id, other: present[0] };
+        findings.push(finding('warn', 'DUR_EXT_DUPLICATE', values, { extension: entry.id, file: entry.manifestFile }));
       }
     }
   }
@@ -139,28 +118,16 @@ function unknownIds({ plugins = {}, channels = {} }: PlanConfig, catalog: Catalo
     for (const name of [id, ...(manifest.legacyPluginIds ?? [])]) ids.add(name);
     for (const channel of [...(declares.channel ?? []), ...Object.keys(manifest.channelConfigs ?? {})]) channelIds.add(channel);
   }
+  const lists = Object.entries({ allow: plugins.allow, deny: plugins.deny });
   const named = [
-    ...Object.keys(plugins.entries ?? {}).map((id) => ({ id, path: `plugins.entries.${id}` })),
-    ...(plugins.allow ?? []).map((id, place) => ({ id, path: `plugins.allow[${place}]` })),
-    ...(plugins.deny ?? []).map((id, place) => ({ id, path: `plugins.deny[${place}]` })),
+    ...Object.keys(plugins.entries ?? {}).map((id) => ({ id, path: `plugins.entries.${id}`, pointer: `/plugins/entries/${id}` })),
+    ...lists.flatMap(([list, names = []]) => names.map((id, place) => ({ id, path: `plugins.${list}[${place}]`, pointer: `/plugins/${list}/${place}` }))),
   ];
-  const unknown = named
-    .filter(({ id }) => !ids.has(id))
-    .map((values) => finding('error', 'DUR_CONFIG_PLUGIN_UNKNOWN', values, { extension: values.id, pointer: pointerOf(values.path) }));
   const strange = Object.keys(channels).filter((id) => !channelIds.has(id) && !ids.has(id));
   return [
-    ...unknown,
+    ...named.filter(({ id }) => !ids.has(id)).map((at) => finding('error', 'DUR_CONFIG_PLUGIN_UNKNOWN', at, { extension: at.id, pointer: at.pointer })),
     ...strange.map((id) => finding('error', 'DUR_CONFIG_CHANNEL_UNKNOWN', { id, path: `channels.${id}` }, { extension: id, pointer: `/channels/${id}` })),
   ];
-}
-
-function pointerOf(path: string): string {
-  return `/${path.replace(/[.[]/g, '/').replace(']', '')}`;
-}
-
-/** A block that is there and not switched off. */
-function isOn(block: unknown): boolean {
-  return isObject(block) && block.enabled !== false;
 }
 
 function own(holder: Readonly<Record<string, unknown>> | undefined, key: string): unknown {
