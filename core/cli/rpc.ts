@@ -109,19 +109,20 @@ interface Device {
 
 /** The key of this installation. It is made when a gateway first asks for it, so that a command without a gateway leaves no trace. */
 function createDevice(stateDir: string): Device {
-  let made: Device | undefined;
+  let made: Pick<Device, 'identity' | 'tokens'> | undefined;
   const make = () => {
+    if (made !== undefined) return made;
     const identity = loadIdentity({ stateDir });
-    made ??= { identity, tokens: createTokenStore({ stateDir, deviceId: identity.deviceId }) };
+    made = { identity, tokens: createTokenStore({ stateDir, deviceId: identity.deviceId }) };
     return made;
   };
   return {
     exists: () => existsSync(join(stateDir, 'identity', 'device.json')),
     get identity() {
-      return (made ?? make()).identity;
+      return make().identity;
     },
     get tokens() {
-      return (made ?? make()).tokens;
+      return make().tokens;
     },
   };
 }

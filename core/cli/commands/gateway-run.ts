@@ -4,9 +4,11 @@ import { durarError, errorText } from '../../../sdk/errors.ts';
 import { loadConfig } from '../../config/load.ts';
 import { type BootReport, type GatewayFlags, printBootReport } from '../boot-report.ts';
 import type { Action, CommandContext } from '../command.ts';
+import { oneLine } from '../printable.ts';
 
 const EXIT_FORCED = 1;
 const FLUSH_AFTER_MS = 2000;
+const COMMAND_WIDTH = 120;
 
 interface RunOptions extends GatewayFlags {
   passwordFile?: string;
@@ -23,6 +25,7 @@ export const gatewayRun: Action = async (context) => {
     import('../log.ts'),
   ]);
   const log = openLog(context, loaded);
+  if (flags.force) await freePort(flags.port ?? (Number(env.Durar_GATEWAY_PORT) || loaded.config.gateway.port), context);
   const print = (report: BootReport) => output.result(report, () => printBootReport(report, output));
   const gateway = await runGateway({ paths, env, flags, log, print });
   // A gateway is seldom ended in a way that lets Node write its code cache at exit.
@@ -41,6 +44,15 @@ export const gatewayRun: Action = async (context) => {
   }
   await gateway.closed;
 };
+
+/** Ends whatever listens there, gateway or not, and says what it was. */
+async function freePort(port: number, { output }: CommandContext): Promise<void> {
+  const { endProcess, findPortHolders } = await import('../port-holder.ts');
+  for (const { pid, command } of await findPortHolders(port)) {
+    await endProcess(pid);
+    output.note(`Ended process ${pid}, which held port ${port}: ${oneLine(command, COMMAND_WIDTH)}`);
+  }
+}
 
 async function readFlags({ options, paths }: CommandContext): Promise<GatewayFlags> {
   const { port, bind, auth, token, password, passwordFile, force, verbose, wsLog, compact, allowUnconfigured } = options as RunOptions;

@@ -23,7 +23,8 @@ async function setEnabled(context: CommandContext, enabled: boolean): Promise<vo
     throw durarError('DUR_INSTALL_NOT_INSTALLED', { id }, similar === undefined ? {} : { hint: `Did you mean '${similar}'?` });
   }
   const change = await changeConfig(context, (raw) => setIn(raw, ['plugins', 'entries', id, 'enabled'], enabled), { lenient: !enabled });
-  if (change.applied?.gateway === 'following') await awaitGateway(context, (plugins) => plugins.some((plugin) => plugin.id === id && plugin.enabled === enabled));
+  if (change.applied?.gateway === 'following')
+    await awaitGateway(context, (plugins) => plugins.some((plugin) => plugin.id === id && plugin.enabled === enabled));
   const outlook = await readOutlook(context);
   const row = listPluginRows(outlook).find((candidate) => candidate.id === id);
   const broken = outlook.plan.findings.filter((finding) => finding.level === 'error' && finding.owner.extension === id);

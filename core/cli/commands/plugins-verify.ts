@@ -7,8 +7,8 @@ import { installDependencies } from '../../install/dependencies.ts';
 import { createNpm } from '../../install/npm.ts';
 import { readPackageEntries, type VerifyReport, verifyFolder } from '../../install/verify.ts';
 import type { Action, CommandContext } from '../command.ts';
-import { printable } from '../printable.ts';
 import { readOutlook } from '../planning.ts';
+import { printable } from '../printable.ts';
 import { readHostVersion } from '../version.ts';
 
 interface Target {
@@ -78,7 +78,9 @@ function printReport(report: VerifyReport, { output }: CommandContext): void {
   const marks = { pass: paint.success('✓'), fail: paint.error('✗'), skip: paint.muted('-') };
   for (const { status, id, title, code, message, hint, durationMs } of report.checks) {
     const detail = message === undefined ? '' : paint.muted(`: ${message}`);
-    output.line(`${marks[status]} ${id} ${paint.muted(title)}${status === 'pass' ? paint.muted(` (${durationMs} ms)`) : detail}${code === undefined ? '' : ` ${paint.error(code)}`}`);
+    output.line(
+      `${marks[status]} ${id} ${paint.muted(title)}${status === 'pass' ? paint.muted(` (${durationMs} ms)`) : detail}${code === undefined ? '' : ` ${paint.error(code)}`}`,
+    );
     if (status === 'fail' && hint !== undefined) output.line(`    ${hint}`);
   }
   if (report.output !== undefined) output.line(`\n${paint.muted('It printed:')}\n${printable(report.output)}`);
