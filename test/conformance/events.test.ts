@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createGateway } from '../../core/gateway/server.ts';
 import { connect, startGateway } from './harness.ts';
 
@@ -94,7 +94,7 @@ describe('events', () => {
     slow.raw.resume();
     expect(await slow.closed).toEqual({ code: 1008, reason: 'slow consumer' });
     expect(quick.raw.readyState).toBe(quick.raw.OPEN);
-    expect(gateway.connections()).toBe(1);
+    await vi.waitFor(() => expect(gateway.connections()).toBe(1));
   });
 
   it('says shutdown before it closes (GW-148, GW-166)', async () => {

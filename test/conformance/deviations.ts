@@ -1,0 +1,26 @@
+/** Where this gateway answers otherwise than the recordings in `frames/`, each with the decision behind it. */
+export interface Deviation {
+  /** recording */
+  file: string;
+  /** Which handshake of that recording, from 0. */
+  group: number;
+  why: string;
+  /** What is answered instead. */
+  answer: { ok: boolean; error?: Record<string, unknown> };
+}
+
+export const HANDSHAKE_DEVIATIONS: readonly Deviation[] = [
+  { file: '08', group: 2, why: 'AMB-035: unknown client ids are accepted', answer: { ok: true } },
+  {
+    file: '10',
+    group: 0,
+    why: 'AMB-064: every client sends a device',
+    answer: { ok: false, error: { code: 'NOT_PAIRED', message: 'device identity required', details: { code: 'DEVICE_IDENTITY_REQUIRED' } } },
+  },
+];
+
+/** Members of the recorded `hello-ok` that are not sent, by the part of the product that will send them. */
+export const HELLO_ABSENT: Readonly<Record<string, string>> = {
+  canvasHostUrl: 'the canvas host is not part of this version',
+  'snapshot.health.agents[].heartbeat': 'heartbeats are not part of this version',
+};
