@@ -51,7 +51,8 @@ export function openManifestIndex(file: string | undefined, hostVersion: string)
       const folder = stampOf(path);
       const result = readExtension(candidate);
       if (result === undefined || result.broken !== undefined) return result;
-      const stamps = [folder, ...result.files.map(stampOf)];
+      // The folder of an installed one is named by its content, so nothing in it is written again.
+      const stamps = [folder, ...(origin === 'installed' ? [] : result.files.map(stampOf))];
       if (stamps.every(isSettled)) {
         used[path] = { stamps, asked, entries: result.entries };
         isNew = true;
