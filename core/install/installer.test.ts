@@ -2,7 +2,7 @@ import { access, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Files, npmPack, type Registry, startRegistry, writeFiles } from '../../test/fixtures/registry.ts';
+import { type Files, npmPack, type PackageJson, type Registry, startRegistry, writeFiles } from '../../test/fixtures/registry.ts';
 import { silentLogger } from '../logging/logger.ts';
 import { createInstaller, type Installer, type InstallerOptions } from './installer.ts';
 
@@ -32,7 +32,7 @@ function plugin(
   id: string,
   version: string,
   more: { package?: object; manifest?: object; index?: string; name?: string; files?: Files } = {},
-): Files & { 'package.json': { name: string; version: string } } {
+): Files & { 'package.json': PackageJson } {
   const engine = `{ info: { id: '${id}', name: '${id} ${version}' }, ingest: async () => ({ ingested: true }), assemble: async ({ messages }) => ({ messages, estimatedTokens: 1 }), compact: async () => ({ ok: true, compacted: false }) }`;
   return {
     'package.json': { name: more.name ?? id, version, type: 'module', Durar: { extensions: ['./index.js'] }, ...more.package },
@@ -140,7 +140,7 @@ describe('install from a registry', () => {
     const scripts = Object.fromEntries(
       ['preinstall', 'install', 'postinstall', 'prepare'].map((name) => [name, `node -e "require('fs').writeFileSync('${marker}', '')"`]),
     );
-    await registry.publish({ 'package.json': { name: 'scripted-leaf', version: '1.0.0', scripts } as { name: string; version: string } });
+    await registry.publish({ 'package.json': { name: 'scripted-leaf', version: '1.0.0', scripts } });
     await registry.publish(plugin('scripted', '1.0.0', { package: { scripts, dependencies: { 'scripted-leaf': '1.0.0' } } }));
     const { record } = await installer().install('scripted');
     expect(await isThere(join(record.root, 'node_modules/scripted-leaf'))).toBe(true);

@@ -83,7 +83,7 @@ function failure(spec: string, stdout: string, stderr: string, signal: string | 
     summary ?? stderr.split('\n').find((line) => line.trim() !== '') ?? (signal === undefined ? 'it gave no reason' : `it was ended by ${signal}`),
   );
   if (code === 'E404' || code === 'ETARGET' || code === 'ENOVERSIONS')
-    return durarError('DUR_INSTALL_NOT_FOUND', { spec: missingSpec(text) ?? spec }, { cause: new Error(text) });
+    return durarError('DUR_INSTALL_NOT_FOUND', { spec: missingSpec(`${text}\n${detail ?? ''}`) ?? spec }, { cause: new Error(text) });
   if (code === 'ENOSPC') return durarError('DUR_INSTALL_SPACE', { spec });
   if (code === 'EINTEGRITY')
     return durarError(
@@ -106,7 +106,7 @@ function strongest(integrity: unknown): { integrity?: string } {
 
 /** A missing dependency is named by npm; its name helps more than that of the extension. */
 function missingSpec(text: string): string | undefined {
-  return /'([^']+)' is not in this registry/.exec(text)?.[1] ?? /No matching version found for (\S+?)\.?(?:\s|$)/.exec(text)?.[1];
+  return /'([^']+)' (?:is not in this registry|could not be found)/.exec(text)?.[1] ?? /No matching version found for (\S+?)\.?(?:\s|$)/.exec(text)?.[1];
 }
 
 function reported(stdout: string): { code?: string; summary?: string; detail?: string } {

@@ -2,10 +2,13 @@ import type { ContractContext, ContractSuite } from '../../sdk/contract/contract
 import type { CONTRACTS, ContractKind } from '../../sdk/contract/index.ts';
 import type { ProviderContractContext } from '../../sdk/contract/provider.ts';
 import type { ContributionValues } from '../../sdk/plugin-api.ts';
+import type { ContextEngine } from '../../sdk/ports/context-engine.ts';
 import type { ModelEntry, Provider, ProviderRequest } from '../../sdk/ports/provider.ts';
 import type { SessionStore } from '../../sdk/ports/session-store.ts';
+import type { Tool, ToolFactory } from '../../sdk/ports/tool.ts';
 import type { Contribution } from '../kernel/generation.ts';
 import type { Trial } from './trial.ts';
+import { trialToolContext } from './trial-runtime.ts';
 
 /** Makes what the suite of a kind works on. */
 type Make<Kind extends ContractKind> = (value: ContributionValues[Kind], key: string, trial: Trial) => Promise<ContextOf<Kind>> | ContextOf<Kind>;
@@ -13,6 +16,12 @@ type ContextOf<Kind extends ContractKind> = (typeof CONTRACTS)[Kind] extends Con
 
 const CONTEXTS: { [Kind in ContractKind]: Make<Kind> } = {
   approver: (approver) => ({ approver }),
+  contextEngine: async (_factory, key, trial) => ({ engine: (await trial.occupant('contextEngine', key)) as ContextEngine, id: key }),
+  tool: ({ tool }, key, trial) => {
+    const made = toolOf(tool, key, trial.pluginConfig);
+    if (made === undefined) throw new Error(`'${key}' makes no tool this time`);
+    return { tool: made };
+  },
   provider: async (provider) => ({ subject: provider as ProviderContractContext['subject'], request: requester(await firstModel(provider)) }),
   modelApi: (api) => ({
     subject: api,
@@ -50,14 +59,24 @@ export async function makeContext(trial: Trial, kind: ContractKind, key: string)
 }
 
 /** Why the suite cannot be run from outside; undefined: it can. */
-export async function reasonToSkip({ kind, value }: Contribution): Promise<string | undefined> {
+export async function reasonToSkip({ kind, key, value }: Contribution): Promise<string | undefined> {
   if (kind === 'modelApi') return 'a model API needs a server; run its suite in the tests of the extension';
+  if (kind === 'tool') {
+    const { tool } = value as ContributionValues['tool'];
+    return toolOf(tool, key, {}) === undefined ? 'its factory makes no tool for a plain run' : undefined;
+  }
   if (kind !== 'provider') return undefined;
   const provider = value as Provider;
   if (provider.stream === undefined) return 'its models are served by a model API';
   if (provider.keyless !== true) return 'it needs a credential; run its suite in the tests of the extension';
   if ((await provider.models?.({ signal: AbortSignal.timeout(5_000) }))?.[0] === undefined) return 'it names no model';
   return undefined;
+}
+
+/** The tool itself, or what its factory makes for a run in which nothing is approved. */
+function toolOf(tool: Tool | ToolFactory, key: string, config: Record<string, unknown>): Tool | undefined {
+  if (typeof tool !== 'function') return tool;
+  return [tool(trialToolContext(config)) ?? []].flat().find((made) => made.name === key);
 }
 
 async function firstModel(provider: Provider): Promise<ModelEntry> {

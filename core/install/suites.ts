@@ -1,6 +1,6 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ContractCase, type ContractContext, type ContractSuite, runContractCase } from '../../sdk/contract/contract.ts';
+import { type ContractContext, type ContractReport, type ContractSuite, runContract, runContractCase } from '../../sdk/contract/contract.ts';
 import { CONTRACTS, type ContractKind } from '../../sdk/contract/index.ts';
 import type { ContributionKind } from '../../sdk/contributions.ts';
 import { DurarError } from '../../sdk/errors.ts';
@@ -12,35 +12,41 @@ export interface SuiteOptions {
   stateDir: string;
   /** Loads the extension once more, with a state folder of its own. */
   open(stateDir: string): Promise<Trial>;
-  /** Makes one check; a returned text is the reason why it was skipped. */
-  attempt(name: string, title: string, run: () => Promise<string | undefined>): Promise<unknown>;
 }
 
-/** Runs the contract suite of every contribution, one check a case, each case with a new copy of the extension's state. */
-export async function runSuites(contributions: readonly Contribution[], { stateDir, open, attempt }: SuiteOptions): Promise<void> {
+/** Makes one check; a returned text is the reason why it was skipped. */
+export type Attempt = (name: string, title: string, run: () => Promise<string | undefined>) => Promise<unknown>;
+
+/** Runs the contract suite of every contribution, one check a case, each case with a new copy of the extension and its state. */
+export async function runSuites(contributions: readonly Contribution[], options: SuiteOptions, attempt: Attempt): Promise<void> {
   for (const contribution of contributions) {
-    const { kind, key } = contribution;
-    if (!hasContract(kind)) continue;
-    // The pairing of a kind with its context is checked where both are made.
-    const suite = CONTRACTS[kind] as ContractSuite<ContractContext>;
-    const name = `contract/${suite.port}/${key}`;
-    const reason = await reasonToSkip(contribution);
-    if (reason !== undefined) {
-      await attempt(name, `'${key}' keeps the contract of its port`, async () => reason);
-      continue;
-    }
-    const make = async () => {
-      const trial = await open(await mkdtemp(join(stateDir, 'case-')));
-      return makeContext(trial, kind, key);
-    };
-    for (const contractCase of suite.cases) await attempt(name, contractCase.name, () => runCase(contractCase, make));
+    if (!hasContract(contribution.kind)) continue;
+    const suite = suiteOf(contribution.kind);
+    const name = `contract/${suite.port.replaceAll(' ', '-')}/${contribution.key}`;
+    const skipped = await reasonToSkip(contribution);
+    if (skipped !== undefined) await attempt(name, `'${contribution.key}' keeps the contract of its port`, async () => skipped);
+    else for (const contractCase of suite.cases) await attempt(name, contractCase.name, () => runCase(contractCase, contextMaker(contribution, options)));
   }
 }
 
-async function runCase(contractCase: ContractCase<ContractContext>, make: () => Promise<ContractContext>): Promise<string | undefined> {
+/** Runs the suite of one contribution. */
+export function runContractOf(contribution: { key: string; kind: ContractKind }, options: SuiteOptions): Promise<ContractReport> {
+  return runContract(suiteOf(contribution.kind), contextMaker(contribution, options));
+}
+
+function contextMaker({ kind, key }: { kind: ContributionKind; key: string }, { stateDir, open }: SuiteOptions): () => Promise<ContractContext> {
+  return async () => makeContext(await open(await mkdtemp(join(stateDir, 'case-'))), kind as ContractKind, key);
+}
+
+async function runCase(contractCase: ContractSuite<ContractContext>['cases'][number], make: () => Promise<ContractContext>): Promise<string | undefined> {
   const { status, reason, code } = await runContractCase(contractCase, make);
   if (status === 'failed') throw code === undefined ? new Error(reason) : new DurarError(code, reason ?? contractCase.name);
   return status === 'skipped' ? (reason ?? 'it does not apply') : undefined;
+}
+
+/** The pairing of a kind with its context is checked where the contexts are made. */
+function suiteOf(kind: ContractKind): ContractSuite<ContractContext> {
+  return CONTRACTS[kind] as ContractSuite<ContractContext>;
 }
 
 function hasContract(kind: ContributionKind): kind is ContractKind {

@@ -1,8 +1,23 @@
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { durarError } from '../../sdk/errors.ts';
 import { type AgentMessage, emptyUsage } from '../../sdk/messages.ts';
 import type { PluginLogger } from '../../sdk/plugin-api.ts';
 import type { PluginRuntime } from '../../sdk/plugin-runtime.ts';
+import type { ToolContext } from '../../sdk/ports/tool.ts';
+
+/** What a tool factory is told of a run that does not exist; whatever it asks to be approved is denied. */
+export function trialToolContext(config: Record<string, unknown>, workspaceDir = tmpdir()): ToolContext {
+  return {
+    config,
+    workspaceDir,
+    agentId: 'main',
+    sessionKey: 'agent:main:main',
+    sessionId: 'trial',
+    sandboxed: false,
+    requestApproval: async () => ({ decision: 'deny', reason: 'nobody is here to ask' }),
+  };
+}
 
 export interface TrialRuntimeOptions {
   stateDir: string;

@@ -142,15 +142,13 @@ async function verifyEntry(entry: CatalogEntry, job: VerifyJob, attempt: Try, re
   });
   for (const slot of ['contextEngine', 'sessionStore'] as const) await occupy(slot, value, attempt);
   if (job.suites) {
-    await runSuites(value.instance.draft.contributions, {
-      stateDir: job.stateDir,
-      open: async (stateDir) => createTrial({ ...trialOptions(entry, job), stateDir }),
-      attempt: (name, title, run) =>
-        attempt(name, title, async () => {
-          const reason = await run();
-          return reason === undefined ? undefined : new Skip(reason);
-        }),
-    });
+    const open = async (stateDir: string) => createTrial({ ...trialOptions(entry, job), stateDir });
+    await runSuites(value.instance.draft.contributions, { stateDir: job.stateDir, open }, (name, title, run) =>
+      attempt(name, title, async () => {
+        const reason = await run();
+        return reason === undefined ? undefined : new Skip(reason);
+      }),
+    );
   }
   await attempt('dispose', 'it ends cleanly', async () => {
     const [problem] = await value.dispose();
