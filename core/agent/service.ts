@@ -50,7 +50,7 @@ export interface AgentService {
     /** A provider's credential, for extensions that call it themselves. Never log it. */
     credential(provider: string): Promise<{ apiKey?: string; source?: string }>;
   };
-  /** Absolute path of an agent's working folder. */
+  /** Absolute path of an agent's working folder; absent: the default agent's. Throws `DUR_AGENT_UNKNOWN`. */
   workspaceDir(agentId?: string): string;
 }
 
