@@ -1,20 +1,20 @@
 #!/usr/bin/env node
 // Plain JavaScript in syntax that any Node with ES modules can parse, so that an old one gets far enough to be told what is wrong.
 // It answers --version alone, and otherwise runs the sources of a checkout or the build of a package.
-import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
+// Built-in modules are taken from the process: importing one reads all of its exports, which loads what nobody asked for.
 const WANTED = 24;
 const argv = process.argv.slice(2);
+const builtin = process.getBuiltinModule ?? (await import('node:module')).createRequire(import.meta.url);
+const { existsSync, readFileSync } = builtin('node:fs');
+const { join } = builtin('node:path');
+const { fileURLToPath } = builtin('node:url');
 
 if (asksVersion(argv)) process.stdout.write(`${packageVersion()}\n`);
 else if (Number.parseInt(process.versions.node, 10) >= WANTED) await run();
 else await rerun();
 
 async function run() {
-  if (!process.env.NODE_COMPILE_CACHE) process.getBuiltinModule('node:module').enableCompileCache(join(cacheFolder(), 'durar', 'compile'));
+  if (!process.env.NODE_COMPILE_CACHE) builtin('node:module').enableCompileCache(join(cacheFolder(), 'durar', 'compile'));
   dropWarning('SQLite is an experimental feature');
   const entry = first('./main.js', './main.ts', '../../dist/core/cli/main.js');
   const { main } = await import(entry.href);
@@ -32,7 +32,7 @@ async function rerun() {
     process.exitCode = 1;
     return;
   }
-  const { spawn } = await import('node:child_process');
+  const { spawn } = builtin('node:child_process');
   const child = spawn(fileURLToPath(node), [fileURLToPath(import.meta.url), ...argv], { stdio: 'inherit' });
   // A terminal sends its own signals to the whole group, so only those sent to this process alone are passed on.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => (signal === 'SIGINT' && process.stdin.isTTY) || child.kill(signal));
@@ -66,6 +66,7 @@ function first(...paths) {
 }
 
 function cacheFolder() {
+  const { homedir } = builtin('node:os');
   if (process.env.XDG_CACHE_HOME) return process.env.XDG_CACHE_HOME;
   if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches');
   if (process.platform === 'win32') return process.env.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local');
