@@ -163,7 +163,7 @@ describe('delivery', () => {
     expect(order(calls)).toEqual(['assemble', 'assemble', 'ingestBatch', 'afterTurn']);
     const batch = named(calls, 'ingestBatch')[0];
     expect(messagesOf(batch).map(({ role }) => role)).toEqual(['user', 'assistant', 'toolResult', 'assistant']);
-    expect((batch?.entries as Array<{ seq: number }>).map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
+    expect(batch?.entries).toMatchObject([{ seq: 1 }, { seq: 2 }, { seq: 3 }, { seq: 4 }]);
     expect(batch).not.toHaveProperty('replay');
   });
 
