@@ -273,6 +273,24 @@ describe('plugins', () => {
     expect((await durar(['plugins', 'info', 'mine'])).stdout).toContain('context engine mine');
   });
 
+  it('create writes an extension that verify passes and that can be installed (CARD-034)', async () => {
+    const created = await durar(['plugins', 'create', 'my-engine', '--kind', 'context-engine', '--json']);
+    expect(JSON.parse(created.stdout)).toMatchObject({ ok: true, id: 'my-engine', next: expect.arrayContaining(['durar plugins install -l ./my-engine']) });
+    const verified = await durar(['plugins', 'verify', './my-engine', '--json']);
+    expect({ code: verified.code, report: JSON.parse(verified.stdout) }).toMatchObject({ code: 0, report: { ok: true, extensions: [{ id: 'my-engine' }] } });
+    expect((await durar(['plugins', 'install', '-l', 'my-engine'])).code).toBe(0);
+    expect((await durar(['plugins', 'verify', 'my-engine'])).stdout).toMatch(/passed: \d+ passed, 0 failed/);
+    expect(await durar(['plugins', 'create', 'my-engine', '--kind', 'tool'])).toMatchObject({ code: 2, stderr: expect.stringContaining('is not empty') });
+  });
+
+  it('verify ends with 1 and names what failed', async () => {
+    const root = plant('explosive', engine('explosive'));
+    const { code, stdout } = await durar(['plugins', 'verify', root]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/FAIL import/);
+    expect(stdout).toContain('its code ran');
+  });
+
   it('a linked folder is installed, selected, and removed with its configuration (CARD-029, ENGINE-012)', async () => {
     const folder = join(home, 'my-engine');
     mkdirSync(folder);

@@ -89,6 +89,7 @@ const PLUGINS: CommandSpec = {
       options: [
         { flags: '-l, --link', text: 'use the folder where it is instead of a copy' },
         { flags: '--pin', text: 'record the exact version that was found' },
+        { flags: '--force', text: 'replace an extension of the same id that came from elsewhere' },
         { flags: '-y, --yes', text: 'accept a changed content of the same version' },
         { flags: '--verbose', text: 'print the output of npm' },
       ],
@@ -119,7 +120,7 @@ const PLUGINS: CommandSpec = {
       options: [
         { flags: '--dry-run', text: 'tell what would be removed' },
         { flags: '--keep-files', text: 'leave its files in the store' },
-        { flags: '--keep-config', text: 'leave its configuration' },
+        { flags: '--keep-config', text: 'same as --keep-files' },
       ],
       load: async () => (await import('./commands/plugins-uninstall.ts')).pluginsUninstall,
     },
@@ -135,10 +136,14 @@ const PLUGINS: CommandSpec = {
     {
       name: 'create',
       summary: 'write a new extension from the template of its kind',
-      args: '<name>',
+      args: '<folder>',
       options: [
-        { flags: '--kind <kind>', text: 'what it provides' },
-        { flags: '--dir <folder>', text: 'where to write it (./<name>)' },
+        {
+          flags: '--kind <kind>',
+          text: 'what it provides',
+          choices: ['context-engine', 'provider', 'channel', 'tool', 'secrets-provider', 'approver', 'session-store'],
+        },
+        { flags: '--id <id>', text: "its id (the folder's name)" },
       ],
       examples: [['plugins create my-engine --kind context-engine', 'a context engine that works from the first turn']],
       load: async () => (await import('./commands/plugins-create.ts')).pluginsCreate,

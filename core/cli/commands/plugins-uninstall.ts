@@ -10,22 +10,23 @@ import { printApplied, reloadGateway } from '../reload.ts';
 /** `durar plugins uninstall <id>`: the configuration first, so that nothing points at what is gone. */
 export const pluginsUninstall: Action = async (context) => {
   const { output, args, paths } = context;
-  const { dryRun, keepFiles, keepConfig } = context.options as { dryRun?: true; keepFiles?: true; keepConfig?: true };
+  const { dryRun, ...keep } = context.options as { dryRun?: true; keepFiles?: true; keepConfig?: true };
+  const keepFiles = keep.keepFiles === true || keep.keepConfig === true;
   const id = args[0] ?? '';
   const { report, change } = await withInstaller(context, async (installer) => {
-    const plan = await installer.uninstall(id, { keepFiles: keepFiles === true, dryRun: true });
+    const plan = await installer.uninstall(id, { keepFiles, dryRun: true });
     const edit = (raw: string) => applyEdits(raw, plan.configEdits, paths.configFile);
-    const edited = keepConfig ? undefined : await changeConfig(context, edit, { dryRun: dryRun === true });
-    return { change: edited, report: dryRun ? plan : await installer.uninstall(id, { keepFiles: keepFiles === true }) };
+    const edited = await changeConfig(context, edit, { dryRun: dryRun === true });
+    return { change: edited, report: dryRun ? plan : await installer.uninstall(id, { keepFiles }) };
   });
   const applied = dryRun ? undefined : await reloadGateway(context);
   const ok = applied?.gateway !== 'refused';
-  output.result({ ok, dryRun: dryRun === true, id, removed: report.removed, kept: report.kept, configChanged: change?.changed === true, ...applied }, () => {
+  output.result({ ok, dryRun: dryRun === true, id, removed: report.removed, kept: report.kept, configChanged: change.changed, ...applied }, () => {
     const { paint } = output;
     output.line(`${paint.success('✓')} ${paint.bold(id)} ${dryRun ? 'would be removed' : 'is removed'}`);
     for (const path of report.removed) output.line(`  ${paint.muted('removed')} ${path}`);
     for (const path of report.kept) output.line(`  ${paint.muted('kept')} ${path}`);
-    if (change?.changed) output.line(`  ${paint.muted('cleaned')} ${paths.configFile}`);
+    if (change.changed) output.line(`  ${paint.muted('cleaned')} ${paths.configFile}`);
     if (applied !== undefined) printApplied(applied, context);
   });
   return ok ? 0 : 1;
