@@ -62,7 +62,8 @@ export function createStore(pluginsDir: string): Store {
         const dir = join(stagingDir, name);
         const target = await intendedTarget(intentFile(dir));
         if (target?.startsWith(storeDir + sep) && !used.has(target)) await rm(target, { recursive: true, force: true });
-        await rm(dir, { recursive: true, force: true });
+        // An npm that outlived a killed install may still be writing there.
+        await rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
       }
     },
     async prune(id, records) {

@@ -1,5 +1,5 @@
-import type { ContractContext, ContractSuite } from '../../sdk/contract/contract.ts';
-import type { CONTRACTS, ContractKind } from '../../sdk/contract/index.ts';
+import type { ContractContext } from '../../sdk/contract/contract.ts';
+import type { ContractContextOf, ContractKind } from '../../sdk/contract/index.ts';
 import type { ProviderContractContext } from '../../sdk/contract/provider.ts';
 import type { ContributionValues } from '../../sdk/plugin-api.ts';
 import type { ContextEngine } from '../../sdk/ports/context-engine.ts';
@@ -11,11 +11,15 @@ import type { Trial } from './trial.ts';
 import { trialToolContext } from './trial-runtime.ts';
 
 /** Makes what the suite of a kind works on. */
-type Make<Kind extends ContractKind> = (value: ContributionValues[Kind], key: string, trial: Trial) => Promise<ContextOf<Kind>> | ContextOf<Kind>;
-type ContextOf<Kind extends ContractKind> = (typeof CONTRACTS)[Kind] extends ContractSuite<infer Context> ? Context : never;
+type Make<Kind extends ContractKind> = (
+  value: ContributionValues[Kind],
+  key: string,
+  trial: Trial,
+) => Promise<ContractContextOf<Kind>> | ContractContextOf<Kind>;
 
 const CONTEXTS: { [Kind in ContractKind]: Make<Kind> } = {
   approver: (approver) => ({ approver }),
+  secretsProvider: (provider) => ({ provider, config: {}, known: {}, unknown: 'no-such-secret' }),
   contextEngine: async (_factory, key, trial) => ({ engine: (await trial.occupant('contextEngine', key)) as ContextEngine, id: key }),
   tool: ({ tool }, key, trial) => {
     const made = toolOf(tool, key, trial.pluginConfig);
@@ -61,6 +65,7 @@ export async function makeContext(trial: Trial, kind: ContractKind, key: string)
 /** Why the suite cannot be run from outside; undefined: it can. */
 export async function reasonToSkip({ kind, key, value }: Contribution): Promise<string | undefined> {
   if (kind === 'modelApi') return 'a model API needs a server; run its suite in the tests of the extension';
+  if (kind === 'secretsProvider') return 'only its author knows which secrets resolve; run its suite in the tests of the extension';
   if (kind === 'tool') {
     const { tool } = value as ContributionValues['tool'];
     return toolOf(tool, key, {}) === undefined ? 'its factory makes no tool for a plain run' : undefined;

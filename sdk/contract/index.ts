@@ -1,6 +1,8 @@
 import { approvalContract } from './approval.ts';
 import { contextEngineContract } from './context-engine.ts';
+import type { ContractSuite } from './contract.ts';
 import { providerContract } from './provider.ts';
+import { secretsProviderContract } from './secrets-provider.ts';
 import { sessionStoreContract } from './session-store.ts';
 import { toolContract } from './tool.ts';
 
@@ -11,7 +13,11 @@ export const CONTRACTS = {
   provider: providerContract,
   modelApi: providerContract,
   approver: approvalContract,
+  secretsProvider: secretsProviderContract,
   tool: toolContract,
 } as const;
 
 export type ContractKind = keyof typeof CONTRACTS;
+
+/** What the suite of a kind works on. */
+export type ContractContextOf<Kind extends ContractKind> = (typeof CONTRACTS)[Kind] extends ContractSuite<infer Context> ? Context : never;

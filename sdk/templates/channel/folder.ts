@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, watch, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setInterval } from 'node:timers/promises';
+
+const POLL_MS = 200;
 
 /**
  * Hands over each `*.txt` of `<folder>/in`, oldest name first, and removes it when `take` has resolved: a message whose delivery fails is
@@ -9,22 +12,13 @@ import { basename, join } from 'node:path';
 export async function receive(folder: string, signal: AbortSignal, take: (message: { name: string; text: string }) => Promise<void>): Promise<void> {
   const inbox = join(folder, 'in');
   await mkdir(inbox, { recursive: true });
-  // The watch is opened first, so that no file can slip in between the first look and the first event.
-  const events = watch(inbox, { signal });
-  const drain = async () => {
-    for (const name of (await readdir(inbox)).filter((each) => each.endsWith('.txt')).sort()) {
-      const file = join(inbox, name);
-      await take({ name: basename(name, '.txt'), text: await readFile(file, 'utf8') });
-      await rm(file);
-    }
-  };
   try {
-    const first = events[Symbol.asyncIterator]();
-    let next = first.next();
-    await drain();
-    while (!(await next).done) {
-      next = first.next();
-      await drain();
+    for await (const _ of setInterval(POLL_MS, undefined, { signal })) {
+      for (const name of (await readdir(inbox)).filter((each) => each.endsWith('.txt')).sort()) {
+        const file = join(inbox, name);
+        await take({ name: basename(name, '.txt'), text: await readFile(file, 'utf8') });
+        await rm(file);
+      }
     }
   } catch (error) {
     if (!signal.aborted) throw error;

@@ -6,7 +6,9 @@ const root = import.meta.url;
 
 test('it keeps the contract of a tool', async () => {
   await using host = await createTestHost({ root });
-  const report = await host.checkContract('tool');
+  const report = await host.checkContract('tool', {
+    context: { goodCall: () => ({ timeZone: 'UTC' }), badCall: () => ({ timeZone: 'Nowhere/At-All' }) },
+  });
   assert.equal(report.failed, 0);
 });
 
