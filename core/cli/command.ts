@@ -35,6 +35,8 @@ export interface CommandContext {
   output: Output;
   paths: Paths;
   env: NodeJS.ProcessEnv;
+  /** The whole table, for commands about commands. */
+  commands: readonly CommandSpec[];
   /** `--log-level`, where given. */
   logLevel?: string;
 }

@@ -28,6 +28,7 @@ export async function main(argv: string[]): Promise<number> {
       options,
       output,
       env,
+      commands: COMMANDS,
       paths: resolvePaths({ env, ...(profile === undefined ? {} : { profile }), ...(dev ? { dev } : {}) }),
       ...(logLevel === undefined ? {} : { logLevel }),
     };
