@@ -38,7 +38,12 @@ export function printBootReport(report: BootReport, output: Output): void {
   output.line();
   output.table(
     ['extension', 'origin', 'provides', 'manifest'],
-    report.loaded.map(({ id, origin, provides, manifestFile }) => [paint.info(id), origin, oneLine(provides.join(', ') || '-', PROVIDES_WIDTH), paint.muted(manifestFile)]),
+    report.loaded.map(({ id, origin, provides, manifestFile }) => [
+      paint.info(id),
+      origin,
+      oneLine(provides.join(', ') || '-', PROVIDES_WIDTH),
+      paint.muted(manifestFile),
+    ]),
   );
   output.line();
   output.table(
