@@ -62,6 +62,8 @@ export interface AgentHost {
   leases(): number;
   on<Name extends HookName>(hook: Name, handler: HookHandler<Name>): void;
   swap(parts: HostParts): void;
+  /** The drain limit of the generation before the last swap has passed. */
+  expire(): void;
   /** Accepts a run and waits for its result. */
   run(message: string, more?: Partial<RunRequest>): Promise<RunResult>;
   start(message: string, more?: Partial<RunRequest>): Promise<string>;
@@ -85,10 +87,12 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
   const store: SessionStore = createLocalStore({ stateDir: dir, log: silentLogger });
   const state = openState({ dir: join(dir, 'state') });
   let expiry = new AbortController();
+  let expired: AbortController | undefined;
   let generation = make();
 
   function make(): Generation {
-    expiry = new AbortController();
+    const own = new AbortController();
+    expiry = own;
     const content = current.config ?? {};
     const agents = (content.agents ?? {}) as { defaults?: Record<string, unknown> };
     const config = applyDefaults({
@@ -128,7 +132,7 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
       },
       lease() {
         leases += 1;
-        return { generation: made as unknown as Generation, expired: expiry.signal, release: () => (leases -= 1) };
+        return { generation: made as unknown as Generation, expired: own.signal, release: () => (leases -= 1) };
       },
     };
     return made as unknown as Generation;
@@ -175,8 +179,12 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
       generation = make();
     },
     swap(next) {
+      expired = expiry;
       current = { ...current, ...next };
       generation = make();
+    },
+    expire() {
+      expired?.abort();
     },
     async start(message, more = {}) {
       runs += 1;

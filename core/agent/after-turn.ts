@@ -6,12 +6,12 @@ import type { Turn, TurnDeps, TurnState } from './turn-state.ts';
  * The end of a turn that nobody waits for: compaction when the context came near the window, then the engine's own end of turn. Failures are
  * logged and change nothing. Never rejects.
  */
-export async function finishTurn(deps: TurnDeps, state: TurnState, failure: unknown): Promise<void> {
+export async function finishTurn(deps: TurnDeps, state: TurnState, failure: unknown, signal: AbortSignal): Promise<void> {
   const { engine, session, recorder, totals, run } = state;
   if (engine === undefined || session === undefined || recorder === undefined || run === undefined) return;
   const before = totals.compactions;
   try {
-    if (failure === undefined && state.model !== undefined) await compactNearWindow(state as Turn);
+    if (failure === undefined && state.model !== undefined) await compactNearWindow(state as Turn, signal);
   } catch (error) {
     report(deps, state, error);
   }
@@ -19,19 +19,19 @@ export async function finishTurn(deps: TurnDeps, state: TurnState, failure: unkn
     if (totals.compactions > before) {
       await deps.sessions.patch(session.key, { compactionCount: (session.compactionCount ?? 0) + totals.compactions }, { touch: false });
     }
-    await engine.finish(engine.hasAfterTurn ? await turnFacts(deps, state as Turn) : { messages: [], prePromptMessageCount: 0 }, deps.closing);
+    await engine.finish(engine.hasAfterTurn ? await turnFacts(deps, state as Turn) : { messages: [], prePromptMessageCount: 0 }, signal);
   } catch (error) {
     report(deps, state, error);
   }
 }
 
 /** The larger of what the engine and the provider say the context costs decides. */
-async function compactNearWindow(turn: Turn): Promise<void> {
+async function compactNearWindow(turn: Turn, signal: AbortSignal): Promise<void> {
   const { budget, estimatedTokens, lastUsage } = turn.totals;
   if (budget === undefined) return;
   const used = Math.max(estimatedTokens + (lastUsage?.output ?? 0) + budget.overhead, lastUsage?.totalTokens ?? 0);
   if (used <= budget.window - budget.reserve) return;
-  await compactSession(turn, { trigger: 'threshold', tokenBudget: budget.messages, currentTokenCount: used, signal: turn.deps.closing });
+  await compactSession(turn, { trigger: 'threshold', tokenBudget: budget.messages, currentTokenCount: used, signal });
 }
 
 async function turnFacts(deps: TurnDeps, turn: Turn) {

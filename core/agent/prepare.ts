@@ -22,7 +22,14 @@ import type { Turn, TurnDeps, TurnState } from './turn-state.ts';
  * Everything before the model: engine, user entry, working folder, model, tools, prompt. The engine sees the session before the new entry is
  * written; an engine that fails costs the run but not the user's words. undefined: a hook has answered.
  */
-export async function prepareTurn(deps: TurnDeps, run: Run, lease: Lease, session: SessionRecord, state: TurnState): Promise<Turn | undefined> {
+export async function prepareTurn(
+  deps: TurnDeps,
+  run: Run,
+  lease: Lease,
+  state: TurnState,
+  session: SessionRecord,
+  resume: boolean,
+): Promise<Turn | undefined> {
   const { generation } = lease;
   const { config, hooks } = generation;
   const { request } = run;
@@ -49,14 +56,14 @@ export async function prepareTurn(deps: TurnDeps, run: Run, lease: Lease, sessio
     (engine) => ({ engine }),
     (error: unknown) => ({ error }),
   );
-  const entry = await recorder.message(userMessage(run, deps.now()));
+  const entry = resume ? undefined : await recorder.message(userMessage(run, deps.now()));
   if ('error' in opened) throw opened.error;
   const { engine } = opened;
   state.engine = engine;
   if (entry !== undefined) await engine.deliver([entry]);
   await deps.workspaces.ensure(workspaceDir);
 
-  if (hooks.has('before_agent_reply')) {
+  if (!resume && hooks.has('before_agent_reply')) {
     const claim = await hooks.call('before_agent_reply', { cleanedBody: prompt }, hookContext);
     if (claim?.handled === true) {
       await recordClaim(state as Turn, replyText(claim.reply), deps.now());

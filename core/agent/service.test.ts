@@ -114,6 +114,35 @@ describe('runs', () => {
     expect((await host.run('[[offline: say new]]')).error?.code).toBe('DUR_MODEL_UNKNOWN');
   });
 
+  it('go on under the next generation when the time of theirs is up, from what is on disk', async () => {
+    const look = {
+      name: 'look',
+      description: 'looks',
+      parameters: { type: 'object' },
+      execute: async () => ({ content: [{ type: 'text' as const, text: 'seen' }] }),
+    };
+    const offline = createOfflineProvider({});
+    let calls = 0;
+    const stuck = {
+      ...offline,
+      async *stream(...args: Parameters<NonNullable<typeof offline.stream>>) {
+        calls += 1;
+        if (calls === 2) await new Promise(() => undefined);
+        yield* offline.stream?.(...args) ?? [];
+      },
+    };
+    const host = await createAgentHost({ tools: [look], providers: [stuck] });
+    const id = await host.start('[[offline: tool look]] [[offline: say done]]');
+    await until(() => calls === 2);
+    host.swap({ providers: [offline] });
+    host.expire();
+    expect(await host.agent.wait(id, 5_000)).toMatchObject({ status: 'ok', payloads: [{ text: 'done' }], meta: { aborted: false } });
+    await host.idle();
+    expect((await host.messages()).map(({ role }) => role)).toEqual(['user', 'assistant', 'toolResult', 'assistant']);
+    expect(lifecycle(host.events, id).map(({ phase }) => phase)).toEqual(['start', 'end']);
+    expect(host.leases()).toBe(0);
+  });
+
   it('leave their result for a while, and a wait that ends early stops nothing', async () => {
     let time = 1_000_000;
     const host = await createAgentHost({ providers: [createOfflineProvider({ latencyMs: 30 })], now: () => time });

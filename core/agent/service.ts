@@ -143,9 +143,11 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       await lanes.run(
         `session:${run.accepted.sessionKey}`,
         async () => {
-          const turn = await lanes.run(run.request.lane ?? DEFAULT_LANE, () => runTurn(deps, run), run.signal);
-          settle(turn.result);
-          await turn.after();
+          for (let resume = false; !settled; resume = true) {
+            const turn = await lanes.run(run.request.lane ?? DEFAULT_LANE, () => runTurn(deps, run, resume), run.signal);
+            if (turn.result !== undefined) settle(turn.result);
+            await turn.after();
+          }
         },
         run.signal,
       );

@@ -82,9 +82,10 @@ async function recordReply(turn: Turn, message: AssistantMessage, goesOn: boolea
   }
 }
 
+/** Keeps what an aborted run had said. Without an origin it was the generation that ended: the reply will be made anew. */
 async function recordPartial(turn: Turn, message: AssistantMessage): Promise<void> {
-  if (message.content.length === 0) return;
-  const { accepted, abortOrigin = 'rpc' } = turn.run;
+  const { accepted, abortOrigin } = turn.run;
+  if (message.content.length === 0 || abortOrigin === undefined) return;
   const text = messageText(message);
   if (text !== '') turn.totals.texts.push(text);
   await recordReply(turn, { ...message, openclawAbort: { aborted: true, origin: abortOrigin, runId: accepted.runId } }, false);

@@ -9,43 +9,65 @@ import { turnResult } from './turn-result.ts';
 import type { TurnDeps, TurnState } from './turn-state.ts';
 
 export interface FinishedTurn {
-  result: RunResult;
+  /** undefined: the generation's time was up before the turn ended; run it again with `resume`, under the next one. */
+  result: RunResult | undefined;
   /** What is left when the reply is out: the engine's end of the turn. Ends the lease; call it once, whatever happened. Never rejects. */
   after(): Promise<void>;
 }
 
-/** Runs one turn from its lease to its result. Never rejects: a failure is a result. */
-export async function runTurn(deps: TurnDeps, run: Run): Promise<FinishedTurn> {
+/**
+ * Runs one turn from its lease to its result. A failure is a result; rejects only when no lease can be had. `resume`: an earlier attempt has
+ * written the user entry, so the turn goes on from the transcript.
+ */
+export async function runTurn(deps: TurnDeps, run: Run, resume: boolean): Promise<FinishedTurn> {
   const { sessions, now } = deps;
   const { sessionKey } = run.accepted;
   const startedAt = now();
   const lease = deps.source.lease();
+  const attempt = attemptOf(run, AbortSignal.any([run.signal, lease.expired]));
   const state: TurnState = { totals: { text: '', texts: [], usage: emptyUsage(), compactions: 0, estimatedTokens: 0, problems: [] } };
   const timer = startTimer(run, lease);
   let failure: unknown;
   try {
-    run.emit('lifecycle', { phase: 'start', startedAt });
+    if (!resume) run.emit('lifecycle', { phase: 'start', startedAt });
     const session = await sessions.get(sessionKey);
     if (session === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key: sessionKey });
     state.session = session;
     await sessions.patch(sessionKey, { status: 'running', startedAt, endedAt: null });
-    const turn = await prepareTurn(deps, run, lease, session, state);
+    const turn = await prepareTurn(deps, attempt, lease, state, session, resume);
     if (turn !== undefined) await runLoop(turn, run.request.message);
   } catch (error) {
-    failure = run.signal.aborted ? run.signal.reason : error;
+    failure = attempt.signal.aborted ? attempt.signal.reason : error;
   } finally {
     clearTimeout(timer);
+  }
+  if (failure !== undefined && lease.expired.aborted && !run.signal.aborted) {
+    return { result: undefined, after: async () => lease.release() };
   }
   const result = await turnResult({ deps, run, state, failure, startedAt, generation: lease.generation });
   return {
     result,
     async after() {
       try {
-        await finishTurn(deps, state, failure);
+        await finishTurn(deps, state, failure, AbortSignal.any([deps.closing, lease.expired]));
       } finally {
         lease.release();
       }
     },
+  };
+}
+
+/** The run as one attempt sees it: ended by the run's own abort or by the end of the generation's time. */
+function attemptOf(run: Run, signal: AbortSignal): Run {
+  return {
+    request: run.request,
+    accepted: run.accepted,
+    signal,
+    get abortOrigin() {
+      return run.abortOrigin;
+    },
+    emit: run.emit,
+    abort: run.abort,
   };
 }
 
