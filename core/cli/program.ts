@@ -1,8 +1,8 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { type DurarError, durarError } from '../../sdk/errors.ts';
+import { suggest } from '../config/suggest.ts';
 import type { CommandSpec, OptionSpec } from './command.ts';
 import type { Output } from './output.ts';
-import { suggest } from './suggest.ts';
 
 /** What the words of the command line ask for. */
 export interface Invocation {

@@ -5,7 +5,8 @@ import { checkSchema, type Schema } from './check-schema.ts';
 import { applyDefaults } from './defaults.ts';
 import facts from './generated/facts.json' with { type: 'json' };
 import schema from './generated/schema.json' with { type: 'json' };
-import { didYouMean, validateConfig, validParts } from './validate.ts';
+import { suggest } from './suggest.ts';
+import { validateConfig, validParts } from './validate.ts';
 
 const bad: Array<[unknown, string, string, RegExp]> = [
   [{ gatway: {} }, 'DUR_CONFIG_UNKNOWN_KEY', '/gatway', /unknown key 'gatway'/],
@@ -226,9 +227,9 @@ describe('validParts', () => {
   });
 });
 
-it('didYouMean needs a close word', () => {
-  expect(didYouMean('contextengine', ['contextEngine', 'memory'])).toBe('contextEngine');
-  expect(didYouMean('xyz', ['gateway'])).toBeUndefined();
+it('a suggestion needs a close word', () => {
+  expect(suggest('contextengine', ['contextEngine', 'memory'])).toBe('contextEngine');
+  expect(suggest('xyz', ['gateway'])).toBeUndefined();
 });
 
 function leaves(value: unknown, at: string[] = []): string[][] {

@@ -2,6 +2,7 @@ import { type DurarError, durarError } from '../../sdk/errors.ts';
 import { checkSchema, type Schema, type Violation } from './check-schema.ts';
 import { formatPath, type Segment, toPointer, withoutAt } from './config-path.ts';
 import schema from './generated/schema.json' with { type: 'json' };
+import { suggest } from './suggest.ts';
 
 /** Where a value stands in its file, when that is known. */
 export type Locate = (path: readonly Segment[]) => { line: number; column: number } | undefined;
@@ -30,41 +31,16 @@ export function validParts(value: unknown): unknown {
   }
 }
 
-/** The candidate that a typing mistake most likely meant. */
-export function didYouMean(word: string, candidates: readonly string[]): string | undefined {
-  const limit = Math.min(3, Math.max(1, Math.round(word.length * 0.4)));
-  let best: { candidate: string; distance: number } | undefined;
-  for (const candidate of candidates) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance <= limit && (best === undefined || distance < best.distance)) best = { candidate, distance };
-  }
-  return best?.candidate;
-}
-
 function toError(violation: Violation, options: ValidationOptions): DurarError {
   const path = formatPath(violation.path);
   const place = options.locate?.(violation.path);
   const owner = { pointer: toPointer(violation.path), ...(options.file === undefined ? {} : { file: options.file }), ...place };
   if (violation.kind !== 'unknown-key') return durarError('DUR_CONFIG_INVALID', { path, reason: violation.reason }, { owner });
-  const guess = didYouMean(String(violation.path.at(-1)), violation.known ?? []);
+  const guess = suggest(String(violation.path.at(-1)), violation.known ?? []);
   if (guess === undefined) return durarError('DUR_CONFIG_UNKNOWN_KEY', { path }, { owner });
   return durarError(
     'DUR_CONFIG_UNKNOWN_KEY',
     { path },
     { owner, hint: `Did you mean '${guess}'? \`durar config schema\` shows the keys.`, details: { suggestion: guess } },
   );
-}
-
-/** Levenshtein distance. */
-function editDistance(left: string, right: string): number {
-  let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
-  for (let row = 1; row <= left.length; row += 1) {
-    const current = [row];
-    for (let column = 1; column <= right.length; column += 1) {
-      const change = (previous[column - 1] ?? 0) + (left[row - 1] === right[column - 1] ? 0 : 1);
-      current.push(Math.min(change, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
-    }
-    previous = current;
-  }
-  return previous[right.length] ?? 0;
 }

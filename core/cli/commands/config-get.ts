@@ -2,8 +2,8 @@ import { durarError } from '../../../sdk/errors.ts';
 import { getAt, isRecord, parsePath, type Segment } from '../../config/config-path.ts';
 import { type LoadedConfig, loadConfig } from '../../config/load.ts';
 import { redactConfig, type SecretTest } from '../../config/redact.ts';
+import { suggest } from '../../config/suggest.ts';
 import type { Action, CommandContext } from '../command.ts';
-import { suggest } from '../suggest.ts';
 
 /** `durar config get [path]`: the effective value, defaults included, secrets masked. */
 export const configGet: Action = async (context) => {

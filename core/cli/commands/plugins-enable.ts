@@ -1,12 +1,12 @@
 import { durarError } from '../../../sdk/errors.ts';
 import { setIn } from '../../config/edit.ts';
+import { suggest } from '../../config/suggest.ts';
 import { printFindings } from '../boot-report.ts';
 import type { Action, CommandContext } from '../command.ts';
 import { changeConfig } from '../config-change.ts';
 import { readOutlook } from '../planning.ts';
 import { listPluginRows } from '../plugin-row.ts';
 import { awaitGateway, printApplied } from '../reload.ts';
-import { suggest } from '../suggest.ts';
 
 /** `durar plugins enable <id>` */
 export const pluginsEnable: Action = (context) => setEnabled(context, true);

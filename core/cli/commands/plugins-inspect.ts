@@ -1,11 +1,11 @@
 import { durarError } from '../../../sdk/errors.ts';
+import { suggest } from '../../config/suggest.ts';
 import { printFindings } from '../boot-report.ts';
 import type { Action } from '../command.ts';
 import { viewGateway } from '../gateway-view.ts';
 import { readOutlook } from '../planning.ts';
 import { listPluginRows } from '../plugin-row.ts';
 import { findRuntime } from '../runtime.ts';
-import { suggest } from '../suggest.ts';
 
 /** `durar plugins inspect <id>`: the manifest's word, the install record, and what the running gateway found. */
 export const pluginsInspect: Action = async (context) => {
