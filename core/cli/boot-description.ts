@@ -1,6 +1,7 @@
 import { CONTRIBUTION_ROWS, type ContributionKind, errorText, SLOTS, type SlotName } from '../../sdk/index.ts';
 import { agentEntry, defaultAgentId, defaultModelRef } from '../agent/settings.ts';
 import type { Paths } from '../config/paths.ts';
+import type { Generation } from '../kernel/generation.ts';
 import type { Host } from '../kernel/host.ts';
 import type { PlannedExtension } from '../manifest/catalog.ts';
 import type { BootReport } from './boot-report.ts';
@@ -8,16 +9,6 @@ import type { BootReport } from './boot-report.ts';
 /** What a gateway that has come up tells its operator. */
 export async function describeBoot({ host, paths, version, url }: { host: Host; paths: Paths; version: string; url: string }): Promise<BootReport> {
   const generation = host.current();
-  const slots: BootReport['slots'] = {};
-  for (const name of Object.keys(SLOTS) as SlotName[]) {
-    const { key } = generation.plan.slots[name];
-    try {
-      const occupant = await generation.slot(name);
-      if (occupant !== undefined) slots[name] = { key, owner: occupant.owner };
-    } catch (error) {
-      slots[name] = { key, error: errorText(error) };
-    }
-  }
   return {
     version,
     url,
@@ -25,7 +16,7 @@ export async function describeBoot({ host, paths, version, url }: { host: Host; 
     configFile: paths.configFile,
     model: defaultModelRef(generation.config, agentEntry(generation.config, defaultAgentId(generation.config))),
     loaded: [...generation.plan.extensions.values()].filter(({ enabled }) => enabled).map(describeExtension),
-    slots,
+    slots: await describeSlots(generation),
     findings: generation.findings.filter(({ level }) => level !== 'info'),
     firstSteps: ['durar agent --message "hello"', 'durar chat', 'durar status', 'durar plugins list'],
   };
@@ -36,4 +27,19 @@ function describeExtension({ entry }: PlannedExtension): BootReport['loaded'][nu
     ([kind, keys]) => `${CONTRIBUTION_ROWS[kind].noun} ${keys.join(', ')}`,
   );
   return { id: entry.id, origin: entry.origin, manifestFile: entry.manifestFile, provides };
+}
+
+/** What serves each slot now, or why nothing does. Slots without an occupant are left out. */
+export async function describeSlots(generation: Generation): Promise<BootReport['slots']> {
+  const slots: BootReport['slots'] = {};
+  for (const name of Object.keys(SLOTS) as SlotName[]) {
+    const { key } = generation.plan.slots[name];
+    try {
+      const occupant = await generation.slot(name);
+      if (occupant !== undefined) slots[name] = { key, owner: occupant.owner };
+    } catch (error) {
+      slots[name] = { key, error: errorText(error) };
+    }
+  }
+  return slots;
 }

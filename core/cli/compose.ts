@@ -1,8 +1,9 @@
 import { mkdir } from 'node:fs/promises';
-import { durarError, errorText, reportError } from '../../sdk/index.ts';
+import { durarError, errorCode, errorText, reportError } from '../../sdk/index.ts';
 import { createAgentService } from '../agent/service.ts';
 import { createChannels } from '../channels/accounts.ts';
 import { diffConfig } from '../config/changes.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
 import { watchFiles } from '../config/watch.ts';
 import { createGateway } from '../gateway/server.ts';
@@ -10,16 +11,19 @@ import { recordsFile } from '../install/records.ts';
 import { createHost, type Host } from '../kernel/host.ts';
 import type { Logging } from '../logging/logging.ts';
 import { createSessionService } from '../sessions/service.ts';
-import { acquireGatewayLock } from '../state/lock.ts';
+import { acquireGatewayLock, type GatewayLock } from '../state/lock.ts';
 import { openState } from '../state/state.ts';
-import { describeBoot } from './boot-description.ts';
+import { describeBoot, describeSlots } from './boot-description.ts';
 import type { BootReport, GatewayFlags } from './boot-report.ts';
 import { resolveGatewayAuth } from './gateway-auth.ts';
+import type { RuntimeRooms } from './plugin-runtime.ts';
 import { createStages } from './stages.ts';
 import { readHostVersion } from './version.ts';
 
 /** How long a stop waits for running turns before it aborts them, milliseconds. */
 const STOP_LIMIT_MS = 10_000;
+const LOCK_TRIES = 5;
+const LOCK_PAUSE_MS = 60;
 const LOOPBACK = '127.0.0.1';
 
 export interface RunGatewayOptions {
@@ -27,6 +31,8 @@ export interface RunGatewayOptions {
   env: Environment;
   flags: GatewayFlags;
   log: Logging;
+  /** The configuration where the caller has just read it. */
+  loaded?: LoadedConfig;
   print?(report: BootReport): void;
 }
 
@@ -44,13 +50,15 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
   const version = readHostVersion();
   const undo: Array<() => unknown> = [];
   const closed = Promise.withResolvers<void>();
+  const rooms: Partial<RuntimeRooms> = {};
 
   try {
     await mkdir(paths.stateDbDir, { recursive: true, mode: 0o700 });
-    const lock = acquireGatewayLock({ dir: paths.stateDbDir });
+    const lock = await takeLock(paths.stateDbDir);
     undo.push(() => lock.release());
     const state = openState({ dir: paths.stateDbDir });
     undo.push(() => state.close());
+    rooms.state = state;
 
     const stages = createStages({
       paths,
@@ -58,19 +66,27 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       version,
       log: options.log,
       verbose: flags.verbose === true,
-      rooms: () => ({ host, state, sessions, agent, gateway }),
+      room(name) {
+        const room = rooms[name];
+        if (room === undefined) throw durarError('DUR_HOST_STARTING', { room: name });
+        return room;
+      },
+      ...(options.loaded === undefined ? {} : { loaded: options.loaded }),
       mayStart: (mode) => mode === 'local' || flags.allowUnconfigured === true,
     });
     const host = createHost({ stages, log: options.log.child('kernel'), stateDir: paths.stateDir, workspaceDir: paths.workspaceDir });
+    rooms.host = host;
     undo.push(installCrashHandlers(host, log));
     undo.push(() => host.stop('stop', STOP_LIMIT_MS));
     await host.activate('boot');
 
     const sessions = createSessionService({ source: host, log: options.log.child('sessions') });
     const agent = createAgentService({ source: host, sessions, cursors: state.cursors, paths, log: options.log.child('agent'), version });
+    Object.assign(rooms, { sessions, agent });
     const channels = createChannels({ source: host, agent, log: options.log.child('channels') });
 
     const { config, resolvedConfig } = host.current();
+    let slots = await describeSlots(host.current());
     const gateway = createGateway({
       source: host,
       agent,
@@ -79,7 +95,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       control: {
         reload: () => change('reload', true),
         stop: (reason) => void stop(reason),
-        status: () => ({ generation: host.current().number, channels: channels.status(), stateDir: paths.stateDir }),
+        status: () => ({ pid: process.pid, generation: host.current().number, slots, channels: channels.status(), stateDir: paths.stateDir }),
         models: () => agent.models.list(),
         configFile: async () => stages.describeConfigFile(),
       },
@@ -92,6 +108,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       version,
       log: options.log.child('gateway'),
     });
+    rooms.gateway = gateway;
     // Undone in reverse: channels first, then the running turns, then the sockets that watch them.
     undo.push(() => gateway.close('gateway stopping'));
     undo.push(() => agent.drain(STOP_LIMIT_MS));
@@ -115,6 +132,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     async function change(reason: string, strict = false): Promise<unknown> {
       const report = await host.activate(reason, { strict });
       await channels.reconcile();
+      slots = await describeSlots(host.current());
       return report;
     }
 
@@ -146,6 +164,18 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
   } catch (error) {
     await unwind(undo, log);
     throw error;
+  }
+}
+
+/** Takes the lock of the state folder. Commands that look whether a gateway runs hold it for an instant, so one refusal is not the last word. */
+async function takeLock(dir: string): Promise<GatewayLock> {
+  for (let left = LOCK_TRIES; ; left -= 1) {
+    try {
+      return acquireGatewayLock({ dir });
+    } catch (error) {
+      if (left === 1 || errorCode(error) !== 'DUR_STATE_LOCKED') throw error;
+      await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE_MS));
+    }
   }
 }
 

@@ -19,7 +19,8 @@ export interface RuntimeRooms {
 }
 
 export interface PluginRuntimeOptions {
-  rooms(): RuntimeRooms;
+  /** Throws `DUR_HOST_STARTING` for a room that is not built yet. */
+  room<Name extends keyof RuntimeRooms>(name: Name): RuntimeRooms[Name];
   paths: Paths;
   version: string;
   verbose: boolean;
@@ -30,12 +31,12 @@ export interface PluginRuntimeOptions {
 
 /** Makes `api.runtime` for one instance. Listeners that it adds end with its scope. */
 export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: string; scope: Scope; logger: PluginLogger }): PluginRuntime {
-  const { rooms, paths } = options;
+  const { room, paths } = options;
   const agentDir = (agentId = 'main') => join(paths.stateDir, 'agents', agentId, 'agent');
   const resolveStorePath = (storePath?: string, { agentId = 'main' }: { agentId?: string } = {}) =>
     storePath?.replace('{agentId}', agentId) ?? join(paths.stateDir, 'agents', agentId, 'sessions', 'sessions.json');
   const messagesOf = async ({ sessionKey, limit }: { sessionKey: string; limit?: number }): Promise<AgentMessage[]> => {
-    const { sessions } = rooms();
+    const sessions = room('sessions');
     const session = await sessions.get(sessions.canonicalKey(sessionKey));
     if (session === undefined) return [];
     const { entries } = await sessions.read(session, limit === undefined ? {} : { limit });
@@ -50,9 +51,9 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
     },
     state: {
       resolveStateDir: () => paths.stateDir,
-      get: async (key) => rooms().state.kv.get(`plugin:${owner.id}`, key),
-      set: async (key, value) => rooms().state.kv.set(`plugin:${owner.id}`, key, value),
-      delete: async (key) => rooms().state.kv.delete(`plugin:${owner.id}`, key),
+      get: async (key) => room('state').kv.get(`plugin:${owner.id}`, key),
+      set: async (key, value) => room('state').kv.set(`plugin:${owner.id}`, key, value),
+      delete: async (key) => room('state').kv.delete(`plugin:${owner.id}`, key),
     },
     logging: {
       shouldLogVerbose: () => options.verbose,
@@ -65,31 +66,31 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
     },
     agent: {
       get defaults() {
-        return rooms().agent.models.defaults();
+        return room('agent').models.defaults();
       },
       resolveAgentDir: (_config, agentId) => agentDir(agentId),
-      resolveAgentWorkspaceDir: (_config, agentId) => rooms().agent.workspaceDir(agentId),
-      resolveAgentTimeoutMs: () => (rooms().host.current().config.agents.defaults.timeoutSeconds ?? 0) * 1000,
+      resolveAgentWorkspaceDir: (_config, agentId) => room('agent').workspaceDir(agentId),
+      resolveAgentTimeoutMs: () => (room('host').current().config.agents.defaults.timeoutSeconds ?? 0) * 1000,
       session: { resolveStorePath },
     },
     channel: { session: { resolveStorePath } },
     models: {
-      list: () => rooms().agent.models.list(),
-      complete: (params) => rooms().agent.models.complete(params),
+      list: () => room('agent').models.list(),
+      complete: (params) => room('agent').models.complete(params),
     },
     modelAuth: {
-      getApiKeyForModel: ({ model }) => rooms().agent.models.credential(model.provider),
-      resolveApiKeyForProvider: ({ provider }) => rooms().agent.models.credential(provider),
+      getApiKeyForModel: ({ model }) => room('agent').models.credential(model.provider),
+      resolveApiKeyForProvider: ({ provider }) => room('agent').models.credential(provider),
     },
     sessions: {
-      list: async (params = {}) => (await rooms().sessions.list(params)).sessions,
+      list: async (params = {}) => (await room('sessions').list(params)).sessions,
       messages: messagesOf,
     },
     subagent: {
       async run({ sessionKey, message, provider, model, extraSystemPrompt, idempotencyKey }) {
         const override = model === undefined ? undefined : model.includes('/') || provider === undefined ? model : `${provider}/${model}`;
-        if (override !== undefined) assertOverride(rooms().host, owner.id, override);
-        const { runId } = await rooms().agent.accept({
+        if (override !== undefined) assertOverride(room('host'), owner.id, override);
+        const { runId } = await room('agent').accept({
           runId: idempotencyKey ?? randomUUID(),
           sessionKey,
           message,
@@ -101,23 +102,23 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
         return { runId };
       },
       async waitForRun({ runId, timeoutMs = 30_000 }) {
-        const result = await rooms().agent.wait(runId, timeoutMs);
+        const result = await room('agent').wait(runId, timeoutMs);
         if (result === undefined) return { status: 'timeout' };
         return result.error === undefined ? { status: result.status } : { status: result.status, error: result.error.message };
       },
       getSessionMessages: async (params) => ({ messages: await messagesOf(params) }),
       async deleteSession({ sessionKey }) {
-        await rooms().sessions.delete(rooms().sessions.canonicalKey(sessionKey));
+        await room('sessions').delete(room('sessions').canonicalKey(sessionKey));
       },
     },
     events: {
       onAgentEvent(listener) {
-        const remove = rooms().agent.onEvent(listener);
+        const remove = room('agent').onEvent(listener);
         owner.scope.defer(remove);
         return remove;
       },
       onSessionTranscriptUpdate(listener) {
-        const remove = rooms().sessions.onUpdate(({ sessionKey, sessionId, entries }) => {
+        const remove = room('sessions').onUpdate(({ sessionKey, sessionId, entries }) => {
           for (const { id } of entries) listener({ sessionKey, sessionId, entryId: id });
         });
         owner.scope.defer(remove);
@@ -125,8 +126,8 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
       },
     },
     gateway: {
-      broadcast: (event, payload, settings) => rooms().gateway.broadcast(event, payload, settings ?? {}),
-      listeners: (scope) => rooms().gateway.listeners(scope),
+      broadcast: (event, payload, settings) => room('gateway').broadcast(event, payload, settings ?? {}),
+      listeners: (scope) => room('gateway').listeners(scope),
     },
   };
 }

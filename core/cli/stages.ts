@@ -15,7 +15,7 @@ import { type DiscoveredCatalog, discover } from '../manifest/discover.ts';
 import { createPlan } from '../manifest/plan.ts';
 import { createConfigValidator, secretPaths } from '../manifest/validator.ts';
 import { activateSecrets } from '../secrets/activate.ts';
-import { createPluginRuntime, type RuntimeRooms } from './plugin-runtime.ts';
+import { createPluginRuntime, type PluginRuntimeOptions } from './plugin-runtime.ts';
 import { bundledDir } from './version.ts';
 
 export interface StageOptions {
@@ -24,7 +24,9 @@ export interface StageOptions {
   version: string;
   log: Logging;
   verbose: boolean;
-  rooms(): RuntimeRooms;
+  room: PluginRuntimeOptions['room'];
+  /** The configuration where the caller has just read it; the first activation takes it. */
+  loaded?: LoadedConfig;
   /** Whether a gateway may run under this `gateway.mode`. */
   mayStart(mode: string | undefined): boolean;
 }
@@ -39,8 +41,10 @@ export interface Stages extends HostStages {
   saveIndex(): Promise<void>;
 }
 
-export function createStages({ paths, env, version, log, verbose, rooms, mayStart }: StageOptions): Stages {
+export function createStages(options: StageOptions): Stages {
+  const { paths, env, version, log, verbose, room, mayStart } = options;
   const validator = createConfigValidator();
+  let fresh = options.loaded;
   let loaded: LoadedConfig | undefined;
   let catalog: DiscoveredCatalog | undefined;
   let visible: Record<string, unknown> = {};
@@ -57,7 +61,8 @@ export function createStages({ paths, env, version, log, verbose, rooms, mayStar
 
   return {
     async loadConfig() {
-      const next = await loadConfig({ paths, env });
+      const next = fresh ?? (await loadConfig({ paths, env }));
+      fresh = undefined;
       if (next.errors.length > 0) return next;
       if (!mayStart(next.config.gateway.mode)) return { ...next, errors: [durarError('DUR_GATEWAY_MODE')] };
       loaded = next;
@@ -90,7 +95,7 @@ export function createStages({ paths, env, version, log, verbose, rooms, mayStar
     createRuntime: (owner) =>
       createPluginRuntime(
         {
-          rooms,
+          room,
           paths,
           version,
           verbose,

@@ -27,7 +27,7 @@ export const gatewayRun: Action = async (context) => {
   const log = openLog(context, loaded);
   if (flags.force) await freePort(flags.port ?? (Number(env.Durar_GATEWAY_PORT) || loaded.config.gateway.port), context);
   const print = (report: BootReport) => output.result(report, () => printBootReport(report, output));
-  const gateway = await runGateway({ paths, env, flags, log, print });
+  const gateway = await runGateway({ paths, env, flags, log, loaded, print });
   // A gateway is seldom ended in a way that lets Node write its code cache at exit.
   setTimeout(flushCompileCache, FLUSH_AFTER_MS).unref();
   let isStopping = false;
