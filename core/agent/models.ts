@@ -1,6 +1,8 @@
 import {
   type DeclaredProvider,
+  type DurarError,
   durarError,
+  errorCode,
   errorText,
   type ModelEntry,
   type Provider,
@@ -11,6 +13,7 @@ import {
 import type { Config } from '../config/schema.ts';
 import type { Generation } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
+import { withDeadline } from './deadline.ts';
 
 /** A model that can be called: where, with what, and by whose code. */
 export interface ResolvedModel {
@@ -47,11 +50,15 @@ interface ProviderSource {
   declared?: { provider: DeclaredProvider; owner: string };
   envVars: string[];
   models: Map<string, ModelEntry>;
+  /** Its extension could not say what it offers; what configuration and manifest say is there. */
+  failure?: DurarError;
 }
 
 const DEFAULT_API = 'openai-completions';
 const DEFAULT_CONTEXT_WINDOW = 200_000;
 const DEFAULT_MAX_TOKENS = 8_192;
+/** How long a provider may take to list its models, milliseconds. */
+const LIST_TIMEOUT_MS = 15_000;
 
 /** Splits a ref at its first slash. Without one there is no provider. */
 export function parseModelRef(ref: string): { provider: string | undefined; model: string } {
@@ -73,10 +80,16 @@ export function createModels(options: { log: Logger; env?: NodeJS.ProcessEnv }):
     let found = known.get(id);
     if (found === undefined) {
       const kept = known;
-      found = readSource(generation, id).catch((error: unknown) => {
-        kept.delete(id);
-        throw error;
-      });
+      found = readSource(generation, id).then(
+        (read) => {
+          if (read?.failure !== undefined) kept.delete(id);
+          return read;
+        },
+        (error: unknown) => {
+          kept.delete(id);
+          throw error;
+        },
+      );
       known.set(id, found);
     }
     return found;
@@ -101,13 +114,27 @@ export function createModels(options: { log: Logger; env?: NodeJS.ProcessEnv }):
     if (found.envVars.length === 0) found.envVars.push(`${id.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}_API_KEY`);
     if (generation.config.models.mode === 'merge' || configured?.models === undefined) {
       for (const facts of declared?.provider.models ?? []) add(found, facts, declared?.provider.api);
-      const apiKey = keyOf(found).apiKey;
-      const baseUrl = baseUrlOf(found);
-      const offered = await alias?.value.models?.({ ...(baseUrl === undefined ? {} : { baseUrl }), ...(apiKey === undefined ? {} : { apiKey }) });
-      for (const entry of offered ?? []) found.models.set(entry.id.toLowerCase(), { ...entry, provider: id });
+      if (alias !== undefined) await addOffered(found, alias.value, alias.owner);
     }
     for (const facts of configured?.models ?? []) add(found, facts as ModelFacts, configured?.api);
     return found;
+  }
+
+  /** What the extension's own code lists. */
+  async function addOffered(provider: ProviderSource, code: Provider, owner: string): Promise<void> {
+    if (code.models === undefined) return;
+    const { apiKey } = keyOf(provider);
+    const baseUrl = baseUrlOf(provider);
+    const params = { ...(baseUrl === undefined ? {} : { baseUrl }), ...(apiKey === undefined ? {} : { apiKey }) };
+    const failed = (reason: string, cause?: unknown) =>
+      durarError('DUR_PROVIDER_FAILED', { provider: provider.id, reason }, { owner: { extension: owner, hook: 'models' }, cause });
+    try {
+      const expired = () => failed(`it did not list its models within ${LIST_TIMEOUT_MS} ms`);
+      const entries = await withDeadline({ ms: LIST_TIMEOUT_MS, expired }, async (signal) => (await code.models?.({ ...params, signal })) ?? []);
+      for (const entry of entries) provider.models.set(entry.id.toLowerCase(), { ...entry, provider: provider.id });
+    } catch (error) {
+      provider.failure = errorCode(error) === 'DUR_PROVIDER_FAILED' ? (error as DurarError) : failed(errorText(error), error);
+    }
   }
 
   function keyOf(provider: ProviderSource): { apiKey?: string; source?: string } {
@@ -130,7 +157,7 @@ export function createModels(options: { log: Logger; env?: NodeJS.ProcessEnv }):
       const { provider: providerId, model: modelId } = parseModelRef(ref);
       const provider = providerId === undefined ? undefined : await source(generation, providerId);
       const entry = provider?.models.get(modelId.toLowerCase());
-      if (provider === undefined || entry === undefined) throw durarError('DUR_MODEL_UNKNOWN', { ref });
+      if (provider === undefined || entry === undefined) throw provider?.failure ?? durarError('DUR_MODEL_UNKNOWN', { ref });
       const code = provider.code;
       const streaming = code?.provider.stream === undefined ? undefined : code;
       const api = streaming === undefined ? await generation.contribution('modelApi', entry.api) : undefined;
@@ -166,7 +193,9 @@ export function createModels(options: { log: Logger; env?: NodeJS.ProcessEnv }):
       const found = await Promise.all(
         [...ids].map(async (id) => {
           try {
-            return [...((await source(generation, id))?.models.values() ?? [])];
+            const found = await source(generation, id);
+            if (found?.failure !== undefined) options.log.warn(found.failure.message, { provider: id });
+            return [...(found?.models.values() ?? [])];
           } catch (error) {
             options.log.warn(`the models of '${id}' cannot be listed: ${errorText(error)}`, { provider: id });
             return [];

@@ -73,6 +73,8 @@ export interface AgentServiceOptions {
 const STALL_MS = 300_000;
 /** The last resort for a tool without a limit of its own. */
 const TOOL_TIMEOUT_MS = 1_800_000;
+/** A run that waited longer than this for its lane says so in the verbose log. */
+const LONG_WAIT_MS = 2_000;
 const DEFAULT_LANE = 'main';
 const SUBAGENT_LANE = 'subagent';
 
@@ -107,6 +109,11 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
   /** Ids between `accept` and their run, so that a repeated request meets the first one. */
   const accepting = new Map<string, Promise<AcceptedRun>>();
   const tasks = new Set<Promise<void>>();
+
+  function noteWait({ runId, sessionKey, acceptedAt }: AcceptedRun): void {
+    const waited = now() - acceptedAt;
+    if (waited > LONG_WAIT_MS) log.debug(`queued for ${waited}ms`, { runId, sessionKey });
+  }
   let draining = false;
 
   async function open(request: RunRequest): Promise<AcceptedRun> {
@@ -144,7 +151,11 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
         `session:${run.accepted.sessionKey}`,
         async () => {
           for (let resume = false; !settled; resume = true) {
-            const turn = await lanes.run(run.request.lane ?? DEFAULT_LANE, () => runTurn(deps, run, resume), run.signal);
+            const attempt = () => {
+              if (!resume) noteWait(run.accepted);
+              return runTurn(deps, run, resume);
+            };
+            const turn = await lanes.run(run.request.lane ?? DEFAULT_LANE, attempt, run.signal);
             if (turn.result !== undefined) settle(turn.result);
             await turn.after();
           }

@@ -29,27 +29,30 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
 const BUNDLED_GROUP = 'group:durar';
 const PLUGIN_GROUP = 'group:plugins';
 
-const PROFILES: Readonly<Record<ToolProfile, readonly string[]>> = {
+const PROFILES: Readonly<Record<Exclude<ToolProfile, 'full'>, readonly string[]>> = {
   minimal: ['session_status'],
-  coding: ['group:fs', 'group:runtime', 'group:sessions', 'group:memory', 'image', PLUGIN_GROUP],
-  messaging: ['group:messaging', 'sessions_list', 'sessions_history', 'sessions_send', 'session_status', PLUGIN_GROUP],
-  full: ['*'],
+  coding: ['group:fs', 'group:runtime', 'group:sessions', 'group:memory', 'image'],
+  messaging: ['group:messaging', 'sessions_list', 'sessions_history', 'sessions_send', 'session_status'],
 };
 
-/** An agent's own keys stand in for the global ones, except that both deny lists hold. */
+/**
+ * An agent's own keys stand in for the global ones, except that both deny lists hold. With the profile `full` a list under `allow` is all there
+ * is; to a narrower profile it adds.
+ */
 export function createToolPolicy(config: Config, agentTools: Rules | undefined): ToolPolicy {
   const { tools } = config;
   const profile = agentTools?.profile ?? tools.profile ?? 'full';
   const allow = agentTools?.allow ?? tools.allow ?? [];
   const deny = [...(tools.deny ?? []), ...(agentTools?.deny ?? [])];
-  const inProfile = matcher(PROFILES[profile]);
+  const inProfile = matcher(profile === 'full' ? [] : PROFILES[profile]);
   const isAllowed = matcher(allow);
   const isDenied = matcher(deny);
   return {
     permits(tool) {
       if (isDenied(tool)) return false;
       if (tool.optional) return isAllowed(tool);
-      return allow.length === 0 ? inProfile(tool) : isAllowed(tool);
+      if (profile === 'full') return allow.length === 0 || isAllowed(tool);
+      return inProfile(tool) || isAllowed(tool);
     },
   };
 }

@@ -34,6 +34,7 @@ export async function runLoop(turn: Turn, prompt: string): Promise<void> {
     const tokens = estimator.messages(assembled.messages);
     totals.budget = budget;
     totals.estimatedTokens = assembled.estimatedTokens;
+    deps.log.debug('context assembled', { engine: engine.id, estimatedTokens: assembled.estimatedTokens, tokens, tokenBudget: budget.messages });
     if (tokens > budget.messages + Math.min(budget.reserve, Math.floor(budget.messages / BUDGET_TOLERANCE))) {
       // an engine that makes the context larger is at fault; compacting the conversation would not mend it
       if (tokens > estimator.messages(history)) throw overBudget(turn, tokens, budget);

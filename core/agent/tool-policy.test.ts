@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { applyDefaults } from '../config/defaults.ts';
+import { createToolPolicy } from './tool-policy.ts';
+
+const OFFERED = [
+  { name: 'read', owner: 'tools-files', isBundled: true, optional: false },
+  { name: 'write', owner: 'tools-files', isBundled: true, optional: false },
+  { name: 'exec', owner: 'tools-exec', isBundled: true, optional: false },
+  { name: 'message', owner: 'messages', isBundled: true, optional: false },
+  { name: 'lcm_grep', owner: 'lossless', isBundled: false, optional: false },
+  { name: 'lcm_wipe', owner: 'lossless', isBundled: false, optional: true },
+];
+
+function permitted(tools: Record<string, unknown>, agentTools?: Parameters<typeof createToolPolicy>[1]) {
+  const policy = createToolPolicy(applyDefaults({ tools }), agentTools);
+  return OFFERED.filter((tool) => policy.permits(tool)).map(({ name }) => name);
+}
+
+describe('the tool policy', () => {
+  it.each([
+    ['offers all but the optional ones', {}, ['read', 'write', 'exec', 'message', 'lcm_grep']],
+    ['keeps to the allowed ones', { allow: ['READ', 'group:runtime'] }, ['read', 'exec']],
+    ['takes an extension by its id, optional tools too', { allow: ['lossless'] }, ['lcm_grep', 'lcm_wipe']],
+    ['knows all that ships and all that does not', { allow: ['group:Durar'] }, ['read', 'write', 'exec', 'message']],
+    ['takes wildcards', { allow: ['lcm_*'] }, ['lcm_grep', 'lcm_wipe']],
+    ['lets deny win', { allow: ['*'], deny: ['group:fs', 'lcm_w*'] }, ['exec', 'message', 'lcm_grep']],
+    ['narrows by profile', { profile: 'coding' }, ['read', 'write', 'exec']],
+    ['adds to a narrow profile', { profile: 'messaging', allow: ['read'] }, ['read', 'message']],
+    ['offers next to nothing in minimal', { profile: 'minimal' }, []],
+  ])('%s', (_name, tools, expected) => {
+    expect(permitted(tools)).toEqual(expected);
+  });
+
+  it("takes an agent's own keys for the global ones, and both deny lists", () => {
+    expect(permitted({ allow: ['read'], deny: ['write'] }, { allow: ['read', 'write', 'exec'] })).toEqual(['read', 'exec']);
+    expect(permitted({ profile: 'coding' }, { profile: 'full', deny: ['exec'] })).toEqual(['read', 'write', 'message', 'lcm_grep']);
+  });
+});
