@@ -57,7 +57,7 @@ export async function installDependencies({ root, work, npm, spec, base, onStart
   };
   await writeFile(join(work, 'package.json'), JSON.stringify(generated));
   for (const lock of LOCKS) if (await isThere(join(root, lock))) await copyFile(join(root, lock), join(work, lock));
-  await npm.install(work);
+  await npm.install(spec, work);
   await merge(join(work, 'node_modules'), join(root, 'node_modules'));
   return true;
 }

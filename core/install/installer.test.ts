@@ -1,4 +1,4 @@
-import { access, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { access, copyFile, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -211,6 +211,34 @@ describe('install from a registry', () => {
     }
   });
 
+  it('refuses a download that is not what the registry describes', async () => {
+    const tarball = await registry.publish(plugin('tampered', '1.0.0'));
+    const other = await npmPack(
+      await writeFiles(join(dir, 'other-content'), plugin('tampered', '1.0.0', { files: { 'evil.js': '' } })),
+      join(dir, 'other-packed'),
+      registry.env,
+    );
+    await copyFile(other, tarball);
+    await expect(installer().install('tampered')).rejects.toMatchObject({ code: 'DUR_INSTALL_NPM', hint: expect.stringContaining('do not trust') });
+    expect(await installer().records()).toEqual({});
+  });
+
+  it('works in its own folder when an outer npm runs it', async () => {
+    const outer = await writeFiles(join(dir, 'outer'), { 'package.json': { name: 'outer', version: '1.0.0' } });
+    await registry.publish(plugin('nested', '1.0.0', { package: { dependencies: { leaf: '1.0.0' } } }));
+    const env = {
+      ...registry.env,
+      npm_config_local_prefix: outer,
+      npm_config_omit: 'optional',
+      npm_config_workspace: 'x',
+      INIT_CWD: outer,
+      npm_command: 'exec',
+    };
+    const { record } = await installer({ env }).install('nested');
+    expect(await isThere(join(record.root, 'node_modules/leaf'))).toBe(true);
+    expect(await readdir(outer)).toEqual(['package.json']);
+  });
+
   it('says so when there is no npm', async () => {
     await expect(installer({ env: { PATH: dir } }).install('npm-engine')).rejects.toMatchObject({
       code: 'DUR_INSTALL_NPM',
@@ -280,7 +308,39 @@ describe('install from disk', () => {
 const engine: ContextEngine = { info: { id: 'typed', name: 'T' }, ingest: async () => ({ ingested: true }), assemble: async ({ messages }) => ({ messages, estimatedTokens: 1 }), compact: async () => ({ ok: true, compacted: false }) };
 export default definePluginEntry({ id: 'typed', register: (api) => void api.registerContextEngine('typed', () => engine) });`;
     const { 'index.js': _js, ...files } = plugin('typed', '1.0.0', { package: { Durar: { extensions: ['./index.ts'] } } });
-    expect((await installer().install(await writeFiles(join(dir, 'typed'), { ...files, 'index.ts': index }))).verification?.ok).toBe(true);
+    expect((await installer().install(await writeFiles(join(dir, 'typed'), { ...files, 'index.ts': index }))).verification.ok).toBe(true);
+  });
+
+  it("installs a plugin written for the ancestor's line", async () => {
+    const source = await writeFiles(join(dir, 'ancient'), {
+      'package.json': {
+        name: 'ancient',
+        version: '1.0.0',
+        type: 'module',
+        openclaw: { extensions: ['./index.ts'] },
+        peerDependencies: { openclaw: '>=2026.3.0' },
+      },
+      'openclaw.plugin.json': { id: 'ancient', kind: 'context-engine', configSchema: { type: 'object' } },
+      'index.ts': `import { definePluginEntry } from 'openclaw/plugin-sdk/plugin-entry';
+export default definePluginEntry({ id: 'ancient', name: 'Ancient', register(api: any) {
+  api.registerContextEngine('ancient-engine', () => ({ info: { id: 'ancient-engine', name: 'A' }, ingest: async () => ({ ingested: true }), assemble: async ({ messages }: any) => ({ messages, estimatedTokens: 1 }), compact: async () => ({ ok: true, compacted: false }) }));
+} });`,
+    });
+    const { record, verification } = await installer().install(source);
+    expect(record).toMatchObject({ resolvedVersion: '1.0.0' });
+    expect(verification.extensions).toMatchObject([{ id: 'ancient', format: 'ancestor', contributes: { contextEngine: ['ancient-engine'] } }]);
+  });
+
+  it('installs a package of several extensions under one record', async () => {
+    const { 'Durar.plugin.json': _manifest, ...files } = plugin('several', '1.0.0', {
+      package: { Durar: { id: 'several', configSchema: { type: 'object' }, extensions: ['./one.js', './two.js'] } },
+      files: { 'one.js': 'export default () => {};', 'two.js': 'export default () => {};' },
+    });
+    const { id, verification } = await installer().install(await writeFiles(join(dir, 'several'), files));
+    expect(id).toBe('several');
+    expect(verification.extensions.map((extension) => extension.id)).toEqual(['several/one', 'several/two']);
+    const { configEdits } = await installer().uninstall('several');
+    expect(configEdits).toContainEqual({ action: 'unset', path: ['plugins', 'entries', 'several/one'] });
   });
 
   it('asks for configuration first instead of refusing an extension that needs some', async () => {
@@ -289,7 +349,18 @@ export default definePluginEntry({ id: 'typed', register: (api) => void api.regi
       plugin('configured', '1.0.0', { manifest: { configSchema: { type: 'object', required: ['url'], properties: { url: { type: 'string' } } } } }),
     );
     const { verification } = await installer().install(source);
-    expect(verification?.checks.find((check) => check.id === 'register')).toMatchObject({ status: 'skip', message: expect.stringContaining('url') });
+    expect(verification.checks.find((check) => check.id === 'register')).toMatchObject({ status: 'skip', message: expect.stringContaining('url') });
+  });
+});
+
+describe('records', () => {
+  it('refuses to guess when its file is damaged, and leaves it alone', async () => {
+    for (const text of ['{ torn', '[]', '{"version":2,"plugins":{}}', '{"version":1,"plugins":{"x":{"source":"npm"}}}']) {
+      await writeFiles(stateDir, { 'state/plugins.json': text });
+      await expect(installer().install('npm-engine')).rejects.toMatchObject({ code: 'DUR_STATE_CORRUPT' });
+      await expect(installer().records()).rejects.toMatchObject({ code: 'DUR_STATE_CORRUPT' });
+      expect(await readFile(join(stateDir, 'state/plugins.json'), 'utf8')).toBe(text);
+    }
   });
 });
 

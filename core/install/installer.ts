@@ -19,8 +19,7 @@ export interface InstallReport {
   record: InstallRecord;
   /** The version that was there before. */
   replaced?: { resolvedVersion?: string; root: string };
-  /** Absent when nothing was fetched. */
-  verification?: VerifyReport;
+  verification: VerifyReport;
 }
 
 export interface UpdateReport {

@@ -16,8 +16,8 @@ export interface Npm {
   resolve(spec: string, cwd: string): Promise<ResolvedPackage>;
   /** Downloads the tarball of an exact version into `dir`, which must be empty; npm checks it against the registry. Returns its path. */
   download(pkg: ResolvedPackage, dir: string): Promise<string>;
-  /** Installs what `<dir>/package.json` asks for, without scripts, dev and peer dependencies. */
-  install(dir: string): Promise<void>;
+  /** Installs what `<dir>/package.json` asks for, without scripts, dev and peer dependencies. `spec` is what messages call it. */
+  install(spec: string, dir: string): Promise<void>;
 }
 
 const TIME_LIMIT_MS = 10 * 60_000;
@@ -40,7 +40,7 @@ export function createNpm(env: NodeJS.ProcessEnv): Npm {
         { cause: result, hint: 'Install npm, or install the extension from a folder.' },
       );
     if (result.timedOut) throw durarError('DUR_INSTALL_NPM', { reason: `it did not end within ${TIME_LIMIT_MS / 60_000} minutes` });
-    throw failure(spec, result.stdout, result.stderr, result.signal);
+    throw failure(args[0] === 'install' ? (missingSpec(result.stdout) ?? spec) : spec, result.stdout, result.stderr, result.signal);
   }
 
   return {
@@ -63,9 +63,9 @@ export function createNpm(env: NodeJS.ProcessEnv): Npm {
       if (file === undefined) throw durarError('DUR_INSTALL_NPM', { reason: `it downloaded nothing for '${spec}'` });
       return join(dir, file);
     },
-    async install(dir) {
+    async install(spec, dir) {
       const flags = ['--omit=dev', '--omit=peer', '--ignore-scripts', '--no-audit', '--no-fund', '--install-links', '--no-workspaces', '--loglevel=error'];
-      await run(dir, dir, ['install', '--json', ...flags, '--prefix', dir]);
+      await run(spec, dir, ['install', '--json', ...flags, '--prefix', dir]);
     },
   };
 }
@@ -82,8 +82,7 @@ function failure(spec: string, stdout: string, stderr: string, signal: string | 
   const text = withoutCredentials(
     summary ?? stderr.split('\n').find((line) => line.trim() !== '') ?? (signal === undefined ? 'it gave no reason' : `it was ended by ${signal}`),
   );
-  if (code === 'E404' || code === 'ETARGET' || code === 'ENOVERSIONS')
-    return durarError('DUR_INSTALL_NOT_FOUND', { spec: missingSpec(`${text}\n${detail ?? ''}`) ?? spec }, { cause: new Error(text) });
+  if (code === 'E404' || code === 'ETARGET' || code === 'ENOVERSIONS') return durarError('DUR_INSTALL_NOT_FOUND', { spec }, { cause: new Error(text) });
   if (code === 'ENOSPC') return durarError('DUR_INSTALL_SPACE', { spec });
   if (code === 'EINTEGRITY')
     return durarError(
@@ -104,9 +103,9 @@ function strongest(integrity: unknown): { integrity?: string } {
   return sha512 === undefined ? {} : { integrity: sha512 };
 }
 
-/** A missing dependency is named by npm; its name helps more than that of the extension. */
+/** The dependency that npm's report names as missing; that helps more than the name of the extension. */
 function missingSpec(text: string): string | undefined {
-  return /'([^']+)' (?:is not in this registry|could not be found)/.exec(text)?.[1] ?? /No matching version found for (\S+?)\.?(?:\s|$)/.exec(text)?.[1];
+  return /'([^']+)' (?:is not in this registry|could not be found)/.exec(text)?.[1] ?? /No matching version found for ([^\s"]+?)\.?[\s"]/.exec(text)?.[1];
 }
 
 function reported(stdout: string): { code?: string; summary?: string; detail?: string } {
