@@ -38,6 +38,7 @@ describe('accept', () => {
     const host = await createAgentHost({ config: { agents: { list: [{ id: 'Work', default: true }] } } });
     await expect(host.agent.accept({ runId: '1', message: 'x', agentId: 'nobody' })).rejects.toMatchObject({ code: 'DUR_AGENT_UNKNOWN' });
     await expect(host.agent.accept({ runId: '2', message: 'x', sessionKey: 'agent:nobody:main' })).rejects.toMatchObject({ code: 'DUR_AGENT_UNKNOWN' });
+    expect(await host.sessions.get('agent:nobody:main')).toBeUndefined();
     await expect(host.agent.accept({ runId: '3', message: 'x', sessionId: 'none' })).rejects.toMatchObject({ code: 'DUR_SESSION_UNKNOWN' });
     await expect(host.agent.wait('4', 1)).rejects.toMatchObject({ code: 'DUR_RUN_UNKNOWN' });
     expect(await host.agent.accept({ runId: '5', message: '[[offline: say x]]' })).toMatchObject({ agentId: 'work', sessionKey: 'agent:work:main' });

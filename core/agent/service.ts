@@ -77,6 +77,7 @@ const TOOL_TIMEOUT_MS = 1_800_000;
 const LONG_WAIT_MS = 2_000;
 const DEFAULT_LANE = 'main';
 const SUBAGENT_LANE = 'subagent';
+const AGENT_OF_KEY = /^agent:([^:]+):/;
 
 export function createAgentService(options: AgentServiceOptions): AgentService {
   const { source, sessions, paths, log, limits = {} } = options;
@@ -121,10 +122,11 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     const named = request.sessionId === undefined ? undefined : await sessions.getById(request.sessionId);
     if (request.sessionId !== undefined && named === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key: request.sessionId });
     const wanted = request.agentId ?? defaultAgentId(config);
-    agentEntry(config, wanted);
     const key = named?.key ?? sessions.canonicalKey(request.sessionKey, wanted);
-    const { session, created } = await sessions.open({ key, ...(request.agentId === undefined ? {} : { agentId: wanted }) });
-    agentEntry(config, session.agentId);
+    const owner = AGENT_OF_KEY.exec(key)?.[1] ?? wanted;
+    agentEntry(config, wanted);
+    const cwd = agentWorkspaceDir(config, owner, paths);
+    const { session, created } = await sessions.open({ key, agentId: owner, cwd });
     const { agentId, sessionId } = session;
     const { hooks } = source.current();
     if (created && hooks.has('session_start'))
