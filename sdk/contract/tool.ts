@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Tool, ToolResult } from '../ports/tool.ts';
 import type { ContractContext, ContractSuite } from './contract.ts';
+import { deepFreeze } from './freeze.ts';
 
 type Params = Record<string, unknown>;
 
@@ -115,12 +116,4 @@ function checkResult(result: ToolResult): void {
       assert.ok(typeof block.data === 'string' && block.mimeType.startsWith('image/'), 'not an image');
     }
   }
-}
-
-function deepFreeze<Value>(value: Value): Value {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const part of Object.values(value)) deepFreeze(part);
-  }
-  return value;
 }

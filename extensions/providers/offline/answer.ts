@@ -1,6 +1,6 @@
 import { type AgentMessage, messageText, type ProviderRequest, type ToolResultMessage } from 'Durar/plugin-sdk/core';
 import type { Conversation } from './conversation.ts';
-import type { Instruction } from './instruction.ts';
+import type { ToolStep } from './instruction.ts';
 
 const REPORT_LIMIT = 4000;
 const SUMMARY_LINES = 20;
@@ -15,7 +15,7 @@ export function echo({ said, images, isFirst }: Conversation): string {
 }
 
 /** Plain requests that the echo model serves with a tool. */
-export function wantedTool(said: string): Extract<Instruction, { do: 'tool' }> | undefined {
+export function wantedTool(said: string): ToolStep | undefined {
   const line = said.split('\n').at(-1)?.trim() ?? '';
   const read = /^(?:please )?(?:read|show|open)(?: the file)? [`"']?([^\s`"']+?)[`"']?[.!?]?$/i.exec(line);
   if (read?.[1] !== undefined) return { do: 'tool', name: 'read', args: { path: read[1] } };

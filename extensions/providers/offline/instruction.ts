@@ -3,12 +3,19 @@ import type { ProviderErrorKind } from 'Durar/plugin-sdk/core';
 /** One step of a scripted reply, as written in `[[offline: ...]]`. */
 export type Instruction =
   | { do: 'say' | 'think' | 'throw'; text: string }
-  | { do: 'tool' | 'also'; name: string; args: Record<string, unknown> }
+  | ToolStep
   | { do: 'fail'; kind: ProviderErrorKind; times: number; retryAfterMs?: number }
   | { do: 'delay'; ms: number }
   | { do: 'tokens'; count: number }
   | { do: 'usage'; input: number; output?: number }
   | { do: 'stall' | 'cut' | 'drop' };
+
+/** A tool call; `also` puts it into the same reply as the one before. */
+export interface ToolStep {
+  do: 'tool' | 'also';
+  name: string;
+  args: Record<string, unknown>;
+}
 
 const OPENING = '[[offline:';
 const KINDS = [
