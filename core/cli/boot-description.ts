@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { CONTRIBUTION_ROWS, type ContributionKind, errorText, SLOTS, type SlotName } from '../../sdk/index.ts';
 import { agentEntry, defaultAgentId, defaultModelRef } from '../agent/settings.ts';
 import type { Paths } from '../config/paths.ts';
@@ -5,12 +6,18 @@ import type { Generation } from '../kernel/generation.ts';
 import type { Host } from '../kernel/host.ts';
 import type { PlannedExtension } from '../manifest/catalog.ts';
 import type { BootReport } from './boot-report.ts';
+import { bundledDir } from './version.ts';
+
+/** More keys of one kind than this are counted instead of listed. */
+const MOST_KEYS = 3;
 
 /** What a gateway that has come up tells its operator. */
 export async function describeBoot({ host, paths, version, url }: { host: Host; paths: Paths; version: string; url: string }): Promise<BootReport> {
   const generation = host.current();
   return {
     version,
+    packageDir: dirname(bundledDir()),
+    home: paths.home,
     url,
     stateDir: paths.stateDir,
     configFile: paths.configFile,
@@ -23,9 +30,10 @@ export async function describeBoot({ host, paths, version, url }: { host: Host; 
 }
 
 function describeExtension({ entry }: PlannedExtension): BootReport['loaded'][number] {
-  const provides = (Object.entries(entry.declares) as Array<[ContributionKind, string[]]>).map(
-    ([kind, keys]) => `${CONTRIBUTION_ROWS[kind].noun} ${keys.join(', ')}`,
-  );
+  const provides = (Object.entries(entry.declares) as Array<[ContributionKind, string[]]>).map(([kind, keys]) => {
+    const { noun } = CONTRIBUTION_ROWS[kind];
+    return keys.length > MOST_KEYS ? `${keys.length} ${noun}s` : `${noun} ${keys.join(', ')}`;
+  });
   return { id: entry.id, origin: entry.origin, manifestFile: entry.manifestFile, provides };
 }
 

@@ -20,6 +20,9 @@ export interface GatewayFlags {
 /** What a gateway that has come up tells its operator. */
 export interface BootReport {
   version: string;
+  /** The folder of Durar itself. */
+  packageDir: string;
+  home: string;
   url: string;
   stateDir: string;
   configFile: string;
@@ -42,7 +45,7 @@ export function printBootReport(report: BootReport, output: Output): void {
       paint.info(id),
       origin,
       oneLine(provides.join(', ') || '-', PROVIDES_WIDTH),
-      paint.muted(manifestFile),
+      paint.muted(shorten(manifestFile, report)),
     ]),
   );
   output.line();
@@ -64,6 +67,12 @@ export function printBootReport(report: BootReport, output: Output): void {
   output.line();
   output.line(paint.muted('Talk to it from another terminal:'));
   for (const step of report.firstSteps) output.line(`  ${step}`);
+}
+
+/** Bundled manifests from the package's folder on, those of the operator from the home folder on. */
+function shorten(file: string, { packageDir, home }: BootReport): string {
+  if (file.startsWith(`${packageDir}/`)) return file.slice(packageDir.length + 1);
+  return file.startsWith(`${home}/`) ? `~${file.slice(home.length)}` : file;
 }
 
 /** One paragraph per finding: level, code, message, and what to do. */

@@ -35,8 +35,16 @@ export interface HookTableOptions {
 const HANDLER_TIMEOUT_MS = 15_000;
 const SLOW_HANDLER_MS = 1_000;
 
-/** What a failing handler does to the call. The others are logged and passed over, so that one extension never breaks a run. */
-const FAILURE_ENDS_CALL: ReadonlySet<HookName> = new Set(['context.assemble', 'context.compact', 'provider.request', 'secrets.resolve', 'approval.request']);
+/** Where a failing handler ends the call: gates, which must not be passed because their keeper broke, and what the run cannot do without. */
+const FAILURE_ENDS_CALL: ReadonlySet<HookName> = new Set([
+  'context.assemble',
+  'context.compact',
+  'provider.request',
+  'secrets.resolve',
+  'approval.request',
+  'before_tool_call',
+  'before_install',
+]);
 /** A waterfall cannot stop by itself: once one of these is set, later handlers are passed over. */
 const ENDING_KEYS: Partial<Record<HookName, string>> = { 'channel.inbound': 'handled', 'channel.outbound': 'cancel' };
 const PROMPT_HOOKS: ReadonlySet<HookName> = new Set(['before_prompt_build', 'before_agent_start']);
