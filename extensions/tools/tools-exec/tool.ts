@@ -97,9 +97,9 @@ async function authorise(call: Call, context: ToolContext, { approvals, canBeAsk
     envKeys: call.envKeys,
     strictInlineEval: call.settings.strictInlineEval,
   });
-  const todo = verdict(policy, judgement.allowed);
-  if (todo === 'run') return undefined;
-  if (todo === 'deny') {
+  const action = verdict(policy, judgement.allowed);
+  if (action === 'run') return undefined;
+  if (action === 'deny') {
     return policy.security === 'deny'
       ? 'the exec policy allows no commands'
       : `the exec policy does not allow it: ${judgement.reason ?? 'it is not on the allowlist'}`;
