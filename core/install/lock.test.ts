@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -25,12 +26,16 @@ describe('install lock', () => {
   });
 
   it('exactly one of many gets it, and of a stale one as well', async () => {
-    for (const stale of [
-      undefined,
-      JSON.stringify({ pid: 2 ** 22 + 1, token: 'gone' }),
-      JSON.stringify({ pid: process.pid, began: '1', token: 'reused' }),
-      '{"pid":',
-    ]) {
+    const gone = 2 ** 22 + 1;
+    // The guard of that lock was left by somebody who died while clearing it.
+    const guard = `${file}.${createHash('sha256').update('first').digest('hex').slice(0, 12)}`;
+    await writeFile(guard, JSON.stringify({ pid: gone, token: 'died too' }));
+    const dead = [
+      { pid: gone, token: 'first' },
+      { pid: gone, token: 'second' },
+      { pid: process.pid, began: '1', token: 'pid used again' },
+    ];
+    for (const stale of [...dead.map((holder) => JSON.stringify(holder)), '{"pid":', undefined]) {
       if (stale !== undefined) await writeFile(file, stale);
       const results = await Promise.allSettled(Array.from({ length: 20 }, () => acquireInstallLock(file)));
       const held = results.filter((result) => result.status === 'fulfilled');

@@ -1,7 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { durarError, errorCode } from '../../sdk/errors.ts';
+
+const GUARD_RETRY_MS = 5;
 
 /** Proof that nobody else installs. */
 export interface InstallLock {
@@ -26,8 +29,8 @@ export async function acquireInstallLock(file: string): Promise<InstallLock> {
   const draft = `${file}.${token}`;
   await writeFile(draft, JSON.stringify(mine), { mode: 0o600, flag: 'wx' });
   try {
-    // A link appears with its content, so nobody ever reads half a lock.
-    while (!(await linked(draft, file))) await removeStale(file, token);
+    const other = await take(file, draft);
+    if (other !== undefined) throw durarError('DUR_INSTALL_LOCKED', { pid: other.pid });
   } finally {
     await rm(draft, { force: true });
   }
@@ -42,6 +45,34 @@ export async function acquireInstallLock(file: string): Promise<InstallLock> {
   };
 }
 
+/** Puts the draft at `path`. Returns who lives and has it instead. A link appears with its content, so nobody ever reads half a lock. */
+async function take(path: string, draft: string): Promise<Holder | undefined> {
+  while (!(await linked(draft, path))) {
+    const holder = await readHolder(path);
+    if (holder === undefined) continue;
+    if (await isAlive(holder)) return holder;
+    await clear(path, holder, draft);
+  }
+  return undefined;
+}
+
+/**
+ * Removes the lock of a dead holder. Only who has the guard that is named after this very holder may remove it, and looks once more before:
+ * so nobody removes a lock that was taken meanwhile. A guard is a lock of the same kind; one that was left by a crash is cleared like this.
+ */
+async function clear(path: string, dead: Holder, draft: string): Promise<void> {
+  const guard = `${path}.${createHash('sha256').update(dead.token).digest('hex').slice(0, 12)}`;
+  while ((await take(guard, draft)) !== undefined) {
+    await setTimeout(GUARD_RETRY_MS);
+    if ((await readHolder(path))?.token !== dead.token) return;
+  }
+  try {
+    if ((await readHolder(path))?.token === dead.token) await rm(path);
+  } finally {
+    await rm(guard, { force: true });
+  }
+}
+
 async function linked(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to);
@@ -50,24 +81,6 @@ async function linked(from: string, to: string): Promise<boolean> {
     if (errorCode(error) === 'EEXIST') return false;
     throw error;
   }
-}
-
-/** Removes a lock whose process is gone; throws when it lives. */
-async function removeStale(file: string, token: string): Promise<void> {
-  const holder = await readHolder(file);
-  if (holder === undefined) return;
-  if (await isAlive(holder)) throw durarError('DUR_INSTALL_LOCKED', { pid: holder.pid });
-  const aside = `${file}.${token}.stale`;
-  try {
-    await rename(file, aside);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return;
-    throw error;
-  }
-  // Between reading and moving, another process may have replaced the stale lock by its own: that one goes back.
-  const moved = await readHolder(aside);
-  if (moved !== undefined && moved.token !== holder.token) await linked(aside, file);
-  await rm(aside, { force: true });
 }
 
 async function readHolder(file: string): Promise<Holder | undefined> {
