@@ -71,8 +71,8 @@ export interface AgentServiceOptions {
 
 /** Silence of a provider that counts as a stall; a large prompt on a slow machine takes minutes to its first token. */
 const STALL_MS = 300_000;
-/** The last resort for a tool without a limit of its own. */
-const TOOL_TIMEOUT_MS = 1_800_000;
+/** The last resort for a tool without a limit of its own; longer than a half hour for an approval and a half hour for the command together. */
+const TOOL_TIMEOUT_MS = 3_900_000;
 /** A run that waited longer than this for its lane says so in the verbose log. */
 const LONG_WAIT_MS = 2_000;
 const DEFAULT_LANE = 'main';

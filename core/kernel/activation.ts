@@ -1,4 +1,4 @@
-import { CONTRIBUTION_ROWS, type ContributionKind, DurarError, durarError, SLOTS, type SlotName } from '../../sdk/index.ts';
+import { CONTRIBUTION_ROWS, type ContributionKind, DurarError, durarError, type HookName, SLOTS, type SlotName } from '../../sdk/index.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Finding, Plan, PlannedExtension } from '../manifest/catalog.ts';
@@ -14,6 +14,8 @@ import { occupySlot } from './slots.ts';
 export interface LiveGeneration extends Generation {
   /** Must be called before `activate`; until then `resolvedConfig` equals `config`. */
   useResolved(resolved: Config): void;
+  /** Loads the extensions that declare to tap a hook, for hooks that are called before the generation is published. */
+  loadTaps(hook: HookName): Promise<void>;
   /** Loads what must run before the generation is published and occupies the slots. Extension failures become findings. */
   activate(): Promise<void>;
   /** Starts to load the rest; `settled` tells when it is done. */
@@ -166,6 +168,9 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
       resolvedConfig = resolved;
     },
 
+    async loadTaps(hook) {
+      await loadAll([...plan.extensions].filter(([, { enabled, entry }]) => enabled && entry.taps.includes(hook)).map(([id]) => id));
+    },
     async activate() {
       await loadAll(idsToLoad(plan, 'activation'));
       for (const name of Object.keys(SLOTS) as SlotName[]) {

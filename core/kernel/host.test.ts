@@ -246,6 +246,34 @@ describe('host: one generation at a time', () => {
     expect(state.imports[0]).toBe('vault');
   });
 
+  it('taps of secrets.resolve answer before the provider of the source (CARD-013)', async () => {
+    const asked: string[][] = [];
+    const vault: Plugin = {
+      declares: { secretsProvider: ['vault'] },
+      register: (api) =>
+        api.registerSecretsProvider({
+          source: 'vault',
+          resolve: async ({ ids }) => {
+            asked.push(ids);
+            return { values: Object.fromEntries(ids.map((id) => [id, 'from vault'])) };
+          },
+        }),
+    };
+    const tap: Plugin = {
+      taps: ['secrets.resolve'],
+      register: (api) => api.on('secrets.resolve', ({ id }) => (id === 'a' ? { value: 'from tap' } : undefined)),
+    };
+    const { stages, host } = world({ vault, tap });
+    let values: Record<string, unknown> = {};
+    stages.resolveSecrets = async (current, source) => {
+      values = (await (await source('vault'))?.resolve({ provider: 'p', config: {}, ids: ['a', 'b'] }))?.values ?? {};
+      return { resolved: current, values: [], errors: [] };
+    };
+    await host.activate('boot');
+    expect(values).toEqual({ a: 'from tap', b: 'from vault' });
+    expect(asked).toEqual([['b']]);
+  });
+
   it('our own writes refuse a candidate that breaks what works', async () => {
     const mine: Plugin = {
       manifest: { kind: 'context-engine' },

@@ -4,7 +4,7 @@ import type { Config } from '../config/schema.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Catalog, Finding, Plan } from '../manifest/catalog.ts';
 import { createGeneration, errorOf, type GenerationOptions, type LiveGeneration } from './activation.ts';
-import type { Generation, GenerationSource } from './generation.ts';
+import type { Generation, GenerationSource, HookDispatcher } from './generation.ts';
 import { findingOf, findOwner } from './quarantine.ts';
 import { createServiceRunner } from './services.ts';
 
@@ -100,7 +100,10 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
       visibleConfig: () => (current === candidate || current === undefined ? seen : visible),
     });
     try {
-      const secrets = await stages.resolveSecrets(config, async (source) => (await candidate.contribution('secretsProvider', source))?.value);
+      await candidate.loadTaps('secrets.resolve');
+      const secrets = await stages.resolveSecrets(config, async (source) =>
+        intercepted(candidate.hooks, (await candidate.contribution('secretsProvider', source))?.value),
+      );
       if (secrets.errors.length > 0) throw new HostFailure(secrets.errors);
       candidate.useResolved(secrets.resolved);
       await candidate.activate();
@@ -205,6 +208,25 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
       const timer = setTimeout(limit.resolve, limitMs);
       await Promise.race([last.retire(), limit.promise]);
       clearTimeout(timer);
+    },
+  };
+}
+
+/** Puts the taps of `secrets.resolve` before a provider: an id that one of them answers is not asked of it. */
+function intercepted(hooks: HookDispatcher, provider: SecretsProvider | undefined): SecretsProvider | undefined {
+  if (provider === undefined || !hooks.has('secrets.resolve')) return provider;
+  const { source } = provider;
+  return {
+    source,
+    async resolve(params) {
+      const values: Record<string, unknown> = {};
+      for (const id of params.ids) {
+        const answer = await hooks.call('secrets.resolve', { source, provider: params.provider, id }, {});
+        if (answer !== undefined) values[id] = answer.value;
+      }
+      const ids = params.ids.filter((id) => !Object.hasOwn(values, id));
+      const rest = ids.length === 0 ? { values: {} } : await provider.resolve({ ...params, ids });
+      return { ...rest, values: { ...rest.values, ...values } };
     },
   };
 }
