@@ -4,7 +4,7 @@ import { mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type PackageJson, type Registry, startRegistry } from '../../test/fixtures/registry.ts';
+import { type Registry, startRegistry, writeFiles } from '../../test/fixtures/registry.ts';
 import { silentLogger } from '../logging/logger.ts';
 import { createInstaller, type InstallProgress, recordsFile } from './installer.ts';
 
@@ -17,14 +17,6 @@ beforeAll(async () => {
   dir = await realpath(await mkdtemp(join(tmpdir(), 'durar-interrupted-')));
   registry = await startRegistry(join(dir, 'registry'));
   await registry.publish({ 'package.json': { name: 'leaf', version: '1.0.0' }, 'index.js': '' });
-  for (const version of ['1.0.0', '2.0.0']) {
-    const pkg: PackageJson = { name: 'victim', version, type: 'module', dependencies: { leaf: '1.0.0' } };
-    await registry.publish({
-      'package.json': pkg,
-      'Durar.plugin.json': { id: 'victim', configSchema: {} },
-      'index.js': `export default () => ${JSON.stringify(version)};`,
-    });
-  }
   script = join(dir, 'install.ts');
   await writeFile(
     script,
@@ -46,6 +38,16 @@ afterAll(async () => {
   await rm(dir, { recursive: true });
 });
 
+/** A folder is enough: only the lookup and the tarball of a package would be npm's, and both end in the staging folder. */
+function victim(name: string, version: string): Promise<string> {
+  const pkg = { name: 'victim', version, type: 'module', dependencies: { leaf: '1.0.0' } };
+  return writeFiles(join(dir, name), {
+    'package.json': pkg,
+    'Durar.plugin.json': { id: 'victim', configSchema: {} },
+    'index.js': `export default () => ${JSON.stringify(version)};`,
+  });
+}
+
 function start(stateDir: string, spec: string, step = 'never') {
   return fork(script, [stateDir, spec, step], { env: registry.env, execArgv: [] });
 }
@@ -64,17 +66,19 @@ describe.concurrent('an install that is killed', () => {
   for (const step of STEPS) {
     it(`at ${step} leaves the old version or the new one, and nothing of it stays after the next install`, { timeout: 60_000 }, async ({ expect }) => {
       const stateDir = join(dir, `state-${step}`);
-      const { record: old } = await installer(stateDir).install('victim@1.0.0');
-      const child = start(stateDir, 'victim@2.0.0', step);
+      const source = await victim(`source-${step}`, '1.0.0');
+      const { record: old } = await installer(stateDir).install(source);
+      await victim(`source-${step}`, '2.0.0');
+      const child = start(stateDir, source, step);
       const [, signal] = await once(child, 'exit');
       expect(signal).toBe('SIGKILL');
 
-      const { victim } = await installer(stateDir).records();
-      expect(victim?.resolvedVersion).toBe(step === 'cleanup' ? '2.0.0' : '1.0.0');
-      expect(await readdir(victim?.root ?? '')).toContain('index.js');
-      if (step !== 'cleanup') expect(victim).toEqual(old);
+      const { victim: now } = await installer(stateDir).records();
+      expect(now?.resolvedVersion).toBe(step === 'cleanup' ? '2.0.0' : '1.0.0');
+      expect(await readdir(now?.root ?? '')).toContain('index.js');
+      if (step !== 'cleanup') expect(now).toEqual(old);
 
-      const { record } = await installer(stateDir).install('victim@2.0.0');
+      const { record } = await installer(stateDir).install(source);
       const store = join(stateDir, 'extensions/store/victim');
       expect((await readdir(store)).map((name) => join(store, name)).sort()).toEqual([record.root, old.root].sort());
       expect(await readdir(join(stateDir, 'extensions/.staging'))).toEqual([]);
@@ -86,7 +90,7 @@ describe.concurrent('an install that is killed', () => {
 
 it('of two installs at once one waits for nobody and the other is told so', { timeout: 30_000 }, async () => {
   const stateDir = join(dir, 'state-two');
-  const children = [start(stateDir, 'victim@1.0.0'), start(stateDir, 'victim@2.0.0')];
+  const children = [start(stateDir, await victim('first', '1.0.0')), start(stateDir, await victim('second', '1.0.0'))];
   const results = await Promise.all(children.map(async (child) => (await once(child, 'message'))[0]));
   expect(results.sort()).toEqual(['DUR_INSTALL_LOCKED', 'installed']);
   expect(Object.keys(await installer(stateDir).records())).toEqual(['victim']);
