@@ -1,4 +1,3 @@
-import type { PluginApi } from '../../sdk/index.ts';
 import { durarError } from '../../sdk/index.ts';
 import { updateTo } from '../config/edit.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
@@ -106,7 +105,6 @@ export function createStages(options: StageOptions): Stages {
         },
         owner,
       ),
-    extendApi: (api: PluginApi) => api,
     onSecretValues: (values) => log.setSecretValues(values),
     describeConfigFile: () => ({ exists: loaded?.exists === true, hash: loaded?.hash ?? '', issues: [] }),
     configFiles: () => loaded?.files ?? [paths.configFile],

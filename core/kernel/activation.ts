@@ -40,7 +40,6 @@ export interface GenerationOptions {
   codeDigest(extension: PlannedExtension): Promise<string>;
   createRuntime: InstanceOptions['createRuntime'];
   importEntry: (extension: PlannedExtension, digest: string) => Promise<unknown>;
-  extendApi?: InstanceOptions['extendApi'];
   /** The configuration that extensions see through `api.config`. */
   visibleConfig(): Record<string, unknown>;
 }
@@ -104,7 +103,6 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
               findings.push(
                 findingOf(durarError('DUR_EXT_DUPLICATE', { id, kind: CONTRIBUTION_ROWS[kind].noun, key: keyOfOther, other }), { extension: id }, 'warn'),
               ),
-            ...(options.extendApi === undefined ? {} : { extendApi: options.extendApi }),
           });
     commit(instance);
     return instance;

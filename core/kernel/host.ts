@@ -1,4 +1,4 @@
-import { type DurarError, durarError, type PluginApi, type SecretsProvider } from '../../sdk/index.ts';
+import { type DurarError, durarError, type SecretsProvider } from '../../sdk/index.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -22,7 +22,6 @@ export interface HostStages {
   codeDigest: GenerationOptions['codeDigest'];
   importEntry: GenerationOptions['importEntry'];
   createRuntime: GenerationOptions['createRuntime'];
-  extendApi?(api: PluginApi, note: (member: string) => void): PluginApi;
   /** The values that logs must mask from now on. */
   onSecretValues?(values: string[]): void;
 }
@@ -96,7 +95,6 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
       codeDigest: stages.codeDigest,
       importEntry: stages.importEntry,
       createRuntime: stages.createRuntime,
-      ...(stages.extendApi === undefined ? {} : { extendApi: stages.extendApi }),
       visibleConfig: () => (current === candidate || current === undefined ? seen : visible),
     });
     try {

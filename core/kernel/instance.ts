@@ -1,5 +1,5 @@
 import { isAbsolute, join } from 'node:path';
-import { type DurarError, durarError, errorText, type PluginApi, type PluginLogger, type PluginRuntime } from '../../sdk/index.ts';
+import { type Channel, type DurarError, durarError, errorText, type PluginApi, type PluginLogger, type PluginRuntime } from '../../sdk/index.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { CatalogEntry, Finding } from '../manifest/catalog.ts';
 import { createRegisterMethods } from './contributions.ts';
@@ -38,8 +38,6 @@ export interface InstanceOptions {
   importEntry(entry: CatalogEntry): Promise<unknown>;
   ownerOf: DraftOptions['ownerOf'];
   onRefused: NonNullable<DraftOptions['onRefused']>;
-  /** Adds the members that only the ancestor's plugins know; gets `note` for each that was reached for. */
-  extendApi?(api: PluginApi, note: (member: string) => void): PluginApi;
 }
 
 /** Imports, registers into a draft and checks it. On failure everything it made is disposed and the coded error is thrown. */
@@ -52,10 +50,11 @@ export async function loadInstance(options: InstanceOptions): Promise<Instance> 
   if (entry.entry !== undefined) {
     try {
       const plugin = readEntry(entry, await options.importEntry(entry));
-      const api = createApi(options, draft, scope);
+      const own = createApi(options, draft, scope);
+      const api = entry.format === 'native' ? own : (await import('../../sdk/ancestor/api.ts')).adaptApi(own, (member) => missing.add(member));
       await within(
         REGISTER_TIMEOUT_MS,
-        () => plugin.register(options.extendApi?.(api, (member) => missing.add(member)) ?? api),
+        () => plugin.register(api),
         () => durarError('DUR_EXT_REGISTER_TIMEOUT', { id: entry.id, ms: REGISTER_TIMEOUT_MS }, { owner: { ...owner, hook: 'register' } }),
       );
     } catch (error) {
@@ -71,7 +70,7 @@ export async function loadInstance(options: InstanceOptions): Promise<Instance> 
   return { id: entry.id, entry, key: options.key, draft, scope, made: new Map(), missing, holders: 0 };
 }
 
-/** The default export in any of the shapes that authors use: a function, or an object with `register` (older name `activate`). */
+/** The default export in any of the shapes that authors use: a function, an object with `register` (older name `activate`), or `{ plugin }`, a channel. */
 function readEntry(entry: CatalogEntry, namespace: unknown): { register(api: PluginApi): unknown } {
   let value = (namespace as { default?: unknown }).default ?? namespace;
   if (isRecord(value) && isRecord(value.default)) value = value.default;
@@ -79,7 +78,8 @@ function readEntry(entry: CatalogEntry, namespace: unknown): { register(api: Plu
   const owner = { extension: entry.id, ...(entry.entry === undefined ? {} : { file: entry.entry }) };
   if (typeof value === 'function') return { register: value as (api: PluginApi) => unknown };
   if (!isRecord(value)) throw durarError('DUR_EXT_ENTRY_INVALID', { id: entry.id }, { owner });
-  const register = value.register ?? value.activate;
+  const { plugin } = value;
+  const register = value.register ?? value.activate ?? (isRecord(plugin) ? (api: PluginApi) => api.registerChannel(plugin as unknown as Channel) : undefined);
   if (typeof register !== 'function') throw durarError('DUR_EXT_ENTRY_INVALID', { id: entry.id }, { owner });
   if (entry.format === 'native' && typeof value.id === 'string' && value.id !== entry.id) {
     throw durarError('DUR_EXT_ID_MISMATCH', { id: entry.id, other: value.id }, { owner });

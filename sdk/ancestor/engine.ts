@@ -1,0 +1,88 @@
+import { existsSync } from 'node:fs';
+import type { AgentMessage } from '../messages.ts';
+import type { AfterTurnParams, BootstrapParams, ContextEngine, IngestBatchParams } from '../ports/context-engine.ts';
+
+const CHARS_PER_TOKEN = 4;
+
+/**
+ * An engine written for that line, as an engine of our port. Its own rules differ in four places:
+ *
+ * - It gets a turn's messages when the turn is over, and once: by `afterTurn` if it has that, else by `ingestBatch`, else by `ingest` for each.
+ * - `assemble` is about the history before the turn; what was said since is put behind its result.
+ * - `bootstrap` is called only when the transcript is there. When turns went by that the engine did not see, it is called again.
+ * - `model` is the model's id without its provider.
+ *
+ * An object that is no engine is returned as it is, for the check of its shape to refuse.
+ */
+export function adaptEngine(engine: ContextEngine): ContextEngine {
+  if ([engine?.ingest, engine?.assemble, engine?.compact].some((member) => typeof member !== 'function')) return engine;
+  /** Sessions whose transcript must be read again before the engine serves them. */
+  const behind = new Set<string>();
+  const transcripts = new Map<string, string>();
+
+  async function bootstrap(params: BootstrapParams) {
+    const { sessionId, sessionFile } = params;
+    if (sessionFile === undefined || !existsSync(sessionFile)) return { bootstrapped: false, reason: 'there is no transcript yet' };
+    behind.delete(sessionId);
+    return (await engine.bootstrap?.(params)) ?? { bootstrapped: false, reason: 'it has no bootstrap' };
+  }
+
+  async function catchUp(sessionId: string, sessionKey: string | undefined): Promise<void> {
+    const sessionFile = transcripts.get(sessionId);
+    if (sessionFile === undefined || !behind.has(sessionId)) return;
+    await bootstrap({ sessionId, sessionFile, ...(sessionKey === undefined ? {} : { sessionKey }) });
+  }
+
+  async function ingestEach({ messages, entries, ...rest }: IngestBatchParams) {
+    let ingestedCount = 0;
+    for (const [index, message] of messages.entries()) {
+      const { ingested } = await engine.ingest({ ...rest, ...entries?.[index], message });
+      if (ingested) ingestedCount += 1;
+    }
+    return { ingestedCount };
+  }
+
+  const { ingestBatch, afterTurn, maintain, prepareSubagentSpawn, onSubagentEnded, dispose } = engine;
+  return {
+    get info() {
+      return engine.info;
+    },
+    async bootstrap(params) {
+      if (params.sessionFile !== undefined) transcripts.set(params.sessionId, params.sessionFile);
+      return bootstrap(params);
+    },
+    // Whoever takes its messages by `afterTurn` reads those of other turns in the transcript.
+    async ingest({ sessionId, replay }) {
+      if (replay === true && engine.bootstrap !== undefined) behind.add(sessionId);
+      return { ingested: false };
+    },
+    ...(afterTurn === undefined ? { ingestBatch: ingestBatch?.bind(engine) ?? ingestEach } : {}),
+    async assemble({ messages, tokenBudget, model, ...rest }) {
+      await catchUp(rest.sessionId, rest.sessionKey);
+      const start = Math.max(
+        0,
+        messages.findLastIndex(({ role }) => role === 'user'),
+      );
+      const turn = messages.slice(start);
+      const own = estimate(turn);
+      const result = await engine.assemble({
+        ...rest,
+        messages: messages.slice(0, start),
+        tokenBudget: Math.max(1, tokenBudget - own),
+        ...(model === undefined ? {} : { model: model.slice(model.indexOf('/') + 1) }),
+      });
+      if (!Array.isArray(result?.messages)) return result;
+      return { ...result, messages: [...result.messages, ...turn], estimatedTokens: result.estimatedTokens + own };
+    },
+    compact: (params) => engine.compact(params),
+    ...(afterTurn === undefined ? {} : { afterTurn: (params: AfterTurnParams) => afterTurn.call(engine, params) }),
+    ...(maintain === undefined ? {} : { maintain: maintain.bind(engine) }),
+    ...(prepareSubagentSpawn === undefined ? {} : { prepareSubagentSpawn: prepareSubagentSpawn.bind(engine) }),
+    ...(onSubagentEnded === undefined ? {} : { onSubagentEnded: onSubagentEnded.bind(engine) }),
+    ...(dispose === undefined ? {} : { dispose: dispose.bind(engine) }),
+  };
+}
+
+function estimate(messages: readonly AgentMessage[]): number {
+  return Math.ceil(messages.reduce((sum, { content }) => sum + JSON.stringify(content).length, 0) / CHARS_PER_TOKEN);
+}
