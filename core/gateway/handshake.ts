@@ -81,7 +81,7 @@ function checkOrigin({ connect, context, peer }: Attempt): void {
   const isAllowed =
     allowed.includes('*') ||
     allowed.some((entry) => entry.toLowerCase() === origin.toLowerCase()) ||
-    (settings.hostHeaderOriginFallback === true && url.host === peer.host?.toLowerCase()) ||
+    (settings.dangerouslyAllowHostHeaderOriginFallback === true && url.host === peer.host?.toLowerCase()) ||
     (peer.local && isLoopback(url.hostname));
   if (!isAllowed) throw refuse('origin not allowed');
 }

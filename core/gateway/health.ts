@@ -7,15 +7,17 @@ export interface Health {
   readonly version: number;
   /** The last one; undefined before the first refresh ended. */
   cached(): HealthPayload | undefined;
-  /** A cached one when it is fresh enough. */
+  /** A cached one when it is fresh enough; a newer one is then measured behind it. `probe` waits for that. */
   get(options?: { probe?: boolean }): HealthPayload | Promise<HealthPayload>;
   isStale(): boolean;
 }
 
 const FRESH_MS = 60_000;
+/** A poll measures at most this often. */
+const REFRESH_MS = 1000;
 const RECENT = 5;
 
-export function createHealth(options: Pick<GatewayOptions, 'source' | 'sessions'>, onRefresh: (payload: HealthPayload) => void): Health {
+export function createHealth(options: Pick<GatewayOptions, 'source' | 'sessions' | 'log'>, onRefresh: (payload: HealthPayload) => void): Health {
   let latest: HealthPayload | undefined;
   let running: Promise<HealthPayload> | undefined;
   let version = 0;
@@ -40,9 +42,15 @@ export function createHealth(options: Pick<GatewayOptions, 'source' | 'sessions'
     cached: () => latest,
     isStale,
     get({ probe = false } = {}) {
-      if (latest !== undefined && !probe && !isStale()) return latest;
-      running ??= refresh();
-      return running;
+      if (latest === undefined || probe || isStale()) {
+        running ??= refresh();
+        return running;
+      }
+      if (Date.now() - latest.ts >= REFRESH_MS && running === undefined) {
+        running = refresh();
+        running.catch((error) => options.log.warn('health could not be measured', { reason: errorText(error) }));
+      }
+      return latest;
     },
   };
 }

@@ -32,7 +32,7 @@ export interface RateLimitSettings {
 export interface ControlUiSettings {
   allowedOrigins?: readonly string[];
   /** Accept an origin whose host is the request's own Host header. */
-  hostHeaderOriginFallback?: boolean;
+  dangerouslyAllowHostHeaderOriginFallback?: boolean;
   /** Let a local control UI connect without a device. */
   allowInsecureAuth?: boolean;
   /** Break-glass: the control UI's device is not asked for at all. */

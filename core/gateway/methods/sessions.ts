@@ -8,6 +8,7 @@ import { compact } from './agent.ts';
 
 const MAX_LISTED = 1000;
 const PREVIEW_CHARS = 120;
+const TITLE_CHARS = 60;
 
 export function sessionsMethods(context: GatewayContext): MethodFamily<'sessions.list' | 'sessions.get' | 'sessions.resolve'> {
   const { sessions, source } = context;
@@ -15,15 +16,15 @@ export function sessionsMethods(context: GatewayContext): MethodFamily<'sessions
   const enrich = async (record: SessionRecord, titles: boolean, previews: boolean) => {
     const row = sessionRow(record);
     if (previews) {
-      const [last] = await readHistory(sessions, record, { limit: 1, maxChars: PREVIEW_CHARS });
-      const text = last === undefined ? '' : textOf(last);
+      const [last] = await readHistory(sessions, record, { limit: 1, maxChars: 10 * PREVIEW_CHARS });
+      const text = last === undefined ? '' : shorten(textOf(last), PREVIEW_CHARS);
       if (text !== '') row.lastMessagePreview = text;
     }
     if (titles) {
       const { entries } = await sessions.read(record, { fromSeq: 1, limit: 8 });
       const first = entries.find((entry) => entry.type === 'message' && entry.message.role === 'user');
       const title = first?.type === 'message' ? textOf(first.message as unknown as Record<string, unknown>) : '';
-      if (title !== '') row.derivedTitle = title.slice(0, 60);
+      if (title !== '') row.derivedTitle = shorten(title, TITLE_CHARS);
     }
     return row;
   };
@@ -81,6 +82,12 @@ export function sessionsMethods(context: GatewayContext): MethodFamily<'sessions
       return { ok: true, key: found.key };
     },
   };
+}
+
+/** One line of at most so many characters. */
+function shorten(text: string, length: number): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length <= length ? line : `${line.slice(0, length - 1)}…`;
 }
 
 function textOf(message: Record<string, unknown>): string {

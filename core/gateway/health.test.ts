@@ -1,0 +1,49 @@
+import { describe, expect, it, vi } from 'vitest';
+import { createHealth } from './health.ts';
+
+function health() {
+  let count = 0;
+  let failure: Error | undefined;
+  const refreshed = vi.fn();
+  const source = { current: () => ({ config: {}, plan: { slots: { sessionStore: { key: 'local' } } }, loaded: () => [] }) };
+  const sessions = {
+    canonicalKey: () => 'agent:main:main',
+    list: async () => {
+      if (failure !== undefined) throw failure;
+      return { sessions: [], total: count };
+    },
+  };
+  return {
+    refreshed,
+    set: (next: number) => (count = next),
+    fail: (error: Error) => (failure = error),
+    health: createHealth({ source, sessions } as never, refreshed),
+  };
+}
+
+describe('health', () => {
+  it('answers the last measure at once and takes a newer one behind it', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const { health: subject, set, refreshed } = health();
+    expect((await subject.get()).sessions.count).toBe(0);
+    set(3);
+    expect((await subject.get()).sessions.count).toBe(0);
+    expect(refreshed).toHaveBeenCalledTimes(1);
+    vi.setSystemTime(Date.now() + 2000);
+    expect((await subject.get()).sessions.count).toBe(0);
+    await vi.waitFor(() => expect(subject.cached()?.sessions.count).toBe(3));
+    set(4);
+    expect((await subject.get({ probe: true })).sessions.count).toBe(4);
+    vi.setSystemTime(Date.now() + 60_000);
+    set(5);
+    expect((await subject.get()).sessions.count).toBe(5);
+    expect(subject.version).toBe(4);
+    vi.useRealTimers();
+  });
+
+  it('is not ok while the session store fails, and says why', async () => {
+    const { health: subject, fail } = health();
+    fail(new Error('the store is gone'));
+    expect(await subject.get()).toMatchObject({ ok: false, error: 'the store is gone' });
+  });
+});
