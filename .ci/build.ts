@@ -11,7 +11,7 @@ import { rolldown } from 'rolldown';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 /** Libraries on the path of a start: bundled, because looking them up file by file costs more than running them. */
-const BUNDLED = /^(ws|tapable|commander|semver|json5|jsonc-parser)(\/|$)/;
+const BUNDLED = /^(ws|tapable|commander|semver|json5)(\/|$)/;
 
 process.chdir(root);
 rmSync(dist, { recursive: true, force: true });
@@ -65,32 +65,51 @@ function copy(file: string): void {
  */
 function takeBuiltinsFromProcess(file: string): void {
   const text = readFileSync(file, 'utf8');
-  const taken = text.replace(/^import (?:(\w+)(?:, )?)?(?:\* as (\w+)|\{([^}]*)\})? from "(node:[\w/]+)";$/gm, (_line, whole?: string, space?: string, names?: string, id?: string) => {
-    const module = `process.getBuiltinModule("${id}")`;
-    const parts = [whole, space].filter((name) => name !== undefined).map((name) => `const ${name} = ${module};`);
-    if (names !== undefined) parts.push(`const {${names.replaceAll(' as ', ': ')}} = ${module};`);
-    return parts.join(' ');
-  });
+  const taken = text.replace(
+    /^import (?:(\w+)(?:, )?)?(?:\* as (\w+)|\{([^}]*)\})? from "(node:[\w/]+)";$/gm,
+    (_line, whole?: string, space?: string, names?: string, id?: string) => {
+      const module = `process.getBuiltinModule("${id}")`;
+      const parts = [whole, space].filter((name) => name !== undefined).map((name) => `const ${name} = ${module};`);
+      if (names !== undefined) parts.push(`const {${names.replaceAll(' as ', ': ')}} = ${module};`);
+      return parts.join(' ');
+    },
+  );
   if (taken !== text) writeFileSync(file, taken);
 }
 
 /** The sdk's declarations, their imports renamed from source to output. */
 function declareTypes(): void {
-  const settings = ['--ignoreConfig', '--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--outDir', join(dist, 'sdk'), '--rootDir', 'sdk'];
-  const language = ['--target', 'es2024', '--module', 'nodenext', '--strict', '--skipLibCheck', '--allowImportingTsExtensions', '--types', 'node'];
-  execFileSync(join(root, 'node_modules/.bin/tsc'), [...settings, ...language, ...globSync('sdk/*.ts').filter((file) => !file.endsWith('.test.ts'))], {
-    stdio: 'inherit',
-  });
-  for (const file of globSync('dist/sdk/**/*.d.ts')) {
+  const settings = ['--ignoreConfig', '--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--outDir', dist, '--rootDir', '.'];
+  const language = [
+    '--target',
+    'es2024',
+    '--module',
+    'nodenext',
+    '--strict',
+    '--skipLibCheck',
+    '--allowImportingTsExtensions',
+    '--resolveJsonModule',
+    '--types',
+    'node',
+  ];
+  execFileSync(
+    join(root, 'node_modules/.bin/tsc'),
+    [...settings, ...language, 'core/testing/index.ts', ...globSync('sdk/*.ts').filter((file) => !file.endsWith('.test.ts'))],
+    {
+      stdio: 'inherit',
+    },
+  );
+  for (const file of globSync('dist/**/*.d.ts')) {
     const text = readFileSync(file, 'utf8');
     writeFileSync(file, text.replace(/(from\s+|import\()(['"])(\.[^'"]+)\.ts\2/g, '$1$2$3.js$2'));
   }
   // Authors write `Durar/plugin-sdk/core`; the published subpath of that name is `plugin-sdk/core`.
   for (const [name, target] of [
-    ['core', 'index'],
-    ['plugin-entry', 'entry'],
+    ['core', './index.js'],
+    ['plugin-entry', './entry.js'],
+    ['testing', '../core/testing/index.js'],
   ] as const) {
-    writeFileSync(join(dist, 'sdk', `${name}.d.ts`), `export * from './${target}.js';\n`);
-    writeFileSync(join(dist, 'sdk', `${name}.js`), `export * from './${target}.js';\n`);
+    writeFileSync(join(dist, 'sdk', `${name}.d.ts`), `export * from '${target}';\n`);
+    writeFileSync(join(dist, 'sdk', `${name}.js`), `export * from '${target}';\n`);
   }
 }

@@ -25,7 +25,7 @@ export const MANIFEST_ERRORS = {
   DUR_MANIFEST_HOST_TOO_NEW: { message: "'{id}' supports Durar {wanted}; this is {host}", hint: 'Update the extension with `durar plugins update {id}`.' },
   DUR_MANIFEST_HOST_RANGE: {
     message: "'{id}' states the host range '{wanted}', which is not a version range",
-    hint: 'Write a semver range such as ">=2026.11.0".',
+    hint: 'Write a semver range such as ">=0.1.0".',
   },
   DUR_MANIFEST_CONFIG_INVALID: {
     message: 'plugins.entries.{id}.config{pointer} {reason}',
