@@ -16,6 +16,8 @@ export const ANCESTOR = {
   hostModules: ['@mariozechner/pi-ai', '@mariozechner/pi-coding-agent'],
   /** Each environment variable `OPENCLAW_X` means `Durar_X`. */
   envPrefix: 'OPENCLAW_',
+  /** Where its plugins keep their data. */
+  stateDirEnv: 'OPENCLAW_STATE_DIR',
   /** Each request header `x-openclaw-x` means `x-Durar-x`. */
   headerPrefix: 'x-openclaw-',
   /** Client ids `openclaw-x` mean `Durar-x`. */

@@ -37,8 +37,6 @@ export interface HostParts {
   engine?: ContextEngine;
   /** The slot fails with this. */
   slotFailure?: Error;
-  /** The engine came in the ancestor's format. */
-  isAncestor?: boolean;
   providers?: Provider[];
   modelApis?: ModelApi[];
   tools?: Array<Tool | { tool: Tool | ToolFactory; owner?: string; optional?: boolean; bundled?: boolean }>;
@@ -106,7 +104,7 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
     const extensions = new Map(
       Object.entries({ [ENGINE_OWNER]: {}, ...current.manifests }).map(([id, manifest]) => [
         id,
-        { enabled: true, entry: { id, origin: 'installed', format: id === ENGINE_OWNER && current.isAncestor ? 'ancestor' : 'native', manifest } },
+        { enabled: true, entry: { id, origin: 'installed', format: 'native', manifest } },
       ]),
     );
     for (const { owner } of all.filter((one) => (one.value as { bundled?: boolean }).bundled === true)) {

@@ -1,5 +1,5 @@
 import { reportError } from '../../sdk/index.ts';
-import { compactSession } from './compaction.ts';
+import { compactSession, runFacts } from './compaction.ts';
 import type { Turn, TurnDeps, TurnState } from './turn-state.ts';
 
 /**
@@ -42,6 +42,7 @@ async function turnFacts(deps: TurnDeps, turn: Turn) {
   return {
     messages: [...messages],
     prePromptMessageCount: entryIds.filter((id) => !ofTurn.has(id)).length,
+    ...(turn.model === undefined ? {} : { runtimeContext: runFacts(turn) }),
     ...(sessionFile === undefined ? {} : { sessionFile }),
     ...(totals.summary === undefined ? {} : { autoCompactionSummary: totals.summary }),
     ...(totals.budget === undefined ? {} : { tokenBudget: totals.budget.messages }),

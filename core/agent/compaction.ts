@@ -45,7 +45,7 @@ export async function compactSession(turn: Turn, request: CompactionRequest): Pr
         currentTokenCount: request.currentTokenCount,
         compactionTarget: request.trigger === 'overflow' ? 'budget' : 'threshold',
         signal: request.signal,
-        runtimeContext: { compactSession: own },
+        runtimeContext: { ...runFacts(turn), compactSession: own },
       },
       hostDecides ? own : undefined,
     );
@@ -63,6 +63,12 @@ export async function compactSession(turn: Turn, request: CompactionRequest): Pr
       hooks.emit('after_compaction', { messageCount: messages.length, compactedCount, ...tokenCount(result), ...file }, hookContext);
     }
   }
+}
+
+/** What an engine that makes its own summaries asks the host for: who it works for, and the model in use. */
+export function runFacts({ session, model, hookContext }: Turn): Record<string, unknown> {
+  const { provider, id } = model.entry;
+  return { agentId: session.agentId, workspaceDir: hookContext.workspaceDir, provider, model: id };
 }
 
 /** Why a compaction did not help, for the error of the overflow that it should have cured. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createOfflineProvider } from '../../extensions/providers/offline/provider.ts';
+import { adaptEngine } from '../../sdk/ancestor/engine.ts';
 import {
   type AgentMessage,
   type ContextEngine,
@@ -170,10 +171,10 @@ describe('delivery', () => {
   it.each([
     ['afterTurn alone', { afterTurn: async () => undefined, ingestBatch: async () => ({ ingestedCount: 0 }) }, ['assemble', 'afterTurn']],
     ['else ingestBatch', { ingestBatch: async () => ({ ingestedCount: 2 }) }, ['assemble', 'ingestBatch']],
-    ['else ingest', {}, ['ingest', 'assemble', 'ingest']],
+    ['else ingest', {}, ['assemble', 'ingest', 'ingest']],
   ])("follows the ancestor's rule for its plugins: %s (ENGINE-066)", async (_name, members, expected) => {
     const calls: Call[] = [];
-    const host = await createAgentHost({ engine: recording(calls, members), isAncestor: true });
+    const host = await createAgentHost({ engine: adaptEngine(recording(calls, members)) });
     await host.run('[[offline: say x]]');
     expect(order(calls)).toEqual(expected);
   });

@@ -62,8 +62,8 @@ export interface Engines {
   open(opening: EngineOpening): Promise<EngineTurn>;
 }
 
-/** Who gets the turn's messages: `ingest` as each is written, `ingestBatch` at its end, or `afterTurn` alone (engines in the ancestor's format). */
-type Delivery = 'each' | 'batch' | 'afterTurn';
+/** Who gets the turn's messages: `ingest` as each is written, or `ingestBatch` at its end. */
+type Delivery = 'each' | 'batch';
 
 interface Pending {
   entry: StoredEntry;
@@ -86,7 +86,7 @@ export function createEngines(options: { cursors: State['cursors']; sessions: Se
     if (slot === undefined) throw durarError('DUR_SLOT_EMPTY', { slot: 'contextEngine', key: generation.config.plugins.slots.contextEngine });
     const { key: id, owner } = slot;
     const engine = slot.instance as ContextEngine;
-    const delivery = deliveryOf(engine, generation.plan.extensions.get(owner)?.entry.format === 'ancestor');
+    const delivery: Delivery = engine.ingestBatch === undefined ? 'each' : 'batch';
     const ids = { sessionId: session.sessionId, sessionKey: session.key };
     const heartbeat = isHeartbeat ? { isHeartbeat } : {};
     const queue: Pending[] = [];
@@ -127,7 +127,6 @@ export function createEngines(options: { cursors: State['cursors']; sessions: Se
         cursors.acknowledge(id, session.sessionId, lastSeq);
         return;
       }
-      if (delivery === 'afterTurn') return;
       while (seen < lastSeq) {
         const { entries } = await sessions.read(session, { fromSeq: seen + 1, limit: PAGE });
         const last = entries.at(-1);
@@ -140,7 +139,7 @@ export function createEngines(options: { cursors: State['cursors']; sessions: Se
 
     async function drain(signal: AbortSignal): Promise<void> {
       if (delivery === 'batch') await drainBatch(signal);
-      else if (delivery === 'each') await drainEach(signal);
+      else await drainEach(signal);
     }
 
     async function drainEach(signal: AbortSignal): Promise<void> {
@@ -261,20 +260,11 @@ export function createEngines(options: { cursors: State['cursors']; sessions: Se
         await hooks.call('context.afterTurn', { ...ids, messages, prePromptMessageCount }, context, async () => {
           if (engine.afterTurn !== undefined) await call('afterTurn', signal, async (inner) => engine.afterTurn?.({ ...params, signal: inner }));
         });
-        const last = queue.at(-1);
-        if (delivery !== 'afterTurn' || last === undefined) return;
-        cursors.acknowledge(id, session.sessionId, last.entry.seq);
-        queue.length = 0;
       },
     };
   }
 
   return { open };
-}
-
-function deliveryOf(engine: ContextEngine, isAncestor: boolean): Delivery {
-  if (isAncestor && engine.afterTurn !== undefined) return 'afterTurn';
-  return engine.ingestBatch === undefined ? 'each' : 'batch';
 }
 
 function isTimeout(error: unknown): error is DurarError {

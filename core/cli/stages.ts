@@ -1,3 +1,4 @@
+import { ANCESTOR } from '../../sdk/ancestor.ts';
 import { durarError } from '../../sdk/index.ts';
 import { updateTo } from '../config/edit.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
@@ -90,7 +91,11 @@ export function createStages(options: StageOptions): Stages {
       return visible;
     },
     codeDigest: async ({ entry }: PlannedExtension) => (entry.origin === 'bundled' ? version : codeDigest(entry.root)),
-    importEntry: ({ entry }, digest) => importModule({ file: entry.entry ?? '', root: entry.root, digest, id: entry.id, trusted: entry.origin === 'bundled' }),
+    importEntry({ entry }, digest) {
+      // What such a plugin keeps lies with ours, not in an installation of the ancestor on the same machine.
+      if (entry.format === 'ancestor') process.env[ANCESTOR.stateDirEnv] ??= paths.stateDir;
+      return importModule({ file: entry.entry ?? '', root: entry.root, digest, id: entry.id, trusted: entry.origin === 'bundled' });
+    },
     createRuntime: (owner) =>
       createPluginRuntime(
         {

@@ -123,7 +123,6 @@ function coreEntries(context: GatewayContext): Map<string, Entry> {
 /** A method of an extension, loaded when it is first called. Its name never hides one of the host's. */
 async function extensionEntry(context: GatewayContext, method: string): Promise<Entry | undefined> {
   const generation = context.source.current();
-  if (!generation.declared('gatewayMethod').some(({ key }) => key === method)) return undefined;
   const found = await generation.contribution('gatewayMethod', method);
   if (found === undefined) return undefined;
   const { handler, options } = found.value;

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ANCESTOR } from '../../sdk/ancestor.ts';
 import { DurarError, durarError } from '../../sdk/errors.ts';
 import type { CatalogEntry } from '../manifest/catalog.ts';
 import { readExtension } from '../manifest/read.ts';
@@ -58,7 +59,8 @@ async function runChild(options: VerifyOptions, stateDir: string): Promise<Verif
   const isGroup = process.platform !== 'win32';
   const child = fork(productFile('core/install/verify-child'), [JSON.stringify(job)], {
     cwd: stateDir,
-    env: { ...options.env, Durar_STATE_DIR: stateDir, Durar_VERIFY: '1' },
+    // A home of its own as well: what it tries must not reach the data that it keeps there in earnest.
+    env: { ...options.env, HOME: stateDir, [ANCESTOR.stateDirEnv]: stateDir, Durar_STATE_DIR: stateDir, Durar_VERIFY: '1' },
     execArgv: [],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     detached: isGroup,

@@ -16,21 +16,15 @@ const CHARS_PER_TOKEN = 4;
  */
 export function adaptEngine(engine: ContextEngine): ContextEngine {
   if ([engine?.ingest, engine?.assemble, engine?.compact].some((member) => typeof member !== 'function')) return engine;
-  /** Sessions whose transcript must be read again before the engine serves them. */
-  const behind = new Set<string>();
+  /** Sessions whose transcript the engine has read again since it last served them. */
+  const caughtUp = new Set<string>();
   const transcripts = new Map<string, string>();
 
   async function bootstrap(params: BootstrapParams) {
     const { sessionId, sessionFile } = params;
+    if (sessionFile !== undefined) transcripts.set(sessionId, sessionFile);
     if (sessionFile === undefined || !existsSync(sessionFile)) return { bootstrapped: false, reason: 'there is no transcript yet' };
-    behind.delete(sessionId);
     return (await engine.bootstrap?.(params)) ?? { bootstrapped: false, reason: 'it has no bootstrap' };
-  }
-
-  async function catchUp(sessionId: string, sessionKey: string | undefined): Promise<void> {
-    const sessionFile = transcripts.get(sessionId);
-    if (sessionFile === undefined || !behind.has(sessionId)) return;
-    await bootstrap({ sessionId, sessionFile, ...(sessionKey === undefined ? {} : { sessionKey }) });
   }
 
   async function ingestEach({ messages, entries, ...rest }: IngestBatchParams) {
@@ -47,18 +41,19 @@ export function adaptEngine(engine: ContextEngine): ContextEngine {
     get info() {
       return engine.info;
     },
-    async bootstrap(params) {
-      if (params.sessionFile !== undefined) transcripts.set(params.sessionId, params.sessionFile);
-      return bootstrap(params);
-    },
-    // Whoever takes its messages by `afterTurn` reads those of other turns in the transcript.
-    async ingest({ sessionId, replay }) {
-      if (replay === true && engine.bootstrap !== undefined) behind.add(sessionId);
+    ...(engine.bootstrap === undefined ? {} : { bootstrap }),
+    // Whoever takes its messages by `afterTurn` reads those of other turns in the transcript, before the next one is written to it.
+    async ingest({ sessionId, sessionKey, replay }) {
+      const sessionFile = transcripts.get(sessionId);
+      if (replay === true && sessionFile !== undefined && !caughtUp.has(sessionId)) {
+        caughtUp.add(sessionId);
+        await bootstrap({ sessionId, sessionFile, ...(sessionKey === undefined ? {} : { sessionKey }) });
+      }
       return { ingested: false };
     },
     ...(afterTurn === undefined ? { ingestBatch: ingestBatch?.bind(engine) ?? ingestEach } : {}),
     async assemble({ messages, tokenBudget, model, ...rest }) {
-      await catchUp(rest.sessionId, rest.sessionKey);
+      caughtUp.delete(rest.sessionId);
       const start = Math.max(
         0,
         messages.findLastIndex(({ role }) => role === 'user'),
