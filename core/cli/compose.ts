@@ -78,11 +78,11 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     rooms.host = host;
     undo.push(installCrashHandlers(host, log));
     undo.push(() => host.stop('stop', STOP_LIMIT_MS));
-    await host.activate('boot');
-
     const sessions = createSessionService({ source: host, log: options.log.child('sessions') });
     const agent = createAgentService({ source: host, sessions, cursors: state.cursors, paths, log: options.log.child('agent'), version });
+    // Before the first activation: an extension may listen to their events from `register` on.
     Object.assign(rooms, { sessions, agent });
+    await host.activate('boot');
     const channels = createChannels({ source: host, agent, log: options.log.child('channels') });
 
     const { config, resolvedConfig } = host.current();

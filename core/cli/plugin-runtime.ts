@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { type AgentMessage, durarError, type PluginLogger, type PluginRuntime, type StoredEntry } from '../../sdk/index.ts';
+import { parseModelRef } from '../agent/models.ts';
 import type { AgentService } from '../agent/service.ts';
+import { agentEntry, agentWorkspaceDir, defaultAgentId, defaultModelRef } from '../agent/settings.ts';
 import type { Paths } from '../config/paths.ts';
+import type { Config } from '../config/schema.ts';
 import type { Gateway } from '../gateway/server.ts';
 import type { Host } from '../kernel/host.ts';
 import type { Scope } from '../kernel/scope.ts';
@@ -32,6 +35,8 @@ export interface PluginRuntimeOptions {
 /** Makes `api.runtime` for one instance. Listeners that it adds end with its scope. */
 export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: string; scope: Scope; logger: PluginLogger }): PluginRuntime {
   const { room, paths } = options;
+  /** Complete but for its secrets, and there before any room is. */
+  const config = () => options.visibleConfig() as unknown as Config;
   const agentDir = (agentId = 'main') => join(paths.stateDir, 'agents', agentId, 'agent');
   const resolveStorePath = (storePath?: string, { agentId = 'main' }: { agentId?: string } = {}) =>
     storePath?.replace('{agentId}', agentId) ?? join(paths.stateDir, 'agents', agentId, 'sessions', 'sessions.json');
@@ -66,11 +71,12 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
     },
     agent: {
       get defaults() {
-        return room('agent').models.defaults();
+        const { provider = '', model } = parseModelRef(defaultModelRef(config(), agentEntry(config(), defaultAgentId(config()))));
+        return { provider, model };
       },
       resolveAgentDir: (_config, agentId) => agentDir(agentId),
-      resolveAgentWorkspaceDir: (_config, agentId) => room('agent').workspaceDir(agentId),
-      resolveAgentTimeoutMs: () => (room('host').current().config.agents.defaults.timeoutSeconds ?? 0) * 1000,
+      resolveAgentWorkspaceDir: (_config, agentId) => agentWorkspaceDir(config(), agentId ?? defaultAgentId(config()), paths),
+      resolveAgentTimeoutMs: () => (config().agents.defaults.timeoutSeconds ?? 0) * 1000,
       session: { resolveStorePath },
     },
     channel: { session: { resolveStorePath } },
