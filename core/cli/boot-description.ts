@@ -1,4 +1,5 @@
-import { dirname } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { CONTRIBUTION_ROWS, type ContributionKind, errorText, SLOTS, type SlotName } from '../../sdk/index.ts';
 import { agentEntry, defaultAgentId, defaultModelRef } from '../agent/settings.ts';
 import type { Paths } from '../config/paths.ts';
@@ -14,9 +15,12 @@ const MOST_KEYS = 3;
 /** What a gateway that has come up tells its operator. */
 export async function describeBoot({ host, paths, version, url }: { host: Host; paths: Paths; version: string; url: string }): Promise<BootReport> {
   const generation = host.current();
+  const packageDir = dirname(bundledDir());
+  // npm links the command of an installed package; in a checkout npx finds it
+  const command = existsSync(join(packageDir, 'core/cli/main.ts')) ? 'npx durar' : 'durar';
   return {
     version,
-    packageDir: dirname(bundledDir()),
+    packageDir,
     home: paths.home,
     url,
     stateDir: paths.stateDir,
@@ -25,7 +29,7 @@ export async function describeBoot({ host, paths, version, url }: { host: Host; 
     loaded: [...generation.plan.extensions.values()].filter(({ enabled }) => enabled).map(describeExtension),
     slots: await describeSlots(generation),
     findings: generation.findings.filter(({ level }) => level !== 'info'),
-    firstSteps: ['durar agent --message "hello"', 'durar chat', 'durar status', 'durar plugins list'],
+    firstSteps: ['agent --message "hello"', 'chat', 'status', 'plugins list'].map((words) => `${command} ${words}`),
   };
 }
 
