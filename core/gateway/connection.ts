@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { type ProtocolErrorBody, validationText } from '../../sdk/protocol/errors.ts';
 import type { ConnectClient, ConnectParams } from '../../sdk/protocol/generated/types.ts';
@@ -68,8 +69,12 @@ export interface Request {
 
 export interface ConnectionParams {
   socket: WebSocket;
+  /** The stream under the socket. */
+  raw: Duplex;
   peer: Peer;
   handshakeMs: number;
+  /** Answers that wait beyond this close the socket: who does not read may not ask either. */
+  maxBufferedBytes: number;
   /** Decides on the first request; the client when it is accepted, undefined when it was refused and the socket closed. */
   handshake(connection: Connection, request: Request): ConnectedClient | undefined;
   dispatch(connection: Connection, client: ConnectedClient, request: Request): void;
@@ -83,7 +88,7 @@ const MAX_REASON_BYTES = 123;
 
 /** Takes over an open socket: sends the challenge, then reads frames until it closes. */
 export function openConnection(params: ConnectionParams): Connection {
-  const { socket, peer } = params;
+  const { socket, peer, raw } = params;
   const gone = new AbortController();
   let client: ConnectedClient | undefined;
   const deadline = setTimeout(() => socket.close(1000), params.handshakeMs);
@@ -98,11 +103,11 @@ export function openConnection(params: ConnectionParams): Connection {
     signal: gone.signal,
     respond(id, payload) {
       const body = payload === undefined ? '' : `,"payload":${JSON.stringify(payload)}`;
-      connection.send(`{"type":"res","id":${JSON.stringify(id)},"ok":true${body}}`);
+      answer(`{"type":"res","id":${JSON.stringify(id)},"ok":true${body}}`);
     },
     fail(id, error, payload) {
       const body = payload === undefined ? '' : `,"payload":${JSON.stringify(payload)}`;
-      connection.send(`{"type":"res","id":${JSON.stringify(id)},"ok":false${body},"error":${JSON.stringify(error)}}`);
+      answer(`{"type":"res","id":${JSON.stringify(id)},"ok":false${body},"error":${JSON.stringify(error)}}`);
     },
     send(bytes, options) {
       if (socket.readyState !== socket.OPEN) return;
@@ -113,6 +118,11 @@ export function openConnection(params: ConnectionParams): Connection {
     close(code, reason) {
       socket.close(code, cutReason(reason));
     },
+  };
+
+  const answer = (text: string) => {
+    if (socket.bufferedAmount > params.maxBufferedBytes) connection.close(1008, 'slow consumer');
+    else connection.send(text);
   };
 
   const first = (data: RawData, isBinary: boolean) => {
@@ -130,6 +140,7 @@ export function openConnection(params: ConnectionParams): Connection {
     const frame = isBinary ? undefined : parse(data as Buffer);
     if (frame === undefined) return;
     if (!requestFrame(frame)) {
+      accepted.roleRefusals = 0;
       const id = (frame as { id?: unknown }).id;
       connection.fail(typeof id === 'string' && id !== '' ? id : 'invalid', {
         code: 'INVALID_REQUEST',
@@ -140,7 +151,21 @@ export function openConnection(params: ConnectionParams): Connection {
     params.dispatch(connection, accepted, frame as Request);
   };
 
+  // Answers to requests that came together leave together.
+  let isCorked = false;
+  const uncork = () => {
+    isCorked = false;
+    raw.uncork();
+  };
+  const cork = () => {
+    if (isCorked) return;
+    isCorked = true;
+    raw.cork();
+    process.nextTick(uncork);
+  };
+
   socket.on('message', (data, isBinary) => {
+    cork();
     if (client !== undefined) next(client, data, isBinary);
     else if (socket.readyState === socket.OPEN) first(data, isBinary);
   });

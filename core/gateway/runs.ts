@@ -52,7 +52,7 @@ export function createRuns(params: { agent: Pick<GatewayAgent, 'onEvent'>; hub: 
   };
 
   const chat = (run: Run, seq: number, state: string, extra: Record<string, unknown>, key = run.canonicalKey) => {
-    if (key !== undefined) hub.broadcast('chat', { runId: run.runId, sessionKey: key, seq, state, ...extra });
+    if (key !== undefined) hub.broadcast('chat', { runId: run.runId, sessionKey: key, seq, state, ...extra }, { dropIfSlow: state === 'delta' });
   };
 
   const flush = (run: Run) => {

@@ -93,16 +93,19 @@ export function createGateway(options: GatewayOptions): Gateway {
     count(unauthenticated, peer.ip, 1);
     const connection = openConnection({
       socket,
+      raw,
       peer,
       handshakeMs: settings.handshakeTimeoutMs ?? LIMITS.handshakeMs,
+      maxBufferedBytes: settings.maxBufferedBytes ?? LIMITS.maxBufferedBytes,
       handshake: (self, frame) => {
         const client = handshake(self, frame);
         if (client !== undefined) settle();
         return client;
       },
       dispatch: (self, client, frame) => {
-        if (frame.method === 'connect') self.fail(frame.id, { code: 'INVALID_REQUEST', message: 'connect is only valid as the first request' });
-        else methods.dispatch(self, client, frame);
+        if (frame.method !== 'connect') return methods.dispatch(self, client, frame);
+        client.roleRefusals = 0;
+        self.fail(frame.id, { code: 'INVALID_REQUEST', message: 'connect is only valid as the first request' });
       },
       failed: (self, error) => log.debug('socket failed', { connId: self.id, reason: error.message }),
       closed: (self) => {
