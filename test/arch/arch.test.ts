@@ -42,6 +42,25 @@ describe('the house', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('uses the libraries of the design card for what they are for (CARD-038 to CARD-046)', () => {
+    const { dependencies, devDependencies, scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>;
+    for (const library of ['tapable', 'jiti', 'semver', 'ajv', 'ws', 'json5', 'pino', 'execa']) {
+      expect(dependencies).toHaveProperty(library);
+      const users = sources.filter(
+        (file) => !file.startsWith('test/') && new RegExp(`['"]${library}(/[^'"]*)?['"]`).test(readFileSync(join(root, file), 'utf8')),
+      );
+      expect(users, library).not.toEqual([]);
+    }
+    expect(devDependencies).toHaveProperty('vitest');
+    expect(scripts?.test).toMatch(/^vitest/);
+  });
+
+  it('is a small core beside a set of extension folders, each with a manifest (CARD-001)', () => {
+    const folders = new Set(files.filter((file) => file.startsWith('extensions/')).map((file) => file.split('/').slice(0, 3).join('/')));
+    for (const folder of folders) expect(files).toContain(`${folder}/Durar.plugin.json`);
+    expect(folders.size).toBeGreaterThan(5);
+  });
+
   it('loads TypeBox and the ajv compiler at build time only', () => {
     const schemaSources = /(^|\/)(schema|protocol)(\/|\.ts$)/;
     const wrong = imports.filter(({ from, specifier, isType }) => specifier.startsWith('@sinclair/typebox') && !isType && !schemaSources.test(from));
