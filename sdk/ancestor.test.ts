@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ANCESTOR_EXPORTS } from './ancestor/exports.ts';
-import { unavailableImports } from './ancestor/imports.ts';
+import { unavailableIn } from './ancestor/imports.ts';
 import { unavailable } from './ancestor/members.ts';
 import { ancestorSubpath, normalizeAncestorManifest } from './ancestor.ts';
 
@@ -57,7 +57,7 @@ it('the missing members of a source are found without running it', () => {
     import { readFile } from 'node:fs';
     const { sleep: wait } = require("openclaw/plugin-sdk/infra-runtime");
   `;
-  expect(unavailableImports(source)).toEqual([
+  expect(unavailableIn(source)).toEqual([
     'openclaw/plugin-sdk/core createDedupeCache',
     'openclaw/plugin-sdk registerContextEngine',
     'openclaw/plugin-sdk/infra-runtime sleep',

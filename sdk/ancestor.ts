@@ -12,8 +12,16 @@ export const ANCESTOR = {
   engine: 'openclaw',
   /** What its plugins import; subpaths follow after a slash. */
   specifier: 'openclaw/plugin-sdk',
-  /** Modules that its engines may leave to the host. */
-  hostModules: ['@mariozechner/pi-ai', '@mariozechner/pi-coding-agent'],
+  /** Its own npm package, which its plugins name as a peer. */
+  packageName: 'openclaw',
+  /** Modules that its plugins leave to that package, in the versions it has. */
+  hostModules: {
+    '@mariozechner/pi-agent-core': '0.64.0',
+    '@mariozechner/pi-ai': '0.64.0',
+    '@mariozechner/pi-coding-agent': '0.64.0',
+    '@sinclair/typebox': '^0.34.0',
+    zod: '^4.0.0',
+  } as Readonly<Record<string, string>>,
   /** Each environment variable `OPENCLAW_X` means `Durar_X`. */
   envPrefix: 'OPENCLAW_',
   /** Where its plugins keep their data. */

@@ -174,7 +174,7 @@ describe('delivery', () => {
     ['else ingest', {}, ['assemble', 'ingest', 'ingest']],
   ])("follows the ancestor's rule for its plugins: %s (ENGINE-066)", async (_name, members, expected) => {
     const calls: Call[] = [];
-    const host = await createAgentHost({ engine: adaptEngine(recording(calls, members)) });
+    const host = await createAgentHost({ engine: adaptEngine(recording(calls, members), 'recorder') });
     await host.run('[[offline: say x]]');
     expect(order(calls)).toEqual(expected);
   });

@@ -1,10 +1,13 @@
 import { copyFile, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { importedPackages } from '../../sdk/ancestor/imports.ts';
+import { readSources } from '../../sdk/ancestor/sources.ts';
+import { ANCESTOR } from '../../sdk/ancestor.ts';
 import { durarError, errorCode } from '../../sdk/errors.ts';
 import type { Npm } from './npm.ts';
 
 /** The host gives its SDK to every extension; a copy of the host in a plugin's own folder would only be a second, wrong one. */
-const HOST_PACKAGE = 'durar-ai';
+const HOST_PACKAGES: readonly string[] = ['durar-ai', ANCESTOR.packageName];
 const LOCKS = ['npm-shrinkwrap.json', 'package-lock.json'];
 
 interface PackageFile {
@@ -13,6 +16,7 @@ interface PackageFile {
   overrides?: Record<string, unknown>;
   bundleDependencies?: string[] | boolean;
   bundledDependencies?: string[] | boolean;
+  [block: string]: unknown;
 }
 
 export interface DependencyOptions {
@@ -38,11 +42,13 @@ export async function installDependencies({ root, work, npm, spec, base, onStart
   const wanted = (list: Record<string, string> = {}) =>
     Object.fromEntries(
       Object.entries(list)
-        .filter(([name]) => name !== HOST_PACKAGE && !isBundled(name))
+        .filter(([name]) => !HOST_PACKAGES.includes(name) && !isBundled(name))
         .map(([name, range]) => [name, localRange(name, range, spec, base)]),
     );
-  const dependencies = wanted(pkg?.dependencies);
   const optionalDependencies = wanted(pkg?.optionalDependencies);
+  const own = { ...wanted(pkg?.dependencies), ...optionalDependencies };
+  const left = pkg?.[ANCESTOR.packageBlock] === undefined ? {} : await modulesLeftToHost(root, (name) => name in own || isBundled(name));
+  const dependencies = { ...left, ...wanted(pkg?.dependencies) };
   if (Object.keys(dependencies).length + Object.keys(optionalDependencies).length === 0) return false;
 
   onStart();
@@ -60,6 +66,19 @@ export async function installDependencies({ root, work, npm, spec, base, onStart
   await npm.install(spec, work);
   await merge(join(work, 'node_modules'), join(root, 'node_modules'));
   return true;
+}
+
+/** What a plugin of the ancestor's line imports and expects beside that host, with the versions of that host. */
+async function modulesLeftToHost(root: string, isOwn: (name: string) => boolean): Promise<Record<string, string>> {
+  const missing = new Map(Object.entries(ANCESTOR.hostModules).filter(([name]) => !isOwn(name)));
+  const found: Record<string, string> = {};
+  for await (const source of readSources(root)) {
+    for (const name of importedPackages(source)) {
+      const version = missing.get(name);
+      if (version !== undefined) found[name] = version;
+    }
+  }
+  return found;
 }
 
 /** Moves packages in beside those that the extension brought itself. */

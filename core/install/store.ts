@@ -2,7 +2,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { errorCode } from '../../sdk/errors.ts';
 import type { InstallRecords } from './records.ts';
 
@@ -95,7 +94,7 @@ export async function digestFolder(root: string): Promise<string> {
     else if (entry.isFile()) {
       const { size, mode } = await stat(file);
       hash.update(`f\0${path}\0${mode & 0o100}\0${size}\0`);
-      if (size > 1_000_000) await pipeline(createReadStream(file), hash, { end: false });
+      if (size > 1_000_000) for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
       else hash.update(await readFile(file));
     }
   }

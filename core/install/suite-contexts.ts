@@ -81,7 +81,9 @@ export async function reasonToSkip({ kind, key, value }: Contribution): Promise<
 /** The tool itself, or what its factory makes for a run in which nothing is approved. */
 function toolOf(tool: Tool | ToolFactory, key: string, config: Record<string, unknown>): Tool | undefined {
   if (typeof tool !== 'function') return tool;
-  return [tool(trialToolContext(config)) ?? []].flat().find((made) => made.name === key);
+  const made = [tool(trialToolContext(config)) ?? []].flat();
+  // A factory in the ancestor's format need not say what its tools are called.
+  return made.find(({ name }) => name === key) ?? (key.includes('#') ? made[0] : undefined);
 }
 
 async function firstModel(provider: Provider): Promise<ModelEntry> {

@@ -32,7 +32,7 @@ const JITI_CODES: readonly unknown[] = [
 ];
 const MISSING_CODES: readonly unknown[] = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'];
 const MIXED = /^(require|module|exports|__filename|__dirname) is not defined in ES module scope/;
-const HOST_MODULES: readonly string[] = ANCESTOR.hostModules;
+const HOST_MODULES: readonly string[] = Object.keys(ANCESTOR.hostModules);
 
 /**
  * Imports the entry of an extension; resolves to its namespace. Rejects with `DUR_EXT_IMPORT_FAILED`, `_IMPORT_TIMEOUT`, `_MODULE_MISSING`, or with the

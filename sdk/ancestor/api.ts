@@ -27,7 +27,7 @@ export function adaptApi(api: PluginApi, note: (member: string) => void): Plugin
   /** What the plugin hands over, in our shape. */
   const translations: Record<string, (...args: Any[]) => unknown[]> = {
     on: (hook, handler, options) => [hook, typeof handler === 'function' ? (...args: unknown[]) => hookResult(handler(...args)) : handler, options],
-    registerContextEngine: (id, factory) => [id, typeof factory === 'function' ? () => makeEngine(factory) : factory],
+    registerContextEngine: (id, factory) => [id, typeof factory === 'function' ? () => makeEngine(id, factory) : factory],
     registerTool(tool, options = {}) {
       if (typeof tool !== 'function') return [tool && adaptTool(tool), options];
       anonymous += 1;
@@ -40,11 +40,11 @@ export function adaptApi(api: PluginApi, note: (member: string) => void): Plugin
     registerGatewayMethod: (method, handler, options) => [method, typeof handler === 'function' ? adaptMethod(method, handler) : handler, options],
   };
 
-  function makeEngine(factory: (context: object) => ContextEngine | Promise<ContextEngine>): ContextEngine | Promise<ContextEngine> {
+  function makeEngine(id: string, factory: (context: object) => ContextEngine | Promise<ContextEngine>): ContextEngine | Promise<ContextEngine> {
     const { agent } = api.runtime;
     const context = { config: api.config, agentDir: agent.resolveAgentDir(api.config), workspaceDir: agent.resolveAgentWorkspaceDir(api.config) };
     const made = factory(context);
-    return made instanceof Promise ? made.then(adaptEngine) : adaptEngine(made);
+    return made instanceof Promise ? made.then((engine) => adaptEngine(engine, id)) : adaptEngine(made, id);
   }
 
   function makeTools(factory: ToolFactory, context: ToolContext): Tool[] {

@@ -5,8 +5,9 @@ import type { AfterTurnParams, BootstrapParams, ContextEngine, IngestBatchParams
 const CHARS_PER_TOKEN = 4;
 
 /**
- * An engine written for that line, as an engine of our port. Its own rules differ in four places:
+ * An engine written for that line, as an engine of our port, under the id it was registered with. Its own rules differ in five places:
  *
+ * - `info.id` may be any text.
  * - It gets a turn's messages when the turn is over, and once: by `afterTurn` if it has that, else by `ingestBatch`, else by `ingest` for each.
  * - `assemble` is about the history before the turn; what was said since is put behind its result.
  * - `bootstrap` is called only when the transcript is there. When turns went by that the engine did not see, it is called again.
@@ -14,8 +15,8 @@ const CHARS_PER_TOKEN = 4;
  *
  * An object that is no engine is returned as it is, for the check of its shape to refuse.
  */
-export function adaptEngine(engine: ContextEngine): ContextEngine {
-  if ([engine?.ingest, engine?.assemble, engine?.compact].some((member) => typeof member !== 'function')) return engine;
+export function adaptEngine(engine: ContextEngine, id: string): ContextEngine {
+  if (typeof engine?.info?.name !== 'string' || [engine.ingest, engine.assemble, engine.compact].some((member) => typeof member !== 'function')) return engine;
   /** Sessions whose transcript the engine has read again since it last served them. */
   const caughtUp = new Set<string>();
   const transcripts = new Map<string, string>();
@@ -39,7 +40,7 @@ export function adaptEngine(engine: ContextEngine): ContextEngine {
   const { ingestBatch, afterTurn, maintain, prepareSubagentSpawn, onSubagentEnded, dispose } = engine;
   return {
     get info() {
-      return engine.info;
+      return { ...engine.info, id };
     },
     ...(engine.bootstrap === undefined ? {} : { bootstrap }),
     // Whoever takes its messages by `afterTurn` reads those of other turns in the transcript, before the next one is written to it.
