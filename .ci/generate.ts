@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Ajv } from 'ajv';
 import standalone from 'ajv/dist/standalone/index.js';
@@ -29,6 +29,8 @@ const SOURCES: Record<string, string> = {
 const MAX_ISSUES = 32;
 
 const check = process.argv.includes('--check');
+/** `--only=<file name>`: the other files are left alone. */
+const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length);
 let drift = 0;
 for (const [file, folder] of Object.entries(SOURCES)) {
   if (!existsSync(join(root, file))) {
@@ -79,6 +81,7 @@ function inlineRuntime(code: string): string {
 }
 
 async function put(file: string, text: string): Promise<void> {
+  if (only !== undefined && basename(file) !== only) return;
   const present = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;

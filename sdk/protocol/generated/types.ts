@@ -142,6 +142,7 @@ export type AgentParams = {
   bestEffortDeliver?: boolean;
   lane?: string;
   extraSystemPrompt?: string;
+  internalEvents?: Array<InternalEvent>;
   inputProvenance?: Provenance;
   label?: string;
 };
@@ -174,6 +175,7 @@ export type ChatSendParams = {
   originatingAccountId?: string;
   originatingThreadId?: string;
   systemInputProvenance?: Provenance;
+  systemProvenanceReceipt?: string;
 };
 
 export type ChatSendResult = {
@@ -200,7 +202,19 @@ export type ChatHistoryResult = {
   sessionId?: string;
   messages: Array<Record<string, unknown>>;
   thinkingLevel: string;
+  fastMode?: boolean;
   verboseLevel?: string;
+};
+
+export type ChatInjectParams = {
+  sessionKey: string;
+  message: string;
+  label?: string;
+};
+
+export type ChatInjectResult = {
+  ok: true;
+  messageId: string;
 };
 
 export type SessionsListParams = {
@@ -223,6 +237,7 @@ export type SessionsListResult = {
   defaults: {
     modelProvider: string | null;
     model: string | null;
+    contextTokens: number | null;
   };
   sessions: Array<SessionRow>;
 };
@@ -251,6 +266,193 @@ export type SessionsResolveParams = {
 export type SessionsResolveResult = {
   ok: true;
   key: string;
+};
+
+export type SessionsSubscribeParams = Record<string, unknown>;
+
+export type SessionsSubscribeResult = {
+  subscribed: boolean;
+};
+
+export type SessionsUnsubscribeParams = Record<string, unknown>;
+
+export type SessionsUnsubscribeResult = {
+  subscribed: boolean;
+};
+
+export type SessionsMessagesSubscribeParams = {
+  key: string;
+};
+
+export type SessionsMessagesSubscribeResult = {
+  subscribed: boolean;
+  key: string;
+};
+
+export type SessionsMessagesUnsubscribeParams = {
+  key: string;
+};
+
+export type SessionsMessagesUnsubscribeResult = {
+  subscribed: boolean;
+  key: string;
+};
+
+export type SessionsPreviewParams = {
+  keys: Array<string>;
+  limit?: number;
+  maxChars?: number;
+};
+
+export type SessionsPreviewResult = {
+  ts: number;
+  previews: Array<{
+    key: string;
+    status: 'ok' | 'empty' | 'missing' | 'error';
+    items: Array<{
+      role: string;
+      text: string;
+    }>;
+  }>;
+};
+
+export type SessionsCreateParams = {
+  key?: string;
+  agentId?: string;
+  label?: string;
+  model?: string;
+  parentSessionKey?: string;
+  task?: string;
+  message?: string;
+};
+
+export type SessionsCreateResult = {
+  ok: true;
+  key: string;
+  sessionId: string;
+  entry: SessionEntry;
+  runStarted: boolean;
+  runId?: string;
+  status?: string;
+  messageSeq?: number;
+  runError?: unknown;
+};
+
+export type SessionsSendParams = {
+  key: string;
+  message: string;
+  thinking?: string;
+  attachments?: Array<Attachment>;
+  timeoutMs?: number;
+  idempotencyKey: string;
+};
+
+export type SessionsSendResult = {
+  runId: string;
+  status: 'started' | 'in_flight' | 'ok' | 'error';
+  messageSeq?: number;
+  interruptedActiveRun?: boolean;
+  summary?: string;
+};
+
+export type SessionsSteerParams = {
+  key: string;
+  message: string;
+  thinking?: string;
+  attachments?: Array<Attachment>;
+  timeoutMs?: number;
+  idempotencyKey: string;
+};
+
+export type SessionsSteerResult = {
+  runId: string;
+  status: 'started' | 'in_flight' | 'ok' | 'error';
+  messageSeq?: number;
+  interruptedActiveRun?: boolean;
+  summary?: string;
+};
+
+export type SessionsAbortParams = {
+  key: string;
+  runId?: string;
+};
+
+export type SessionsAbortResult = {
+  ok: true;
+  abortedRunId: string | null;
+  status: 'aborted' | 'no-active-run';
+};
+
+export type SessionsPatchParams = {
+  key: string;
+  label?: string | null;
+  thinkingLevel?: string | null;
+  fastMode?: boolean | null;
+  verboseLevel?: string | null;
+  reasoningLevel?: string | null;
+  responseUsage?: string | null;
+  elevatedLevel?: string | null;
+  execHost?: string | null;
+  execSecurity?: string | null;
+  execAsk?: string | null;
+  execNode?: string | null;
+  model?: string | null;
+  spawnedBy?: string | null;
+  spawnedWorkspaceDir?: string | null;
+  spawnDepth?: number | null;
+  subagentRole?: string | null;
+  subagentControlScope?: string | null;
+  sendPolicy?: string | null;
+  groupActivation?: string | null;
+};
+
+export type SessionsPatchResult = {
+  ok: true;
+  path: string;
+  key: string;
+  entry: SessionEntry;
+  resolved: {
+    modelProvider: string;
+    model: string;
+  };
+};
+
+export type SessionsResetParams = {
+  key: string;
+  reason?: 'new' | 'reset';
+};
+
+export type SessionsResetResult = {
+  ok: true;
+  key: string;
+  entry: SessionEntry;
+};
+
+export type SessionsDeleteParams = {
+  key: string;
+  deleteTranscript?: boolean;
+  emitLifecycleHooks?: boolean;
+};
+
+export type SessionsDeleteResult = {
+  ok: true;
+  key: string;
+  deleted: boolean;
+  archived: Array<string>;
+};
+
+export type SessionsCompactParams = {
+  key: string;
+  maxLines?: number;
+};
+
+export type SessionsCompactResult = {
+  ok: true;
+  key: string;
+  compacted: boolean;
+  kept?: number;
+  archived?: string;
+  reason?: string;
 };
 
 export type PluginsListParams = Record<string, unknown>;
@@ -300,6 +502,88 @@ export type ConfigGetResult = {
   }>;
 };
 
+export type ConfigSetParams = {
+  raw: string;
+  baseHash?: string;
+};
+
+export type ConfigSetResult = {
+  ok: true;
+  path: string;
+  config: unknown;
+};
+
+export type ConfigPatchParams = {
+  raw: string;
+  baseHash?: string;
+  sessionKey?: string;
+  deliveryContext?: Record<string, unknown>;
+  note?: string;
+  restartDelayMs?: number;
+};
+
+export type ConfigPatchResult = {
+  ok: true;
+  noop?: true;
+  path: string;
+  config: unknown;
+  restart?: {
+    ok: boolean;
+    reason: string;
+    paths: Array<string>;
+  } | null;
+  sentinel?: {
+    path: string | null;
+    payload: Record<string, unknown>;
+  };
+};
+
+export type ConfigApplyParams = {
+  raw: string;
+  baseHash?: string;
+  sessionKey?: string;
+  deliveryContext?: Record<string, unknown>;
+  note?: string;
+  restartDelayMs?: number;
+};
+
+export type ConfigApplyResult = {
+  ok: true;
+  noop?: true;
+  path: string;
+  config: unknown;
+  restart?: {
+    ok: boolean;
+    reason: string;
+    paths: Array<string>;
+  } | null;
+  sentinel?: {
+    path: string | null;
+    payload: Record<string, unknown>;
+  };
+};
+
+export type ConfigSchemaParams = Record<string, unknown>;
+
+export type ConfigSchemaResult = {
+  schema: unknown;
+  uiHints: Record<string, ConfigHint>;
+  version: string;
+  generatedAt: string;
+};
+
+export type ConfigSchemaLookupParams = {
+  path: string;
+};
+
+export type ConfigSchemaLookupResult = {
+  path: string;
+  schema: Record<string, unknown>;
+  hint?: ConfigHint;
+  hintPath?: string;
+  children: Array<ConfigChild>;
+};
+
 export type ConnectChallengeEvent = {
   nonce: string;
   ts: number;
@@ -329,6 +613,36 @@ export type ChatEvent = {
   };
   errorMessage?: string;
   stopReason?: string;
+};
+
+export type SessionMessageEvent = {
+  sessionKey: string;
+  message: Record<string, unknown>;
+  messageId?: string;
+  messageSeq?: number;
+  session?: SessionRow;
+};
+
+export type SessionToolEvent = {
+  runId: string;
+  seq: number;
+  stream: 'tool';
+  ts: number;
+  data: Record<string, unknown>;
+  sessionKey: string;
+  session?: SessionRow;
+};
+
+export type SessionsChangedEvent = {
+  sessionKey: string;
+  ts: number;
+  reason?: string;
+  phase?: string;
+  runId?: string;
+  messageId?: string;
+  messageSeq?: number;
+  compacted?: boolean;
+  session?: SessionRow;
 };
 
 export type PresenceEvent = {
@@ -493,6 +807,20 @@ export type Attachment = {
   };
 };
 
+export type InternalEvent = {
+  type: 'task_completion';
+  source: 'subagent' | 'cron';
+  childSessionKey: string;
+  childSessionId?: string;
+  announceType: string;
+  taskLabel: string;
+  status: 'ok' | 'timeout' | 'error' | 'unknown';
+  statusLabel: string;
+  result: string;
+  statsLine?: string;
+  replyInstruction: string;
+};
+
 export type Provenance = {
   kind: 'external_user' | 'inter_session' | 'internal_system';
   originSessionId?: string;
@@ -543,8 +871,12 @@ export type SessionRow = {
   runtimeMs?: number;
   abortedLastRun?: boolean;
   thinkingLevel?: string;
+  fastMode?: boolean;
   verboseLevel?: string;
   reasoningLevel?: string;
+  elevatedLevel?: string;
+  sendPolicy?: string;
+  responseUsage?: string;
   inputTokens?: number;
   outputTokens?: number;
   totalTokens?: number;
@@ -554,10 +886,27 @@ export type SessionRow = {
   modelProvider?: string;
   model?: string;
   spawnedBy?: string;
+  spawnedWorkspaceDir?: string;
+  spawnDepth?: number;
+  subagentRole?: string;
+  subagentControlScope?: string;
   parentSessionKey?: string;
+  deliveryContext?: {
+    channel?: string;
+    to?: string;
+    accountId?: string;
+    threadId?: string;
+  };
   lastChannel?: string;
   lastTo?: string;
   lastAccountId?: string;
+  lastThreadId?: string;
+};
+
+export type SessionEntry = {
+  sessionId: string;
+  updatedAt: number;
+  sessionFile?: string;
 };
 
 export type PluginRow = {
@@ -592,6 +941,27 @@ export type ModelRow = {
   input?: Array<string>;
 };
 
+export type ConfigHint = {
+  label?: string;
+  help?: string;
+  tags?: Array<string>;
+  group?: string;
+  order?: number;
+  advanced?: boolean;
+  sensitive?: boolean;
+  placeholder?: string;
+};
+
+export type ConfigChild = {
+  key: string;
+  path: string;
+  type?: string | Array<string>;
+  required: boolean;
+  hasChildren: boolean;
+  hint?: ConfigHint;
+  hintPath?: string;
+};
+
 /** Params and result of every method of the host. */
 export interface MethodTypes {
   'health': { params: HealthParams; result: HealthResult };
@@ -602,13 +972,32 @@ export interface MethodTypes {
   'chat.send': { params: ChatSendParams; result: ChatSendResult };
   'chat.abort': { params: ChatAbortParams; result: ChatAbortResult };
   'chat.history': { params: ChatHistoryParams; result: ChatHistoryResult };
+  'chat.inject': { params: ChatInjectParams; result: ChatInjectResult };
   'sessions.list': { params: SessionsListParams; result: SessionsListResult };
   'sessions.get': { params: SessionsGetParams; result: SessionsGetResult };
   'sessions.resolve': { params: SessionsResolveParams; result: SessionsResolveResult };
+  'sessions.subscribe': { params: SessionsSubscribeParams; result: SessionsSubscribeResult };
+  'sessions.unsubscribe': { params: SessionsUnsubscribeParams; result: SessionsUnsubscribeResult };
+  'sessions.messages.subscribe': { params: SessionsMessagesSubscribeParams; result: SessionsMessagesSubscribeResult };
+  'sessions.messages.unsubscribe': { params: SessionsMessagesUnsubscribeParams; result: SessionsMessagesUnsubscribeResult };
+  'sessions.preview': { params: SessionsPreviewParams; result: SessionsPreviewResult };
+  'sessions.create': { params: SessionsCreateParams; result: SessionsCreateResult };
+  'sessions.send': { params: SessionsSendParams; result: SessionsSendResult };
+  'sessions.steer': { params: SessionsSteerParams; result: SessionsSteerResult };
+  'sessions.abort': { params: SessionsAbortParams; result: SessionsAbortResult };
+  'sessions.patch': { params: SessionsPatchParams; result: SessionsPatchResult };
+  'sessions.reset': { params: SessionsResetParams; result: SessionsResetResult };
+  'sessions.delete': { params: SessionsDeleteParams; result: SessionsDeleteResult };
+  'sessions.compact': { params: SessionsCompactParams; result: SessionsCompactResult };
   'plugins.list': { params: PluginsListParams; result: PluginsListResult };
   'plugins.reload': { params: PluginsReloadParams; result: PluginsReloadResult };
   'models.list': { params: ModelsListParams; result: ModelsListResult };
   'config.get': { params: ConfigGetParams; result: ConfigGetResult };
+  'config.set': { params: ConfigSetParams; result: ConfigSetResult };
+  'config.patch': { params: ConfigPatchParams; result: ConfigPatchResult };
+  'config.apply': { params: ConfigApplyParams; result: ConfigApplyResult };
+  'config.schema': { params: ConfigSchemaParams; result: ConfigSchemaResult };
+  'config.schema.lookup': { params: ConfigSchemaLookupParams; result: ConfigSchemaLookupResult };
 }
 
 /** Payload of every event of the host. */
@@ -616,6 +1005,9 @@ export interface EventTypes {
   'connect.challenge': ConnectChallengeEvent;
   'agent': AgentEvent;
   'chat': ChatEvent;
+  'session.message': SessionMessageEvent;
+  'session.tool': SessionToolEvent;
+  'sessions.changed': SessionsChangedEvent;
   'presence': PresenceEvent;
   'tick': TickEvent;
   'shutdown': ShutdownEvent;
