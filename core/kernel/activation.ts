@@ -5,10 +5,9 @@ import type { Finding, Plan, PlannedExtension } from '../manifest/catalog.ts';
 import { carryOverKey, pluginEntry, resolvedPluginConfig } from './carry-over.ts';
 import type { Contribution, Generation, Lease, SlotOccupant } from './generation.ts';
 import { createHookTable } from './hooks.ts';
-import { type Instance, type InstanceOptions, loadInstance } from './instance.ts';
+import { type Instance, type InstanceOptions, loadInstance, releaseInstance } from './instance.ts';
 import { findingOf } from './quarantine.ts';
-import { describeProblems } from './scope.ts';
-import { occupySlot } from './slots.ts';
+import { occupySlot, type SharedProducts } from './slots.ts';
 
 /** A generation with the handles that only the host uses. */
 export interface LiveGeneration extends Generation {
@@ -35,8 +34,9 @@ export interface GenerationOptions {
   number: number;
   config: Config;
   plan: Plan;
-  previous: LiveGeneration | undefined;
   log: Logger;
+  /** One for all generations of a host. */
+  products: SharedProducts;
   codeDigest(extension: PlannedExtension): Promise<string>;
   createRuntime: InstanceOptions['createRuntime'];
   importEntry: (extension: PlannedExtension, digest: string) => Promise<unknown>;
@@ -44,8 +44,10 @@ export interface GenerationOptions {
   visibleConfig(): Record<string, unknown>;
 }
 
-export function createGeneration(options: GenerationOptions): LiveGeneration {
+/** `running`: the generation to take instances from. It is let go once that is done, or each would keep all before it in memory. */
+export function createGeneration(options: GenerationOptions, running?: LiveGeneration): LiveGeneration {
   const { plan, log, config } = options;
+  let previous = running;
   const findings: Finding[] = [...plan.findings];
   const table = new Map<string, Contribution>();
   const loading = new Map<string, Promise<Instance>>();
@@ -61,6 +63,7 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
   const retiring = Promise.withResolvers<void>();
   let resolvedConfig = config;
   let isRetired = false;
+  let isGone = false;
   let leases = 0;
   let settleStarted = false;
 
@@ -72,11 +75,16 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
   function load(id: string): Promise<Instance> {
     let pending = loading.get(id);
     if (pending === undefined) {
-      pending = loadNow(id);
+      pending = isGone ? Promise.reject(durarError('DUR_HOST_STOPPED')) : loadNow(id);
       loading.set(id, pending);
-      pending.catch((error: unknown) => findings.push(findingOf(error, { extension: id })));
+      pending.catch((error: unknown) => report(findingOf(error, { extension: id })));
     }
     return pending;
+  }
+
+  /** What is known already is not said twice. */
+  function report(finding: Finding): void {
+    if (!findings.some((known) => known.code === finding.code && known.message === finding.message)) findings.push(finding);
   }
 
   async function loadNow(id: string): Promise<Instance> {
@@ -85,10 +93,10 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
     if (planned.blocked !== undefined) throw errorOf(planned.blocked);
     const digest = await options.codeDigest(planned);
     const pluginConfig = resolvedPluginConfig(planned, config, resolvedConfig);
-    const key = carryOverKey(planned, digest, pluginConfig, resolvedConfig);
-    const former = options.previous?.instance(id);
+    const key = carryOverKey(planned, digest, pluginConfig, resolvedConfig, plan);
+    const former = previous?.instance(id);
     const instance =
-      former !== undefined && former.key === key && former.crashed === undefined
+      former !== undefined && former.holders > 0 && former.key === key && former.crashed === undefined
         ? former
         : await loadInstance({
             entry: planned.entry,
@@ -100,9 +108,7 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
             importEntry: () => options.importEntry(planned, digest),
             ownerOf,
             onRefused: (kind, keyOfOther, other) =>
-              findings.push(
-                findingOf(durarError('DUR_EXT_DUPLICATE', { id, kind: CONTRIBUTION_ROWS[kind].noun, key: keyOfOther, other }), { extension: id }, 'warn'),
-              ),
+              report(findingOf(durarError('DUR_EXT_DUPLICATE', { id, kind: CONTRIBUTION_ROWS[kind].noun, key: keyOfOther, other }), { extension: id }, 'warn')),
           });
     commit(instance);
     return instance;
@@ -146,7 +152,7 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
         { owner: { extension: choice.owner, hook: `plugins.slots.${name}` }, cause: error },
       );
     });
-    return occupySlot(name, choice.key, instance);
+    return occupySlot(name, choice.key, instance, options.products);
   }
 
   const generation: LiveGeneration = {
@@ -170,18 +176,18 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
       await loadAll([...plan.extensions].filter(([, { enabled, entry }]) => enabled && entry.taps.includes(hook)).map(([id]) => id));
     },
     async activate() {
-      await loadAll(idsToLoad(plan, 'activation'));
-      for (const name of Object.keys(SLOTS) as SlotName[]) {
-        await generation.slot(name).catch((error: unknown) => {
-          const finding = findingOf(error);
-          if (!findings.some((known) => known.code === finding.code && known.message === finding.message)) findings.push(finding);
-        });
-      }
+      // what ran on demand goes on, with all it holds
+      const inUse = [...idsToLoad(plan, 'demand')].filter((id) => previous?.instance(id) !== undefined);
+      await loadAll([...idsToLoad(plan, 'activation'), ...inUse]);
+      for (const name of Object.keys(SLOTS) as SlotName[]) await generation.slot(name).catch((error: unknown) => report(findingOf(error)));
     },
     settle() {
       if (settleStarted) return;
       settleStarted = true;
-      void loadAll(idsToLoad(plan, 'settle')).then(() => settling.resolve());
+      void loadAll(idsToLoad(plan, 'settle')).then(() => {
+        previous = undefined;
+        settling.resolve();
+      });
     },
     async contribution<Kind extends ContributionKind>(kind: Kind, key: string) {
       const id = `${kind}:${key}`;
@@ -254,24 +260,21 @@ export function createGeneration(options: GenerationOptions): LiveGeneration {
     quarantine(id, finding) {
       const instance = live.get(id);
       if (instance !== undefined) instance.crashed = finding;
-      findings.push(finding);
+      report(finding);
     },
     expire: () => expiry.abort(),
     retire() {
+      if (!isRetired && leases === 0) void letGo();
       isRetired = true;
-      if (leases === 0) void letGo();
       return retiring.promise;
     },
   };
 
   async function letGo(): Promise<void> {
+    isGone = true;
     await Promise.allSettled(loading.values());
-    for (const instance of [...live.values()].reverse()) {
-      instance.holders -= 1;
-      if (instance.holders > 0) continue;
-      const problems = await instance.scope.dispose();
-      if (problems.length > 0) log.warn(`'${instance.id}' did not end cleanly: ${describeProblems(problems)}`, { extension: instance.id });
-    }
+    previous = undefined;
+    for (const instance of [...live.values()].reverse()) await releaseInstance(instance, log);
     retiring.resolve();
   }
 

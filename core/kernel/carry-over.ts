@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
-import type { PlannedExtension } from '../manifest/catalog.ts';
+import type { Plan, PlannedExtension } from '../manifest/catalog.ts';
 
-/** What an instance depends on: its code, its own config and the keys that its manifest owns or names. */
-export function carryOverKey(planned: PlannedExtension, digest: string, pluginConfig: Record<string, unknown>, config: Config): string {
+/** What an instance depends on: its code, its own config, the keys that its manifest owns or names, and what it declares but another extension provides. */
+export function carryOverKey(planned: PlannedExtension, digest: string, pluginConfig: Record<string, unknown>, config: Config, plan: Plan): string {
   const { manifest } = planned.entry;
   const prefixes = [
     ...(manifest.channels ?? []).map((id) => `channels.${id}`),
@@ -11,8 +11,10 @@ export function carryOverKey(planned: PlannedExtension, digest: string, pluginCo
     ...(manifest.reload?.configPrefixes ?? []),
   ];
   const owned = prefixes.map((prefix) => prefix.split('.').reduce<unknown>((node, name) => (node as Record<string, unknown> | undefined)?.[name], config));
+  const { id, root, declares } = planned.entry;
+  const lost = Object.entries(declares).flatMap(([kind, keys]) => keys.filter((key) => (plan.owners.get(`${kind}:${key}`)?.[0] ?? id) !== id));
   return createHash('sha256')
-    .update(JSON.stringify([planned.entry.root, digest, pluginConfig, pluginEntry(config, planned.entry.id) ?? null, owned]))
+    .update(JSON.stringify([root, digest, pluginConfig, pluginEntry(config, id) ?? null, owned, lost]))
     .digest('hex');
 }
 

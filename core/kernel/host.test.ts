@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import type { ContributionKind, PluginApi, PluginManifest, PluginRuntime, SecretsProvider } from '../../sdk/index.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -82,6 +84,13 @@ function world(plugins: Record<string, Plugin>, config: Record<string, unknown> 
     createRuntime: () => ({}) as PluginRuntime,
   };
   return { state, stages, host: createHost({ stages, log: silentLogger, stateDir: '/state', workspaceDir: '/workspace' }) };
+}
+
+const settled = () => new Promise((resolve) => setTimeout(resolve, 10));
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
 }
 
 const provider = (id: string): Plugin => ({ declares: { provider: [id] }, register: (api) => api.registerProvider({ id }) });
@@ -330,6 +339,313 @@ describe('host: one generation at a time', () => {
     await host.activate('bad update');
     expect(events).toEqual(['start 1', 'stop 1', 'start 2', 'stop 2', 'start 2']);
     expect(host.current().findings.some((finding) => finding.message.includes('port taken'))).toBe(true);
+  });
+
+  it('an extension that was loaded on demand goes on in the next generation and is disposed with the last that holds it', async () => {
+    const events: string[] = [];
+    const acme: Plugin = {
+      ...provider('acme'),
+      register(api) {
+        events.push('register');
+        api.defer(() => void events.push('dispose'));
+        api.registerProvider({ id: 'acme' });
+      },
+    };
+    const { state, host } = world({ acme });
+    await host.activate('boot');
+    await host.start();
+    await host.current().contribution('provider', 'acme');
+    await host.activate('same');
+    await settled();
+    expect((await host.current().contribution('provider', 'acme'))?.owner).toBe('acme');
+    expect(events).toEqual(['register']);
+    state.config = { plugins: { entries: { acme: { enabled: false } } } };
+    await host.activate('off');
+    await settled();
+    expect(events).toEqual(['register', 'dispose']);
+    state.config = {};
+    await host.activate('on');
+    expect((await host.current().contribution('provider', 'acme'))?.owner).toBe('acme');
+    expect(events).toEqual(['register', 'dispose', 'register']);
+  });
+
+  it('a refused candidate disposes what it made and nothing that it took over', async () => {
+    const events: string[] = [];
+    const noting = (id: string): Plugin => ({
+      ...provider(id),
+      register(api) {
+        api.defer(() => void events.push(`dispose ${id}`));
+        api.registerProvider({ id });
+      },
+    });
+    const { state, host } = world({ acme: noting('acme'), vault: { ...noting('vault'), declares: { provider: ['vault'], service: ['v'] } } });
+    await host.activate('boot');
+    await host.start();
+    await host.current().contribution('provider', 'acme');
+    state.plugins.vault = { ...(state.plugins.vault as Plugin), digest: '2' };
+    state.config = { plugins: { slots: { contextEngine: 'nope' } } };
+    await expect(host.activate('bad', { strict: true })).rejects.toBeInstanceOf(HostFailure);
+    state.config = {};
+    state.errors = [new Error('bad file')];
+    await expect(host.activate('bad')).rejects.toBeInstanceOf(HostFailure);
+    await settled();
+    expect(events.filter((event) => event === 'dispose acme')).toEqual([]);
+    expect((await host.current().contribution('provider', 'acme'))?.owner).toBe('acme');
+  });
+
+  it('an extension registers with the configuration of its own generation', async () => {
+    const seen: unknown[] = [];
+    const acme: Plugin = {
+      manifest: { kind: 'context-engine', reload: { configPrefixes: ['talk'] } as never },
+      declares: { contextEngine: ['acme'] },
+      register(api) {
+        seen.push((api.config as { talk?: unknown }).talk);
+        api.registerContextEngine('acme', engine('acme') as never);
+      },
+    };
+    const { state, host } = world({ acme }, { talk: 1, plugins: { slots: { contextEngine: 'acme' } } });
+    await host.activate('boot');
+    await host.start();
+    state.config = { ...state.config, talk: 2 };
+    await host.activate('talk');
+    expect(seen).toEqual([1, 2]);
+  });
+
+  it('a key that its owner gave up goes to the extension that was refused it', async () => {
+    const tool = (id: string): Plugin => ({
+      declares: { tool: ['look'] },
+      register: (api) => api.registerTool({ name: 'look', description: id, parameters: {}, execute: async () => ({ content: [] }) } as never),
+    });
+    const both = (id: string): Plugin => ({
+      declares: { ...tool(id).declares, provider: [id] },
+      register(api) {
+        tool(id).register(api);
+        api.registerProvider({ id });
+      },
+    });
+    const { state, host } = world({ first: both('first'), second: both('second') });
+    await host.activate('boot');
+    await host.start();
+    await host.current().contribution('provider', 'first');
+    await host.current().contribution('provider', 'second');
+    const owners = async () => (await host.current().contributions('tool')).map((made) => made.owner);
+    expect(await owners()).toHaveLength(1);
+    const [owner = ''] = await owners();
+    const other = owner === 'first' ? 'second' : 'first';
+    await host
+      .current()
+      .contribution('tool', 'look')
+      .then((made) => expect(made?.owner).toBe(owner));
+    state.config = { plugins: { entries: { [owner]: { enabled: false } } } };
+    await host.activate('owner off');
+    expect(await owners()).toEqual([other]);
+    state.config = {};
+    await host.activate('owner on again');
+    expect(await owners()).toEqual([owner]);
+  });
+
+  it('a service whose replacement fails goes on under the new generation until it is replaced', async () => {
+    const events: string[] = [];
+    const service = (version: string, start: () => void = () => undefined): Plugin => ({
+      declares: { service: ['s'] },
+      digest: version,
+      register(api) {
+        api.defer(() => void events.push(`dispose ${version}`));
+        api.registerService({
+          id: 's',
+          start: () => {
+            start();
+            events.push(`start ${version}`);
+          },
+          stop: () => void events.push(`stop ${version}`),
+        });
+      },
+    });
+    const { state, host } = world({ svc: service('1') });
+    await host.activate('boot');
+    await host.start();
+    state.plugins.svc = service('2', () => {
+      throw new Error('port taken');
+    });
+    await host.activate('bad update');
+    await settled();
+    expect(events).toEqual(['start 1', 'stop 1', 'start 1']);
+    state.plugins.svc = service('3', () => {
+      throw new Error('port still taken');
+    });
+    await host.activate('bad again');
+    await settled();
+    expect(events).toEqual(['start 1', 'stop 1', 'start 1', 'stop 1', 'start 1', 'dispose 2']);
+    state.plugins.svc = service('4');
+    await host.activate('good update');
+    await settled();
+    expect(events.slice(6)).toEqual(['stop 1', 'start 4', 'dispose 1', 'dispose 3']);
+    await host.stop('test', 1000);
+    expect(events.slice(-2)).toEqual(['stop 4', 'dispose 4']);
+  });
+
+  it('neither the replacement nor the old service starts: the swap still ends and the old generation goes', async () => {
+    let fail = false;
+    const service = (version: string): Plugin => ({
+      declares: { service: ['s'] },
+      digest: version,
+      register: (api) =>
+        api.registerService({
+          id: 's',
+          start: () => {
+            if (fail) throw new Error('port taken');
+          },
+        }),
+    });
+    const { state, host } = world({ svc: service('1') });
+    await host.activate('boot');
+    await host.start();
+    fail = true;
+    state.plugins.svc = service('2');
+    const report = await host.activate('bad update');
+    expect(report.generation).toBe(2);
+    expect(report.findings.filter((finding) => finding.message.includes('port taken'))).not.toEqual([]);
+  });
+
+  it('an activation asked for while the first services start waits for them', async () => {
+    const events: string[] = [];
+    const gate = Promise.withResolvers<void>();
+    const service = (version: string, until?: Promise<void>): Plugin => ({
+      declares: { service: ['s'] },
+      digest: version,
+      register: (api) =>
+        api.registerService({
+          id: 's',
+          async start() {
+            await until;
+            events.push(`start ${version}`);
+          },
+          stop: () => void events.push(`stop ${version}`),
+        }),
+    });
+    const { state, host } = world({ svc: service('1', gate.promise) });
+    await host.activate('boot');
+    const starting = host.start();
+    await settled();
+    state.plugins.svc = service('2');
+    const change = host.activate('edit');
+    await settled();
+    gate.resolve();
+    await Promise.all([starting, change]);
+    expect(events).toEqual(['start 1', 'stop 1', 'start 2']);
+  });
+
+  it('a stop does not wait longer for an activation than its limit, and what that builds is disposed', async () => {
+    const gate = Promise.withResolvers<void>();
+    const events: string[] = [];
+    const slow: Plugin = {
+      manifest: { kind: 'context-engine' },
+      declares: { contextEngine: ['slow'] },
+      async register(api) {
+        api.defer(() => void events.push('dispose'));
+        await gate.promise;
+        api.registerContextEngine('slow', engine('slow') as never);
+      },
+    };
+    const { state, host } = world({});
+    await host.activate('boot');
+    state.plugins.slow = slow;
+    state.config = { plugins: { slots: { contextEngine: 'slow' } } };
+    const change = host.activate('edit');
+    change.catch(() => undefined);
+    await settled();
+    await host.stop('test', 20);
+    gate.resolve();
+    await expect(change).rejects.toMatchObject({ code: 'DUR_HOST_STOPPED' });
+    expect(events).toEqual(['dispose']);
+  });
+
+  it('a stop before the start runs no code of extensions that were not needed so far', async () => {
+    const other: Plugin = {
+      manifest: { kind: 'context-engine' },
+      declares: { contextEngine: ['other'] },
+      register: (api) => api.registerContextEngine('other', engine('other') as never),
+    };
+    const { state, host } = world({ other });
+    await host.activate('boot');
+    await host.stop('failed boot', 1000);
+    expect(state.imports).not.toContain('other');
+  });
+
+  it('an extension that goes on throwing is reported once, also one whose registration had failed or whose path is encoded', async () => {
+    const acme = provider('acme');
+    const broken: Plugin = {
+      manifest: { kind: 'context-engine' },
+      declares: { contextEngine: ['b r#1'] },
+      register() {
+        throw new Error('boom');
+      },
+    };
+    const { host } = world({ acme, 'b r#1': broken });
+    await host.activate('boot');
+    await host.start();
+    await host.current().contribution('provider', 'acme');
+    const before = host.current().findings.length;
+    const timer = Object.assign(new Error('timer'), { stack: 'Error: timer\n    at tick (file:///plugins/acme/index.ts?g=1&r=5:3:1)' });
+    for (let i = 0; i < 50; i++) expect(host.blame(timer)).toBe('acme');
+    expect(host.current().findings).toHaveLength(before + 1);
+    expect(host.blame(Object.assign(new Error('late'), { stack: 'Error: late\n    at file:///plugins/b%20r%231/index.ts?g=1:3:1' }))).toBe('b r#1');
+    expect(host.blame(Object.assign(new Error('other'), { stack: 'Error: other\n    at tick (/home/me/plugins/acme/x.js:1:1)' }))).toBeUndefined();
+  });
+
+  it('two instances whose factories return one object close it when the last of them goes', async () => {
+    const closed: string[] = [];
+    const shared = engine('mine', { dispose: async () => void closed.push('mine') })();
+    const mine: Plugin = {
+      manifest: { kind: 'context-engine' },
+      declares: { contextEngine: ['mine'] },
+      register: (api) => api.registerContextEngine('mine', () => shared as never),
+    };
+    const slots = { contextEngine: 'mine' };
+    const { state, host } = world({ mine }, { plugins: { slots } });
+    await host.activate('boot');
+    await host.start();
+    state.config = { plugins: { slots, entries: { mine: { config: { a: 1 } } } } };
+    await host.activate('new config');
+    await settled();
+    expect(closed).toEqual([]);
+    state.config = {};
+    await host.activate('legacy again');
+    await settled();
+    expect(closed).toEqual(['mine']);
+  });
+
+  it('1,000 activations keep nothing of what is gone', async () => {
+    const counts = { registered: 0, disposed: 0 };
+    const changing = (digest: string): Plugin => ({
+      manifest: { kind: 'context-engine' },
+      declares: { contextEngine: ['changing'] },
+      digest,
+      register(api) {
+        counts.registered += 1;
+        api.defer(() => {
+          counts.disposed += 1;
+        });
+        api.registerContextEngine('changing', engine('changing') as never);
+      },
+    });
+    const { state, host } = world({ acme: provider('acme'), changing: changing('0') });
+    await host.activate('boot');
+    await host.start();
+    await host.current().contribution('provider', 'acme');
+    const gone: WeakRef<object>[] = [];
+    for (let i = 1; i <= 1000; i++) {
+      gone.push(new WeakRef(host.current()));
+      state.plugins.changing = changing(String(i));
+      await host.activate('again');
+    }
+    await settled();
+    expect(counts).toEqual({ registered: 1001, disposed: 1000 });
+    expect(state.imports.filter((id) => id === 'legacy' || id === 'acme')).toHaveLength(2);
+    collectGarbage();
+    await settled();
+    collectGarbage();
+    expect(gone.filter((reference) => reference.deref() !== undefined).length).toBeLessThan(10);
   });
 
   it('two hosts in one process share nothing', async () => {

@@ -7,6 +7,7 @@ import { createGeneration, errorOf, type GenerationOptions, type LiveGeneration 
 import type { Generation, GenerationSource, HookDispatcher } from './generation.ts';
 import { findingOf, findOwner } from './quarantine.ts';
 import { createServiceRunner } from './services.ts';
+import type { SharedProducts } from './slots.ts';
 
 /** What the floors above lend the kernel, so that it knows nothing of them. */
 export interface HostStages {
@@ -73,6 +74,7 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
   let isStarted = false;
   let isStopped = false;
   let chain: Promise<unknown> = Promise.resolve();
+  const products: SharedProducts = new WeakMap();
   const services = createServiceRunner({ log, stateDir, workspaceDir, config: () => visible });
 
   function running(): LiveGeneration {
@@ -86,17 +88,22 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
     const { config } = loaded;
     const plan = await stages.plan(config, await stages.discover(config));
     const seen = stages.redact(config);
-    const candidate = createGeneration({
-      number: (current?.number ?? 0) + 1,
-      config,
-      plan,
-      previous: current,
-      log,
-      codeDigest: stages.codeDigest,
-      importEntry: stages.importEntry,
-      createRuntime: stages.createRuntime,
-      visibleConfig: () => (current === candidate || current === undefined ? seen : visible),
-    });
+    const number = (current?.number ?? 0) + 1;
+    const candidate = createGeneration(
+      {
+        number,
+        config,
+        plan,
+        log,
+        products,
+        codeDigest: stages.codeDigest,
+        importEntry: stages.importEntry,
+        createRuntime: stages.createRuntime,
+        // its own until it is published, from then on that of whichever is current
+        visibleConfig: () => ((current?.number ?? 0) < number ? seen : visible),
+      },
+      current,
+    );
     try {
       await candidate.loadTaps('secrets.resolve');
       const secrets = await stages.resolveSecrets(config, async (source) =>
@@ -122,13 +129,12 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
   async function swap(reason: string, strict: boolean): Promise<ActivationReport> {
     if (isStopped) throw durarError('DUR_HOST_STOPPED');
     const { candidate, values } = await build();
-    if (strict) {
-      try {
-        assertNoWorse(candidate);
-      } catch (error) {
-        await candidate.retire();
-        throw error;
-      }
+    try {
+      if (isStopped) throw durarError('DUR_HOST_STOPPED');
+      if (strict) assertNoWorse(candidate);
+    } catch (error) {
+      await candidate.retire();
+      throw error;
     }
     const previous = current;
     stages.onSecretValues?.(values);
@@ -167,6 +173,13 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
     });
   }
 
+  /** One at a time, in the order in which they were asked for. */
+  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const next = chain.then(work);
+    chain = next.catch(() => undefined);
+    return next;
+  }
+
   return {
     current: running,
     lease: () => running().lease(),
@@ -174,20 +187,17 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    activate(reason, { strict = false } = {}) {
-      const next = chain.then(() => swap(reason, strict));
-      chain = next.catch(() => undefined);
-      return next;
-    },
-    async start() {
-      isStarted = true;
-      await start(running());
-    },
+    activate: (reason, { strict = false } = {}) => inTurn(() => swap(reason, strict)),
+    start: () =>
+      inTurn(async () => {
+        isStarted = true;
+        await start(running());
+      }),
     blame(error) {
       if (current === undefined) return undefined;
       const suspect = findOwner(
         error,
-        current.instances().map((instance) => ({ id: instance.id, root: instance.entry.root })),
+        Array.from(current.plan.extensions, ([id, { entry }]) => ({ id, root: entry.root })),
       );
       if (suspect === undefined) return undefined;
       const reason = findingOf(error).message;
@@ -195,16 +205,15 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
       return suspect.id;
     },
     async stop(reason, limitMs) {
-      await chain;
-      const last = current;
-      if (last === undefined || isStopped) return;
-      isStopped = true;
-      await services.stop();
-      last.hooks.emit('gateway_stop', { reason }, {});
-      last.settle();
       const limit = Promise.withResolvers<void>();
       const timer = setTimeout(limit.resolve, limitMs);
-      await Promise.race([last.retire(), limit.promise]);
+      await Promise.race([chain, limit.promise]);
+      if (!isStopped) {
+        isStopped = true;
+        await Promise.race([services.stop(), limit.promise]);
+        current?.hooks.emit('gateway_stop', { reason }, {});
+        await Promise.race([current?.retire(), limit.promise]);
+      }
       clearTimeout(timer);
     },
   };

@@ -4,7 +4,7 @@ import type { Logger } from '../logging/logger.ts';
 import type { CatalogEntry, Finding } from '../manifest/catalog.ts';
 import { createRegisterMethods } from './contributions.ts';
 import { createDraft, type Draft, type DraftOptions } from './draft.ts';
-import { createScope, type Scope, within } from './scope.ts';
+import { createScope, describeProblems, type Scope, within } from './scope.ts';
 
 const REGISTER_TIMEOUT_MS = 10_000;
 
@@ -20,7 +20,7 @@ export interface Instance {
   readonly made: Map<string, Promise<unknown>>;
   /** Members of the ancestor that it reached for and that this version does not offer. */
   readonly missing: Set<string>;
-  /** Generations that hold it. */
+  /** How many hold it: generations, and the runner of its services. */
   holders: number;
   /** Set when it failed after it was loaded; it is passed over and not carried over. */
   crashed?: Finding;
@@ -68,6 +68,13 @@ export async function loadInstance(options: InstanceOptions): Promise<Instance> 
   }
   draft.close();
   return { id: entry.id, entry, key: options.key, draft, scope, made: new Map(), missing, holders: 0 };
+}
+
+/** One holder less; the last one ends it. Never rejects. */
+export async function releaseInstance(instance: Instance, log: Logger): Promise<void> {
+  instance.holders -= 1;
+  const problems = instance.holders > 0 ? [] : await instance.scope.dispose();
+  if (problems.length > 0) log.warn(`'${instance.id}' did not end cleanly: ${describeProblems(problems)}`, { extension: instance.id });
 }
 
 /** The default export in any of the shapes that authors use: a function, an object with `register` (older name `activate`), or `{ plugin }`, a channel. */

@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url';
 import { type ErrorOwner, reportError } from '../../sdk/index.ts';
 import type { Finding } from '../manifest/catalog.ts';
 
@@ -22,9 +23,11 @@ export interface Suspect {
 /** The extension that threw: the first frame of the stack that lies in one of the roots. Longer roots are tried first, so nested ones win. */
 export function findOwner(error: unknown, suspects: readonly Suspect[]): Suspect | undefined {
   const stack = error instanceof Error ? (error.stack ?? '') : '';
-  const byLength = [...suspects].sort((a, b) => b.root.length - a.root.length);
+  const known = [...suspects]
+    .sort((a, b) => b.root.length - a.root.length)
+    .map((suspect) => ({ suspect, marks: [`${pathToFileURL(suspect.root).href}/`, `(${suspect.root}/`, ` ${suspect.root}/`] }));
   for (const line of stack.split('\n')) {
-    const owner = byLength.find((suspect) => line.includes(`${suspect.root}/`) || line.includes(encodeURI(`${suspect.root}/`)));
+    const owner = known.find(({ marks }) => marks.some((mark) => line.includes(mark)))?.suspect;
     if (owner !== undefined) return owner;
   }
   return undefined;

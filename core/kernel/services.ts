@@ -1,6 +1,6 @@
 import { durarError, errorText, type Service, type ServiceContext } from '../../sdk/index.ts';
 import type { Logger } from '../logging/logger.ts';
-import type { Instance } from './instance.ts';
+import { type Instance, releaseInstance } from './instance.ts';
 import { within } from './scope.ts';
 
 const SERVICE_TIMEOUT_MS = 30_000;
@@ -14,6 +14,8 @@ export interface ServiceRunner {
 
 export function createServiceRunner(options: { log: Logger; stateDir: string; workspaceDir: string; config(): Record<string, unknown> }): ServiceRunner {
   const running = new Map<Instance, Service[]>();
+  /** Those that run or may have to run again. */
+  const held = new Set<Instance>();
 
   function context(instance: Instance): ServiceContext {
     return {
@@ -28,6 +30,8 @@ export function createServiceRunner(options: { log: Logger; stateDir: string; wo
   async function start(instance: Instance): Promise<void> {
     const started: Service[] = [];
     running.set(instance, started);
+    if (!held.has(instance)) instance.holders += 1;
+    held.add(instance);
     for (const contribution of instance.draft.contributions) {
       if (contribution.kind !== 'service') continue;
       const service = contribution.value as Service;
@@ -41,7 +45,8 @@ export function createServiceRunner(options: { log: Logger; stateDir: string; wo
   }
 
   async function stop(instance: Instance): Promise<void> {
-    const started = running.get(instance) ?? [];
+    const started = running.get(instance);
+    if (started === undefined) return;
     running.delete(instance);
     for (const service of started.reverse()) {
       try {
@@ -56,6 +61,13 @@ export function createServiceRunner(options: { log: Logger; stateDir: string; wo
     }
   }
 
+  async function releaseStopped(): Promise<void> {
+    for (const instance of [...held].filter((one) => !running.has(one))) {
+      held.delete(instance);
+      await releaseInstance(instance, options.log);
+    }
+  }
+
   return {
     async reconcile(instances, onFailure) {
       const wanted = new Set(instances.filter((instance) => instance.crashed === undefined));
@@ -63,18 +75,22 @@ export function createServiceRunner(options: { log: Logger; stateDir: string; wo
       for (const instance of left.reverse()) await stop(instance);
       for (const instance of wanted) {
         if (running.has(instance)) continue;
-        try {
-          await start(instance);
-        } catch (error) {
-          await stop(instance);
-          onFailure(instance, error);
-          const former = left.find((other) => other.id === instance.id && !other.scope.signal.aborted);
-          if (former !== undefined) await start(former);
+        const former = left.find((other) => other.id === instance.id);
+        for (const one of former === undefined ? [instance] : [instance, former]) {
+          try {
+            await start(one);
+            break;
+          } catch (error) {
+            await stop(one);
+            onFailure(instance, error);
+          }
         }
       }
+      await releaseStopped();
     },
     async stop() {
       for (const instance of [...running.keys()].reverse()) await stop(instance);
+      await releaseStopped();
     },
   };
 }

@@ -12,8 +12,11 @@ const SLOT_PORTS = {
   memory: { kind: 'memoryRuntime', noun: 'memory runtime', methods: [] },
 } as const;
 
+/** How many instances were given one product: a factory may return the same object twice, and the last of them closes it. */
+export type SharedProducts = WeakMap<object, number>;
+
 /** Runs the factory of a slot's contribution, once per instance, and checks what it made. Throws `DUR_SLOT_*`; there is no fallback. */
-export async function occupySlot(slot: SlotName, key: string, instance: Instance): Promise<SlotOccupant> {
+export async function occupySlot(slot: SlotName, key: string, instance: Instance, shared: SharedProducts = new WeakMap()): Promise<SlotOccupant> {
   const port = SLOT_PORTS[slot];
   const owner = { extension: instance.id, hook: `plugins.slots.${slot}` };
   const contribution = instance.draft.contributions.find((made) => made.kind === port.kind && (made.key === key || slot === 'memory'));
@@ -29,7 +32,7 @@ export async function occupySlot(slot: SlotName, key: string, instance: Instance
   const id = `${port.kind}:${contribution.key}`;
   let product = instance.made.get(id);
   if (product === undefined) {
-    product = make(contribution, port, instance);
+    product = make(contribution, port, instance, shared);
     instance.made.set(id, product);
   }
   try {
@@ -39,7 +42,7 @@ export async function occupySlot(slot: SlotName, key: string, instance: Instance
   }
 }
 
-async function make(contribution: Contribution, port: (typeof SLOT_PORTS)[SlotName], instance: Instance): Promise<unknown> {
+async function make(contribution: Contribution, port: (typeof SLOT_PORTS)[SlotName], instance: Instance, shared: SharedProducts): Promise<unknown> {
   const { key, value } = contribution;
   const owner = { extension: instance.id, hook: 'factory' };
   if (port.kind === 'memoryRuntime') return value;
@@ -53,7 +56,12 @@ async function make(contribution: Contribution, port: (typeof SLOT_PORTS)[SlotNa
   const reason = wrongShape(port.kind, port.methods, members);
   if (reason !== undefined) throw durarError('DUR_EXT_SHAPE', { kind: port.noun, key, id: instance.id, reason }, { owner });
   const dispose = members.dispose ?? members.close;
-  if (typeof dispose === 'function') instance.scope.defer(() => dispose.call(product));
+  shared.set(members, (shared.get(members) ?? 0) + 1);
+  instance.scope.defer(() => {
+    const users = (shared.get(members) ?? 1) - 1;
+    shared.set(members, users);
+    return users === 0 && typeof dispose === 'function' ? dispose.call(product) : undefined;
+  });
   return product;
 }
 
