@@ -47,7 +47,6 @@ export function createStages(options: StageOptions): Stages {
   let fresh = options.loaded;
   let loaded: LoadedConfig | undefined;
   let catalog: DiscoveredCatalog | undefined;
-  let visible: Record<string, unknown> = {};
 
   /** The extensions' own secret fields. */
   const isPluginSecret: SecretTest = ([plugins, entries, id, config, ...rest]) => {
@@ -86,10 +85,7 @@ export function createStages(options: StageOptions): Stages {
     },
     plan: async (config, found) => createPlan({ config, catalog: found, hostVersion: version, validator }),
     resolveSecrets: (config, source) => activateSecrets({ config, source, env: loaded?.env ?? env, isSecret: isPluginSecret }),
-    redact(config) {
-      visible = redactConfig(config, isPluginSecret) as Record<string, unknown>;
-      return visible;
-    },
+    redact: (config) => redactConfig(config, isPluginSecret) as Record<string, unknown>,
     codeDigest: async ({ entry }: PlannedExtension) => (entry.origin === 'bundled' ? version : codeDigest(entry.root)),
     importEntry({ entry }, digest) {
       // What such a plugin keeps lies with ours, not in an installation of the ancestor on the same machine.
@@ -103,7 +99,7 @@ export function createStages(options: StageOptions): Stages {
           paths,
           version,
           verbose,
-          visibleConfig: () => visible,
+          visibleConfig: owner.config,
           async writeConfig(config) {
             await writeConfig({ paths, env, edit: (text, present) => updateTo(text, redactConfig(present.config, isPluginSecret), config) });
           },

@@ -411,6 +411,24 @@ describe('host: one generation at a time', () => {
     expect(seen).toEqual([1, 2]);
   });
 
+  it('api.runtime shows the configuration that is current, also after a change that was refused', async () => {
+    let shown: (() => Record<string, unknown>) | undefined;
+    const { state, stages, host } = world({ acme: provider('acme') }, { talk: 1 });
+    stages.createRuntime = ({ id, config }) => {
+      if (id === 'acme') shown = config;
+      return {} as PluginRuntime;
+    };
+    await host.activate('boot');
+    await host.start();
+    await host.current().contribution('provider', 'acme');
+    state.config = { talk: 2, plugins: { slots: { contextEngine: 'nope' } } };
+    await expect(host.activate('refused', { strict: true })).rejects.toBeInstanceOf(HostFailure);
+    expect(shown?.()).toMatchObject({ talk: 1 });
+    state.config = { talk: 3 };
+    await host.activate('taken');
+    expect(shown?.()).toMatchObject({ talk: 3 });
+  });
+
   it('a key that its owner gave up goes to the extension that was refused it', async () => {
     const tool = (id: string): Plugin => ({
       declares: { tool: ['look'] },

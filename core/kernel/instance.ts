@@ -34,7 +34,7 @@ export interface InstanceOptions {
   /** The present configuration without secrets, read anew at each access. */
   config(): Record<string, unknown>;
   log: Logger;
-  createRuntime(owner: { id: string; scope: Scope; logger: PluginLogger }): PluginRuntime;
+  createRuntime(owner: { id: string; scope: Scope; logger: PluginLogger; config(): Record<string, unknown> }): PluginRuntime;
   importEntry(entry: CatalogEntry): Promise<unknown>;
   ownerOf: DraftOptions['ownerOf'];
   onRefused: NonNullable<DraftOptions['onRefused']>;
@@ -105,7 +105,7 @@ function createApi(options: InstanceOptions, draft: Draft, scope: Scope): Plugin
     source: entry.entry ?? entry.manifestFile,
     rootDir: entry.root,
     pluginConfig: options.pluginConfig,
-    runtime: options.createRuntime({ id: entry.id, scope, logger }),
+    runtime: options.createRuntime({ id: entry.id, scope, logger, config: options.config }),
     logger,
     registrationMode: 'full',
     signal: scope.signal,
