@@ -66,6 +66,9 @@ export interface GatewayMethodContext {
   /** Device id of the caller, or its connection id. */
   callerId: string;
   connId: string;
+  /** Absent only for a control UI that was let in without a device. */
+  deviceId?: string;
+  role: 'operator' | 'node';
   clientId: string;
   displayName?: string;
   scopes: readonly string[];
@@ -76,16 +79,31 @@ export interface GatewayMethodContext {
 
 export type GatewayMethodHandler = (params: Record<string, unknown>, context: GatewayMethodContext) => Promise<unknown> | unknown;
 
+/** The host checks role, scope, params and result; a handler gets only what passed. */
 export interface GatewayMethodOptions {
+  /** Who may call it; default `operator`. A node needs no scope. */
+  role?: 'operator' | 'node';
   /** `operator.admin` when absent. Reserved prefixes always need admin. */
   scope?: string;
   description?: string;
-  /** JSON Schema of the params; absent: any object. */
+  /** JSON Schema of the params; absent: any object. Compiled at the first call. */
   params?: Record<string, unknown>;
+  /** JSON Schema of the final result; one that does not fit is the extension's failure. */
   result?: Record<string, unknown>;
+  /** It changes something: a call without an `idempotencyKey` is refused. The handler answers repeats. */
   sideEffecting?: boolean;
-  /** Events it broadcasts, for the discovery list. */
-  events?: string[];
+  /** Callable, but left out of the discovery list once its extension is loaded. */
+  unlisted?: boolean;
+  /** Events that it sends, for the discovery list; what they say counts for `broadcast` unless it is told otherwise. */
+  events?: Array<string | GatewayEvent>;
+}
+
+export interface GatewayEvent {
+  name: string;
+  /** default `operator.read` */
+  scope?: string;
+  /** A slow socket may miss it. */
+  droppable?: boolean;
 }
 
 export interface HttpRoute {

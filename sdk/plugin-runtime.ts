@@ -1,5 +1,6 @@
 import type { AgentMessage } from './messages.ts';
 import type { PluginLogger } from './plugin-api.ts';
+import type { RecordedApproval } from './ports/approval.ts';
 import type { ModelEntry } from './ports/provider.ts';
 import type { SessionRecord } from './ports/session-store.ts';
 
@@ -79,7 +80,70 @@ export interface PluginRuntime {
     broadcast(event: string, payload: unknown, options?: { scope?: string; dropIfSlow?: boolean }): void;
     /** How many connected operators hold the scope. */
     listeners(scope: string): number;
+    /** Sends an event, without a sequence number, to the sockets that fit all given fields. Returns how many there were. */
+    sendTo(target: GatewayTarget, event: string, payload: unknown): number;
+    /** Who is connected now, oldest first. */
+    connections(filter?: { role?: 'operator' | 'node' }): GatewayConnection[];
+    /** Listeners end with the extension, or by the returned remover. They hear of later connections only. */
+    onConnect(listener: (connection: GatewayConnection) => void): () => void;
+    onDisconnect(listener: (connection: GatewayConnection) => void): () => void;
+    /** Hears every event that is broadcast, before scopes are looked at. */
+    onBroadcast(listener: (event: { event: string; payload: unknown }) => void): () => void;
+    /** Devices that are paired with the gateway, connected or not. */
+    devices(filter?: { role?: 'operator' | 'node' }): GatewayDevice[];
   };
+  readonly approvals: {
+    /** A request that a client opened, decided or not. undefined: no approver knows the id. */
+    find(params: { id: string }): Promise<RecordedApproval | undefined>;
+    /** Uses a decision up; false when there is none to use any more. */
+    consume(params: { id: string }): Promise<boolean>;
+  };
+}
+
+/** Which sockets are meant; an empty target means none. */
+export interface GatewayTarget {
+  connId?: string;
+  deviceId?: string;
+  role?: 'operator' | 'node';
+}
+
+/** One socket. What a node says of itself (caps, commands, permissions) is a claim. */
+export interface GatewayConnection {
+  connId: string;
+  deviceId?: string;
+  role: 'operator' | 'node';
+  scopes: readonly string[];
+  clientId: string;
+  clientMode: string;
+  displayName?: string;
+  version: string;
+  platform: string;
+  deviceFamily?: string;
+  modelIdentifier?: string;
+  caps: readonly string[];
+  commands: readonly string[];
+  permissions?: Readonly<Record<string, boolean>>;
+  pathEnv?: string;
+  /** Absent for this machine. */
+  remoteIp?: string;
+  /** The `Host` by which it reached the gateway. */
+  host?: string;
+  /** epoch ms */
+  connectedAtMs: number;
+}
+
+/** A paired device, without its keys and tokens. */
+export interface GatewayDevice {
+  deviceId: string;
+  roles: ReadonlyArray<'operator' | 'node'>;
+  displayName?: string;
+  platform?: string;
+  deviceFamily?: string;
+  clientId: string;
+  clientMode: string;
+  remoteIp?: string;
+  /** epoch ms */
+  approvedAtMs: number;
 }
 
 /** One event of a run. `seq` counts from 1 per run; `ts` is epoch milliseconds. */

@@ -40,6 +40,11 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
   const agentDir = (agentId = 'main') => join(paths.stateDir, 'agents', agentId, 'agent');
   const resolveStorePath = (storePath?: string, { agentId = 'main' }: { agentId?: string } = {}) =>
     storePath?.replace('{agentId}', agentId) ?? join(paths.stateDir, 'agents', agentId, 'sessions', 'sessions.json');
+  const owned = (remove: () => void) => {
+    owner.scope.defer(remove);
+    return remove;
+  };
+  const approvers = async () => (await room('host').current().contributions('approver')).map(({ value }) => value);
   const messagesOf = async ({ sessionKey, limit }: { sessionKey: string; limit?: number }): Promise<AgentMessage[]> => {
     const sessions = room('sessions');
     const session = await sessions.get(sessions.canonicalKey(sessionKey));
@@ -119,9 +124,7 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
     },
     events: {
       onAgentEvent(listener) {
-        const remove = room('agent').onEvent(listener);
-        owner.scope.defer(remove);
-        return remove;
+        return owned(room('agent').onEvent(listener));
       },
       onSessionTranscriptUpdate(listener) {
         const remove = room('sessions').onUpdate(({ sessionKey, sessionId, entries }) => {
@@ -134,6 +137,25 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
     gateway: {
       broadcast: (event, payload, settings) => room('gateway').broadcast(event, payload, settings ?? {}),
       listeners: (scope) => room('gateway').listeners(scope),
+      sendTo: (target, event, payload) => room('gateway').sockets.sendTo(target, event, payload),
+      connections: (filter) => room('gateway').sockets.list(filter),
+      onConnect: (listener) => owned(room('gateway').sockets.onConnect(listener)),
+      onDisconnect: (listener) => owned(room('gateway').sockets.onDisconnect(listener)),
+      onBroadcast: (listener) => owned(room('gateway').onBroadcast(listener)),
+      devices: (filter) => room('gateway').devices(filter),
+    },
+    approvals: {
+      async find(params) {
+        for (const approver of await approvers()) {
+          const found = await approver.find?.(params);
+          if (found !== undefined) return found;
+        }
+        return undefined;
+      },
+      async consume(params) {
+        for (const approver of await approvers()) if ((await approver.consume?.(params)) === true) return true;
+        return false;
+      },
     },
   };
 }

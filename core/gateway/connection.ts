@@ -15,6 +15,10 @@ export interface ConnectedClient {
   readonly scopes: readonly string[];
   readonly info: ConnectClient;
   readonly caps: ReadonlySet<string>;
+  /** What a node says that it can do. */
+  readonly claims: { readonly commands: readonly string[]; readonly permissions?: Readonly<Record<string, boolean>>; readonly pathEnv?: string };
+  /** epoch ms */
+  readonly connectedAt: number;
   readonly deviceId?: string;
   readonly peer: Peer;
   /** Refusals by role in a row. */
@@ -31,12 +35,15 @@ export function connectedClient(params: {
   peer: Peer;
 }): ConnectedClient {
   const held = new Set(params.scopes);
+  const { commands = [], permissions, pathEnv } = params.connect;
   return {
     connId: params.connId,
     role: params.role,
     scopes: params.scopes,
     info: params.connect.client,
     caps: new Set(params.connect.caps ?? []),
+    claims: { commands, ...(permissions === undefined ? {} : { permissions }), ...(pathEnv === undefined ? {} : { pathEnv }) },
+    connectedAt: Date.now(),
     ...(params.deviceId === undefined ? {} : { deviceId: params.deviceId }),
     peer: params.peer,
     roleRefusals: 0,

@@ -60,6 +60,7 @@ export type PairingReason = 'not-paired' | 'role-upgrade' | 'scope-upgrade' | 'm
 
 export interface Devices {
   get(deviceId: string): PairedDevice | undefined;
+  list(): PairedDevice[];
   /** What must be approved before this claim may connect; undefined: nothing. */
   missing(claim: DeviceClaim): PairingReason | undefined;
   /** Grants what the claim asks for, beside what was granted before. */
@@ -91,6 +92,7 @@ export function createDevices(state: Pick<State, 'kv'>, now: () => number = Date
 
   return {
     get,
+    list: () => state.kv.list(NAMESPACE).map(({ value }) => value as PairedDevice),
     missing(claim) {
       const device = get(claim.deviceId);
       if (device === undefined || device.publicKey !== claim.publicKey) return 'not-paired';

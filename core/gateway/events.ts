@@ -19,12 +19,27 @@ export interface EventHub {
   /** False when nobody would get anything. */
   hasAudience(): boolean;
   listeners(scope: string): number;
+  /** Hears every broadcast, whoever gets it. Returns its own remover. */
+  onBroadcast(listener: (event: { event: string; payload: unknown }) => void): () => void;
+}
+
+/** Who gets an event (`null`: every socket), and whether a slow socket may miss it. */
+export interface EventRule {
+  scope: string | null;
+  droppable: boolean;
 }
 
 const TEXT = { binary: false } as const;
 
-export function createEventHub(connections: ReadonlySet<Connection>, maxBufferedBytes: number = LIMITS.maxBufferedBytes): EventHub {
-  const table = EVENTS as Record<string, { scope: string | null; droppable: boolean }>;
+/** `foreign` knows the events of extensions. */
+export function createEventHub(
+  connections: ReadonlySet<Connection>,
+  maxBufferedBytes: number = LIMITS.maxBufferedBytes,
+  foreign: (event: string) => EventRule | undefined = () => undefined,
+): EventHub {
+  const table = EVENTS as Record<string, EventRule>;
+  const listeners = new Set<(event: { event: string; payload: unknown }) => void>();
+  const ruleOf = (event: string) => (Object.hasOwn(table, event) ? table[event] : foreign(event));
   let seq = 0;
 
   const deliver = (connection: Connection, bytes: Buffer, droppable: boolean) => {
@@ -35,7 +50,8 @@ export function createEventHub(connections: ReadonlySet<Connection>, maxBuffered
   return {
     broadcast(event, payload, options) {
       if (connections.size === 0) return;
-      const row = Object.hasOwn(table, event) ? table[event] : undefined;
+      for (const listener of listeners) listener({ event, payload });
+      const row = ruleOf(event);
       const scope = options?.scope ?? (row === undefined ? READ_SCOPE : row.scope);
       const droppable = options?.dropIfSlow ?? row?.droppable ?? false;
       const version = options?.stateVersion === undefined ? '' : `,"stateVersion":${JSON.stringify(options.stateVersion)}`;
@@ -49,7 +65,7 @@ export function createEventHub(connections: ReadonlySet<Connection>, maxBuffered
       }
     },
     send(targets, event, payload) {
-      const droppable = Object.hasOwn(table, event) && table[event]?.droppable === true;
+      const droppable = ruleOf(event)?.droppable === true;
       let bytes: Buffer | undefined;
       for (const connection of targets) {
         bytes ??= Buffer.from(`{"type":"event","event":${JSON.stringify(event)},"payload":${JSON.stringify(payload ?? null)}}`);
@@ -61,6 +77,10 @@ export function createEventHub(connections: ReadonlySet<Connection>, maxBuffered
       let count = 0;
       for (const { client } of connections) if (client?.role === 'operator' && client.can(scope)) count += 1;
       return count;
+    },
+    onBroadcast(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
   };
 }

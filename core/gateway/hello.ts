@@ -1,3 +1,4 @@
+import type { GatewayEvent } from '../../sdk/index.ts';
 import { EVENTS } from '../../sdk/protocol/generated/tables.ts';
 import type { HelloOk } from '../../sdk/protocol/generated/types.ts';
 import { ADMIN_SCOPE } from '../../sdk/protocol/scopes.ts';
@@ -7,7 +8,7 @@ import type { GatewayContext } from './context.ts';
 import { agentsOf } from './health.ts';
 
 /** The answer to an accepted handshake. Issues the device's token. */
-export function helloOk(context: GatewayContext, client: ConnectedClient, methods: string[]): HelloOk {
+export function helloOk(context: GatewayContext, client: ConnectedClient, methods: string[], foreign: readonly GatewayEvent[]): HelloOk {
   const { defaultAgentId, main, mainKey } = agentsOf(context);
   const token = client.deviceId === undefined ? undefined : context.devices.issueToken(client.deviceId, client.role, client.scopes);
   const { paths, settings } = context;
@@ -15,7 +16,7 @@ export function helloOk(context: GatewayContext, client: ConnectedClient, method
     type: 'hello-ok',
     protocol: PROTOCOL_VERSION,
     server: { version: context.version, connId: client.connId },
-    features: { methods, events: Object.keys(EVENTS) },
+    features: { methods, events: [...new Set([...Object.keys(EVENTS), ...foreign.map(({ name }) => name)])] },
     snapshot: {
       presence: context.presence.entries(),
       health: context.health.cached() ?? {},

@@ -1,13 +1,12 @@
 import { errorText, reportError } from '../../sdk/errors.ts';
-import type { GatewayMethodContext } from '../../sdk/index.ts';
 import { isProtocolError, ProtocolError, validationText } from '../../sdk/protocol/errors.ts';
 import { METHODS } from '../../sdk/protocol/generated/tables.ts';
 import * as validators from '../../sdk/protocol/generated/validators.js';
-import { ADMIN_PREFIXES, ADMIN_SCOPE } from '../../sdk/protocol/scopes.ts';
-import type { Generation } from '../kernel/generation.ts';
-import type { Call, MethodFamily, MethodName } from './call.ts';
+import { ADMIN_SCOPE } from '../../sdk/protocol/scopes.ts';
+import type { MethodFamily, MethodName } from './call.ts';
 import type { ConnectedClient, Connection } from './connection.ts';
 import type { GatewayContext } from './context.ts';
+import type { ExtensionMethods, MethodEntry } from './extension-methods.ts';
 import { agentMethods } from './methods/agent.ts';
 import { chatMethods } from './methods/chat.ts';
 import { configMethods } from './methods/config.ts';
@@ -15,12 +14,6 @@ import { modelsMethods } from './methods/models.ts';
 import { pluginsMethods } from './methods/plugins.ts';
 import { sessionsMethods } from './methods/sessions.ts';
 import { systemMethods } from './methods/system.ts';
-
-interface Entry {
-  scope: string | null;
-  validate(params: unknown): string | undefined;
-  run(params: unknown, call: Call): unknown;
-}
 
 export interface Methods {
   /** Answers one request of a connected client. Never throws. */
@@ -32,10 +25,8 @@ export interface Methods {
 /** More refusals by role than this in a row close the socket. */
 const MAX_ROLE_REFUSALS = 10;
 
-export function createMethods(context: GatewayContext): Methods {
+export function createMethods(context: GatewayContext, extensions: ExtensionMethods): Methods {
   const core = coreEntries(context);
-  let listedFor: Generation | undefined;
-  let listed: string[] = [];
 
   const fail = (connection: Connection, id: string, method: string, error: unknown) => {
     if (isProtocolError(error)) {
@@ -48,7 +39,14 @@ export function createMethods(context: GatewayContext): Methods {
     else connection.fail(id, wireError(report));
   };
 
-  const run = (entry: Entry, connection: Connection, client: ConnectedClient, id: string, method: string, params: unknown) => {
+  const refuseRole = (connection: Connection, client: ConnectedClient, id: string) => {
+    connection.fail(id, { code: 'INVALID_REQUEST', message: `unauthorized role: ${client.role}` });
+    client.roleRefusals += 1;
+    if (client.roleRefusals > MAX_ROLE_REFUSALS) connection.close(1008, 'repeated unauthorized calls');
+  };
+
+  const run = (entry: MethodEntry, connection: Connection, client: ConnectedClient, id: string, method: string, params: unknown) => {
+    client.roleRefusals = 0;
     try {
       if (entry.scope !== null && !client.can(entry.scope)) throw new ProtocolError('INVALID_REQUEST', `missing scope: ${entry.scope}`);
       const issues = entry.validate(params);
@@ -64,20 +62,16 @@ export function createMethods(context: GatewayContext): Methods {
   return {
     dispatch(connection, client, { id, method, params = {} }) {
       const entry = core.get(method);
-      if (client.role !== 'operator' && entry?.scope !== null) {
-        connection.fail(id, { code: 'INVALID_REQUEST', message: `unauthorized role: ${client.role}` });
-        client.roleRefusals += 1;
-        if (client.roleRefusals > MAX_ROLE_REFUSALS) connection.close(1008, 'repeated unauthorized calls');
-        return;
-      }
-      client.roleRefusals = 0;
       if (entry !== undefined) {
-        run(entry, connection, client, id, method, params);
+        // What needs no scope is for nodes as well.
+        if (client.role !== entry.role && entry.scope !== null) refuseRole(connection, client, id);
+        else run(entry, connection, client, id, method, params);
         return;
       }
-      extensionEntry(context, method).then(
+      extensions.find(method).then(
         (found) => {
-          if (found !== undefined) run(found, connection, client, id, method, params);
+          if (found === undefined ? client.role !== 'operator' : client.role !== found.role) refuseRole(connection, client, id);
+          else if (found !== undefined) run(found, connection, client, id, method, params);
           else if (!client.can(ADMIN_SCOPE)) connection.fail(id, { code: 'INVALID_REQUEST', message: `missing scope: ${ADMIN_SCOPE}` });
           else connection.fail(id, { code: 'INVALID_REQUEST', message: `unknown method: ${method}` });
         },
@@ -85,19 +79,13 @@ export function createMethods(context: GatewayContext): Methods {
       );
     },
     listed() {
-      const generation = context.source.current();
-      if (generation !== listedFor) {
-        const own = Object.entries(METHODS).flatMap(([name, row]) => (row.listed ? [name] : []));
-        const foreign = generation.declared('gatewayMethod').flatMap(({ key }) => (core.has(key) ? [] : [key]));
-        listed = [...new Set([...own, ...foreign])];
-        listedFor = generation;
-      }
-      return listed;
+      const own = Object.entries(METHODS).flatMap(([name, row]) => (row.listed ? [name] : []));
+      return [...new Set([...own, ...extensions.listed().filter((name) => !core.has(name))])];
     },
   };
 }
 
-function coreEntries(context: GatewayContext): Map<string, Entry> {
+function coreEntries(context: GatewayContext): Map<string, MethodEntry> {
   const handlers: MethodFamily<MethodName> = {
     ...systemMethods(context),
     ...agentMethods(context),
@@ -107,50 +95,18 @@ function coreEntries(context: GatewayContext): Map<string, Entry> {
     ...modelsMethods(context),
     ...configMethods(context),
   };
-  const entries = new Map<string, Entry>();
+  const entries = new Map<string, MethodEntry>();
   for (const [name, row] of Object.entries(METHODS)) {
     // biome-ignore lint/performance/noDynamicNamespaceImportAccess: the table names the validator; all of them are used
     const check = validators[row.params];
     entries.set(name, {
+      role: 'operator',
       scope: row.scope,
       validate: (params) => (check(params) ? undefined : validationText(check.errors)),
-      run: handlers[name as MethodName] as Entry['run'],
+      run: handlers[name as MethodName] as MethodEntry['run'],
     });
   }
   return entries;
-}
-
-/** A method of an extension, loaded when it is first called. Its name never hides one of the host's. */
-async function extensionEntry(context: GatewayContext, method: string): Promise<Entry | undefined> {
-  const generation = context.source.current();
-  const found = await generation.contribution('gatewayMethod', method);
-  if (found === undefined) return undefined;
-  const { handler, options } = found.value;
-  const isReserved = ADMIN_PREFIXES.some((prefix) => method.startsWith(prefix));
-  return {
-    scope: isReserved ? ADMIN_SCOPE : (options.scope ?? ADMIN_SCOPE),
-    validate: (params) => (typeof params === 'object' && params !== null && !Array.isArray(params) ? undefined : 'must be object'),
-    async run(params, call) {
-      const lease = context.source.lease();
-      try {
-        return await handler(params as Record<string, unknown>, extensionContext(call));
-      } finally {
-        lease.release();
-      }
-    },
-  };
-}
-
-function extensionContext({ client, connection, accepted }: Call): GatewayMethodContext {
-  return {
-    callerId: client.deviceId ?? client.connId,
-    connId: client.connId,
-    clientId: client.info.id,
-    ...(client.info.displayName === undefined ? {} : { displayName: client.info.displayName }),
-    scopes: client.scopes,
-    signal: connection.signal,
-    accepted,
-  };
 }
 
 /** Codes whose cause is the request itself. */

@@ -3,12 +3,14 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { durarError, errorCode, errorText } from '../../sdk/errors.ts';
+import type { PluginRuntime } from '../../sdk/index.ts';
 import { LIMITS } from '../../sdk/protocol/version.ts';
 import { assertBindable, createAuth } from './auth.ts';
 import { type ConnectedClient, type Connection, connectedClient, openConnection, type Request } from './connection.ts';
 import type { GatewayContext } from './context.ts';
 import { createDevices } from './devices.ts';
 import { type BroadcastOptions, createEventHub } from './events.ts';
+import { createExtensionMethods, type ExtensionMethods } from './extension-methods.ts';
 import { HandshakeRefusal, shakeHands } from './handshake.ts';
 import { createHealth } from './health.ts';
 import { helloOk, stateVersion } from './hello.ts';
@@ -19,6 +21,7 @@ import type { GatewayOptions } from './options.ts';
 import { peerOf } from './peer.ts';
 import { createPresence } from './presence.ts';
 import { createRuns } from './runs.ts';
+import { createSockets, deviceView, type Sockets } from './sockets.ts';
 
 export type { AuthMode, ControlUiSettings, GatewayControl, GatewayOptions, GatewaySettings, RateLimitSettings } from './options.ts';
 
@@ -30,6 +33,10 @@ export interface Gateway {
   /** How many connected operators hold the scope. */
   listeners(scope: string): number;
   connections(): number;
+  /** The sockets as extensions see them. */
+  readonly sockets: Sockets;
+  readonly onBroadcast: PluginRuntime['gateway']['onBroadcast'];
+  readonly devices: PluginRuntime['gateway']['devices'];
   /** Says `shutdown` to all, closes them and the port. A second call waits for the first. */
   close(reason?: string, restartExpectedMs?: number): Promise<void>;
 }
@@ -48,16 +55,18 @@ const SOCKET_OPTIONS = {
 
 /** One port for sockets and HTTP. Nothing listens before `listen`. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const context = createContext(options);
-  const methods = createMethods(context);
+  const extensions = createExtensionMethods(options.source);
+  const context = createContext(options, extensions);
+  const methods = createMethods(context, extensions);
   const { connections, hub, log, settings } = context;
+  const sockets = createSockets(connections, hub, log);
   const unauthenticated = new Map<string, number>();
   const pending = new Set<Connection>();
   let closing: Promise<void> | undefined;
   let tick: NodeJS.Timeout | undefined;
 
   const http = createServer(createHttpHandler(context, () => closing !== undefined));
-  const sockets = new WebSocketServer(SOCKET_OPTIONS);
+  const upgrades = new WebSocketServer(SOCKET_OPTIONS);
 
   const handshake = (connection: Connection, request: Request): ConnectedClient | undefined => {
     try {
@@ -65,11 +74,12 @@ export function createGateway(options: GatewayOptions): Gateway {
       const client = connectedClient({ connId: connection.id, connect, deviceId, role, scopes, peer: connection.peer });
       const listed = methods.listed();
       context.presence.connected(client);
-      const hello = helloOk(context, client, listed);
+      const hello = helloOk(context, client, listed, extensions.events());
       pending.delete(connection);
       connections.add(connection);
       connection.respond(request.id, hello);
       log.debug('client connected', { connId: client.connId, client: client.info.id, mode: client.info.mode, role, scopes: scopes.length });
+      sockets.connected(client);
       return client;
     } catch (error) {
       const refusal = error instanceof HandshakeRefusal ? error : undefined;
@@ -83,6 +93,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const closed = (connection: Connection) => {
     pending.delete(connection);
     if (!connections.delete(connection) || connection.client === undefined) return;
+    sockets.disconnected(connection.client);
     if (context.presence.disconnected(connection.client)) {
       hub.broadcast('presence', { presence: context.presence.entries() }, { stateVersion: stateVersion(context) });
     }
@@ -129,7 +140,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (closing !== undefined) return refuseUpgrade(raw, 'Gateway websocket handlers unavailable');
     const limit = settings.maxPreauthConnectionsPerAddress ?? MAX_PREAUTH_PER_ADDRESS;
     if ((unauthenticated.get(peerOf(request).ip) ?? 0) >= limit) return refuseUpgrade(raw, 'Too many unauthenticated sockets');
-    sockets.handleUpgrade(request, raw, head, (socket) => open(socket, raw, request));
+    upgrades.handleUpgrade(request, raw, head, (socket) => open(socket, raw, request));
   });
 
   const beat = () => {
@@ -176,6 +187,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     broadcast: (event, payload, broadcastOptions) => hub.broadcast(event, payload, broadcastOptions),
     listeners: (scope) => hub.listeners(scope),
     connections: () => connections.size,
+    sockets,
+    onBroadcast: (listener) => hub.onBroadcast(listener),
+    devices: ({ role } = {}) =>
+      context.devices
+        .list()
+        .filter((device) => role === undefined || device.roles.includes(role))
+        .map(deviceView),
     close(reason = 'gateway stopping', restartExpectedMs) {
       closing ??= shutDown(reason, restartExpectedMs);
       return closing;
@@ -183,10 +201,10 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 }
 
-function createContext(options: GatewayOptions): GatewayContext {
+function createContext(options: GatewayOptions, extensions: ExtensionMethods): GatewayContext {
   const { settings } = options;
   const connections = new Set<Connection>();
-  const hub = createEventHub(connections, settings.maxBufferedBytes);
+  const hub = createEventHub(connections, settings.maxBufferedBytes, extensions.event);
   const presence = createPresence({ version: options.version });
   const health = createHealth(options, (payload) => hub.broadcast('health', payload, { stateVersion: stateVersion({ presence, health }) }));
   return {

@@ -79,6 +79,16 @@ export function createTrialRuntime({ stateDir, hostVersion, config, logger, comp
       deleteSession: absent('subagent.deleteSession'),
     },
     events: { onAgentEvent: () => () => {}, onSessionTranscriptUpdate: () => () => {} },
-    gateway: { broadcast() {}, listeners: () => 0 },
+    gateway: {
+      broadcast() {},
+      listeners: () => 0,
+      sendTo: () => 0,
+      connections: () => [],
+      onConnect: () => () => {},
+      onDisconnect: () => () => {},
+      onBroadcast: () => () => {},
+      devices: () => [],
+    },
+    approvals: { find: async () => undefined, consume: async () => false },
   };
 }

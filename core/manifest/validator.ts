@@ -48,6 +48,12 @@ export function createConfigValidator(): ConfigValidator {
   };
 }
 
+/** Compiles a schema into a check that lists what is wrong; undefined: nothing is. Throws when it is no JSON Schema. */
+export function compileIssues(schema: Json): (value: unknown) => ErrorObject[] | undefined {
+  const validate = compile(schema, false);
+  return (value) => (validate(value) ? undefined : (validate.errors ?? []));
+}
+
 /** Compiles a schema into a check that says what is wrong, or nothing. Throws when it is no JSON Schema. */
 export function compileCheck(schema: Json): (value: unknown) => string | undefined {
   const validate = compile(schema, false);

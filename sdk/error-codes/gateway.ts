@@ -24,5 +24,6 @@ export const GATEWAY_ERRORS = {
     message: "the identity file '{file}' cannot be used",
     hint: 'Move it away; a new identity is made at the next start and has to be paired.',
   },
+  DUR_GATEWAY_RESULT: { message: "'{id}' answered {method} with an unusable result: {reason}", hint: 'Compare it with the result schema of the method.' },
   DUR_GATEWAY_METHOD_TAKEN: { message: "the method '{method}' of '{id}' belongs to the host", hint: 'Choose another name.' },
 } as const;

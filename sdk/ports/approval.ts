@@ -7,6 +7,23 @@ export interface Approver {
   /** Higher is asked earlier; default 0. */
   readonly priority?: number;
   decide(request: ApprovalRequest, options: { signal: AbortSignal }): Promise<ApprovalDecision | undefined>;
+  /** A request that a client opened by RPC, for whoever carries it out later; undefined: not one of this approver's. */
+  find?(params: { id: string }): Promise<RecordedApproval | undefined>;
+  /** Uses up the decision of such a request, once; false: it is not allowed, or was used before. */
+  consume?(params: { id: string }): Promise<boolean>;
+}
+
+/** A request that was opened ahead of what it allows. */
+export interface RecordedApproval {
+  id: string;
+  /** As clients see it: command, plan, binding, node. */
+  request: Readonly<Record<string, unknown>>;
+  /** `null`: not decided, or used up. */
+  decision: ApprovalDecision['decision'] | null;
+  requestedBy: { connId: string; deviceId?: string };
+  /** epoch ms */
+  createdAtMs: number;
+  expiresAtMs: number;
 }
 
 export interface ApprovalRequest {

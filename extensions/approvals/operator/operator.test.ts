@@ -40,6 +40,7 @@ async function load() {
     methods.get(method)?.handler(params, {
       callerId: 'device',
       connId: 'conn',
+      role: 'operator',
       clientId: 'cli',
       scopes: ['operator.approvals'],
       signal: new AbortController().signal,
