@@ -23,6 +23,8 @@ export async function occupySlot(slot: SlotName, key: string, instance: Instance
   if (contribution === undefined) {
     const other = instance.draft.contributions.find((made) => made.kind === port.kind);
     if (other !== undefined) throw durarError('DUR_SLOT_ENGINE_ID', { slot, key, other: other.key }, { owner });
+    // In the ancestor's format a memory may consist of tools and hooks alone.
+    if (slot === 'memory' && instance.entry.format === 'ancestor') return { slot, key, owner: instance.id, instance: {} };
     throw durarError(
       'DUR_SLOT_FAILED',
       { slot, key, reason: `'${instance.id}' registers no ${port.noun} of that name`, fallback: SLOTS[slot].fallback },

@@ -15,7 +15,7 @@ export function slotOwner(slot: SlotName, key: string, entries: Iterable<Catalog
     declaring.find((entry) => entry.id === key) ??
     declaring[0] ??
     undeclared.find((entry) => entry.id === key) ??
-    undeclared.find((entry) => servesKind(entry, slot, true))
+    (slot === 'memory' ? undefined : undeclared.find((entry) => servesKind(entry, slot, true)))
   );
 }
 

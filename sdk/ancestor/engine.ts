@@ -3,6 +3,8 @@ import type { AgentMessage } from '../messages.ts';
 import type { AfterTurnParams, BootstrapParams, ContextEngine, IngestBatchParams } from '../ports/context-engine.ts';
 
 const CHARS_PER_TOKEN = 4;
+/** A factory that returns one object several times gets one engine of ours for it each time, so that the host sees that it is shared. */
+const ADAPTED = Symbol('adapted engine');
 
 /**
  * An engine written for that line, as an engine of our port, under the id it was registered with. Its own rules differ in five places:
@@ -17,6 +19,9 @@ const CHARS_PER_TOKEN = 4;
  */
 export function adaptEngine(engine: ContextEngine, id: string): ContextEngine {
   if (typeof engine?.info?.name !== 'string' || [engine.ingest, engine.assemble, engine.compact].some((member) => typeof member !== 'function')) return engine;
+  const mark = engine as ContextEngine & { [ADAPTED]?: Map<string, ContextEngine> };
+  const made = mark[ADAPTED]?.get(id);
+  if (made !== undefined) return made;
   /** Sessions whose transcript the engine has read again since it last served them. */
   const caughtUp = new Set<string>();
   const transcripts = new Map<string, string>();
@@ -38,7 +43,7 @@ export function adaptEngine(engine: ContextEngine, id: string): ContextEngine {
   }
 
   const { ingestBatch, afterTurn, maintain, prepareSubagentSpawn, onSubagentEnded, dispose } = engine;
-  return {
+  const adapted: ContextEngine = {
     get info() {
       return { ...engine.info, id };
     },
@@ -77,6 +82,8 @@ export function adaptEngine(engine: ContextEngine, id: string): ContextEngine {
     ...(onSubagentEnded === undefined ? {} : { onSubagentEnded: onSubagentEnded.bind(engine) }),
     ...(dispose === undefined ? {} : { dispose: dispose.bind(engine) }),
   };
+  if (Object.isExtensible(engine)) mark[ADAPTED] = (mark[ADAPTED] ?? new Map()).set(id, adapted);
+  return adapted;
 }
 
 function estimate(messages: readonly AgentMessage[]): number {
