@@ -41,13 +41,15 @@ const SHELL_WORDS = new Set(
 
 /** Programs that run what their arguments say, so their own path tells nothing. */
 const WRAPPERS = new Set(
-  'ash bash busybox chroot chrt csh dash doas env entr fish flock ionice ksh ltrace nice nohup nsenter parallel pwsh rbash runuser script setarch setpriv setsid sh stdbuf strace su sudo systemd-run taskset tcsh time timeout toybox unshare watch xargs zsh'.split(
+  'ash awk bash bunx busybox chroot chrt csh dash doas env entr fish flock gawk ionice ksh ltrace mawk nawk nice nohup npx nsenter parallel pnpx pwsh rbash runuser script setarch setpriv setsid sh stdbuf strace su sudo systemd-run taskset tcsh time timeout toybox unshare uvx watch xargs zsh'.split(
     ' ',
   ),
 );
 
 const INTERPRETERS = /^(?:python[\d.]*|pypy[\d.]*|node|nodejs|deno|bun|ruby[\d.]*|perl[\d.]*|php[\d.]*|lua[\d.]*|osascript|Rscript)$/;
-const INLINE_EVAL = /^(?:-[a-zA-Z]*[cepr][^-]*|--eval(?:=.*)?|--print(?:=.*)?|eval)$/;
+const INLINE_EVAL = /^(?:-[a-zA-Z]*[ceEprRB]|--(?:eval|print|import|require|loader|experimental-loader)(?:=|$)|eval$)/;
+/** Arguments by which `find` runs programs, removes or writes. */
+const FIND_ACTION = /^-(?:exec|ok|delete|fprint|fls)/;
 
 /** Decides by the paths of the binaries. A line that is not plain is never allowed. */
 export async function judge(options: JudgeOptions): Promise<Judgement> {
@@ -58,7 +60,7 @@ export async function judge(options: JudgeOptions): Promise<Judgement> {
   let isAllowed = true;
   let isSafeToKeep = true;
   let reason: string | undefined;
-  for (const [name = '', ...args] of plain.segments) {
+  for (const { name, args, isOpen } of plain.segments) {
     const binary = await findBinary(name, options);
     if (typeof binary !== 'string') return { allowed: false, reason: binary.reason, ...(binaries[0] === undefined ? {} : { resolvedPath: binaries[0] }) };
     binaries.push(binary);
@@ -66,12 +68,16 @@ export async function judge(options: JudgeOptions): Promise<Judgement> {
     if (known.some((one) => WRAPPERS.has(one))) {
       return { allowed: false, reason: `'${name}' runs other commands`, resolvedPath: binaries[0] ?? binary };
     }
-    if (options.strictInlineEval && known.some((one) => INTERPRETERS.test(one)) && args.some((arg) => INLINE_EVAL.test(arg))) {
+    if (known.includes('find') && (isOpen || args.some((arg) => FIND_ACTION.test(arg)))) {
+      return { allowed: false, reason: `'${name}' may change files or run other commands`, resolvedPath: binaries[0] ?? binary };
+    }
+    if (options.strictInlineEval && known.some((one) => INTERPRETERS.test(one)) && (isOpen || args.some((arg) => INLINE_EVAL.test(arg)))) {
       return { allowed: false, reason: `'${name}' evaluates inline code`, resolvedPath: binaries[0] ?? binary };
     }
     // what the model can rewrite must be asked for each time
     if (isInside(options.workspaceDir, binary) || isInside(await realpath(options.workspaceDir), await realpath(binary))) isSafeToKeep = false;
-    if (!entries.some((entry) => matches(entry, binary, args))) {
+    // a pattern of arguments says nothing about what they are expanded to
+    if (!entries.some((entry) => !(isOpen && entry.argPattern !== undefined) && matches(entry, binary, args))) {
       isAllowed = false;
       reason ??= `'${binary}' is not on the allowlist`;
     }

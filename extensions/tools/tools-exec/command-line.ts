@@ -1,7 +1,14 @@
 /** A command line that is nothing but simple commands joined by `;`, `&&`, `||`, `|` or newlines. */
 export interface PlainCommand {
-  /** Words of each command, as the shell would see them before it expands variables and globs. */
-  segments: string[][];
+  segments: PlainSegment[];
+}
+
+export interface PlainSegment {
+  name: string;
+  /** As the shell would see them before it expands variables and globs. */
+  args: string[];
+  /** An argument holds something to expand, so what the program gets is not known. */
+  isOpen: boolean;
 }
 
 /**
@@ -23,6 +30,7 @@ class Reader {
   readonly #text: string;
   #at = 0;
   #words: string[] = [];
+  #segmentOpen = false;
   /** undefined: between words */
   #word: string | undefined;
   /** The word holds a variable or a glob, so it is not known before the shell expands it. */
@@ -32,17 +40,20 @@ class Reader {
     this.#text = text;
   }
 
-  segments(): string[][] {
+  segments(): PlainSegment[] {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
     if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(this.#text)) throw new NotPlain('a control character');
-    const segments: string[][] = [];
+    const segments: PlainSegment[] = [];
     const endSegment = (optional: boolean) => {
       this.#endWord();
-      if (this.#words.length > 0) segments.push(this.#words);
+      const [name, ...args] = this.#words;
+      if (name !== undefined) segments.push({ name, args, isOpen: this.#segmentOpen });
       else if (!optional) throw new NotPlain('an empty command');
       this.#words = [];
+      this.#segmentOpen = false;
     };
-    const text = this.#text.trim();
+    // only what separates words in a shell: to it other white space is part of a name
+    const text = this.#text.replace(/^[ \t\n]+|[ \t\n]+$/g, '');
     while (this.#at < text.length) {
       const char = text[this.#at] as string;
       const next = text[this.#at + 1];
@@ -81,6 +92,7 @@ class Reader {
       if (/^[A-Za-z_]\w*\+?=/.test(this.#word)) throw new NotPlain('an assignment');
     }
     this.#words.push(this.#word);
+    this.#segmentOpen ||= this.#open;
     this.#word = undefined;
     this.#open = false;
   }

@@ -356,6 +356,10 @@ describe('the allowlist', () => {
     'nosuchprogram-x',
     './echo',
     'echo hi && id',
+    'awk \'BEGIN { system("id") }\'',
+    'find . -exec id ;',
+    'find . -delete',
+    'find . $LANG',
   ])('%j is asked for although its programs match', async (command) => {
     const pattern = command === 'echo hi && id' ? '/**/echo' : '/**';
     expect(await judged(command, pattern)).toBe('asked');
@@ -373,6 +377,22 @@ describe('the allowlist', () => {
     expect(await judged('echo status', '/**/echo', {}, { argPattern: '(' })).toBe('asked');
   });
 
+  it('argPattern does not judge what the shell has yet to expand', async () => {
+    const once = { argPattern: '[^-].*' };
+    expect(await judged('echo status', '/**/echo', {}, once)).toBe('ran');
+    expect(await judged('echo $LANG', '/**/echo', { env: { LANG: '--output=/etc/passwd' } }, once)).toBe('asked');
+    expect(await judged('echo "$LANG"', '/**/echo', { env: { LANG: '--output=/etc/passwd' } }, once)).toBe('asked');
+    expect(await judged('echo *', '/**/echo', {}, once)).toBe('asked');
+    expect(await judged('echo {a,-b}', '/**/echo', {}, once)).toBe('asked');
+    expect(await judged("echo 'a*' \\*", '/**/echo', {}, once)).toBe('ran');
+  });
+
+  it('takes white space that no shell knows as a part of the name', async () => {
+    const path = await program(join(root, 'tool'));
+    expect(await judged(` \n${path}\t`, path)).toBe('ran');
+    for (const space of ['\ufeff', '\u00a0', '\u2028', '\u3000']) expect(await judged(`${space}${path}`, path)).toBe('asked');
+  });
+
   it('does not cover calls that change the environment, but for how output looks', async () => {
     expect(await judged('echo hi', '/**', { env: { GIT_PAGER: 'id' } })).toBe('asked');
     expect(await judged('echo hi', '/**', { env: { LC_ALL: 'C', NO_COLOR: '1' } })).toBe('ran');
@@ -386,8 +406,11 @@ describe('the allowlist', () => {
   it('strictInlineEval asks for inline code of interpreters', async () => {
     await writePolicy({ version: 1, agents: { main: { allowlist: [{ pattern: '/**' }] } } });
     const { run, asked } = await load({ exec: { strictInlineEval: true } });
-    await run(`'${process.execPath}' -e 1`);
-    expect(asked[0]?.allowedDecisions).toEqual(['allow-once', 'deny']);
+    const inline = ['-e 1', '-e"1-1"', '-pe 1', '--eval=1', '--import data:text/javascript,1', '--import=data:text/javascript,1', '$LANG'];
+    for (const args of inline) await run(`'${process.execPath}' ${args}`);
+    expect(asked.map((question) => question.allowedDecisions)).toEqual(inline.map(() => ['allow-once', 'deny']));
+    await run(`'${process.execPath}' --version`);
+    expect(asked).toHaveLength(inline.length);
   });
 
   it('allow-always keeps the path for this agent, in a private file, beside what stands there', async () => {
