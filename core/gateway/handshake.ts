@@ -1,4 +1,4 @@
-import { isControlUi, isTerminalUi, isWebchat } from '../../sdk/protocol/clients.ts';
+import { isBackendHelper, isControlUi, isTerminalUi, isWebchat } from '../../sdk/protocol/clients.ts';
 import { ProtocolError, validationText } from '../../sdk/protocol/errors.ts';
 import type { ConnectParams } from '../../sdk/protocol/generated/types.ts';
 import { connectParams } from '../../sdk/protocol/generated/validators.js';
@@ -62,6 +62,7 @@ export function shakeHands(context: Attempt['context'], request: Request, socket
   const claim = verifyDevice(attempt);
   if (secretReason !== undefined && !isDeviceTokenValid(attempt, claim, secretReason)) throw refusal(attempt, secretReason);
   auth.clearFailures(socket.peer);
+  if (secretReason === undefined && isLocalHelper(attempt)) return { connect, role, scopes: claim.scopes };
   settlePairing(attempt, claim);
   return { connect, role, scopes: claim.scopes, deviceId: claim.deviceId };
 }
@@ -174,6 +175,15 @@ function refusal({ connect, context, peer }: Attempt, reason: AuthReason): Hands
   const canRetry = reason === 'token_mismatch' && connect.device !== undefined && connect.auth?.deviceToken === undefined;
   const { message, details } = describeRefusal(reason, connect.client, canRetry);
   return new HandshakeRefusal('INVALID_REQUEST', message, details);
+}
+
+/**
+ * A program of this machine that holds the shared secret and speaks for itself only: it connects with a few scopes for one call, so pairing
+ * would pin the device to them. Nothing is recorded and no token is issued.
+ */
+function isLocalHelper({ connect, context, peer, role }: Attempt): boolean {
+  const { mode } = context.settings.auth;
+  return role === 'operator' && isBackendHelper(connect.client) && peer.local && peer.origin === undefined && (mode === 'token' || mode === 'password');
 }
 
 function settlePairing({ connect, context, peer }: Attempt, claim: DeviceClaim): void {

@@ -30,3 +30,8 @@ export function isWebchat(client: ClientClaim): boolean {
 export function isCommandLine(client: ClientClaim): boolean {
   return client.mode === 'cli';
 }
+
+/** A program that calls the gateway on its own behalf, such as a one-off health check. */
+export function isBackendHelper(client: ClientClaim): boolean {
+  return client.id === 'gateway-client' && client.mode === 'backend';
+}

@@ -110,3 +110,28 @@ describe('devices', () => {
     await connect(open.url, { params: { auth: {} } });
   });
 });
+
+describe('a helper on this machine', () => {
+  const helper = { client: { id: 'gateway-client', version: '1', platform: 'linux', mode: 'backend' }, scopes: ['operator.read'] };
+
+  it('calls with the shared secret without being paired, so that its device may ask for more later', async () => {
+    const { url, options } = await startGateway();
+    const device = newDevice();
+    const socket = await connect(url, { device, params: helper });
+    expect(socket.hello).not.toHaveProperty('auth');
+    expect((await socket.call('status')).ok).toBe(true);
+    expect((await socket.call('chat.send', {})).error).toMatchObject({ message: 'missing scope: operator.write' });
+    expect(options.state.kv.get('gateway.devices', device.id)).toBeUndefined();
+    expect((await connect(url, { device })).hello.auth).toMatchObject({ scopes: expect.arrayContaining(['operator.admin']) });
+  });
+
+  it('is a device like any other behind a proxy, from a page, or without the secret', async () => {
+    const { url } = await startGateway();
+    const proxied = await shake(url, { params: helper }, { headers: { 'x-forwarded-for': '203.0.113.9' } });
+    expect(proxied.answer.error).toMatchObject({ code: 'NOT_PAIRED' });
+    const page = await shake(url, { params: helper }, { headers: { origin: 'http://localhost:5173' } });
+    expect(page.answer.error).toMatchObject({ code: 'NOT_PAIRED' });
+    const wrong = await shake(url, { params: { ...helper, auth: { token: 'wrong' } } });
+    expect(wrong.answer.error).toMatchObject({ details: { code: 'AUTH_TOKEN_MISMATCH' } });
+  });
+});
