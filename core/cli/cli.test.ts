@@ -194,6 +194,19 @@ describe('config', () => {
     expect(JSON.parse(read(file))).toEqual({ gateway: { port: 18801 } });
   });
 
+  it('set and unset name line and column of a syntax error, and write nothing', async () => {
+    const file = writeConfig('{ a b');
+    for (const args of [
+      ['set', 'gateway.port', '18801'],
+      ['unset', 'gateway.port'],
+    ]) {
+      const { code, stderr } = await durar(['config', ...args]);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/DUR_CONFIG_SYNTAX: .*line 1, column 5/);
+    }
+    expect(read(file)).toBe('{ a b');
+  });
+
   it('validate lists every error with its place', async () => {
     writeConfig('{ "gateway": { "port": "high", "bnd": 1 },\n "nonsense": true }');
     const { code, stdout } = await durar(['config', 'validate', '--json']);

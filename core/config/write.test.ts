@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { setIn, unsetIn } from './edit.ts';
+import { patchIn, setIn, unsetIn } from './edit.ts';
 import { loadConfig } from './load.ts';
 import { type Paths, resolvePaths } from './paths.ts';
 import { REDACTED } from './redact.ts';
@@ -68,6 +68,20 @@ describe('writeConfig', () => {
     await write((text) => unsetIn(text, ['x']), { allow: 'repair' });
     expect(await present()).toBe('{"y": 2}');
     await expect(write((text) => setIn(text, ['z'], 1), { allow: 'repair' })).rejects.toEqual(coded('DUR_CONFIG_UNKNOWN_KEY'));
+  });
+
+  it.each(['{ a b', '{gateway: {port: 5}} }', '{gateway: {port: 5,, }}'])('names the place of what does not parse in %j, and writes nothing', async (text) => {
+    await writeFile(paths.configFile, text);
+    const error = expect.objectContaining({ code: 'DUR_CONFIG_SYNTAX', owner: expect.objectContaining({ line: 1, column: expect.any(Number) }) });
+    for (const allow of ['repair', undefined] as const) {
+      await expect(write((raw) => setIn(raw, ['gateway', 'port'], 6), { allow })).rejects.toEqual(error);
+      await expect(write((raw) => unsetIn(raw, ['gateway', 'port']), { allow })).rejects.toEqual(error);
+      await expect(write((raw) => patchIn(raw, { gateway: { port: 6 } }), { allow })).rejects.toEqual(error);
+    }
+    expect(await present()).toBe(text);
+    expect(await readdir(paths.stateDir)).toEqual(['Durar.json']);
+    await write(() => '{}');
+    expect(await present()).toBe('{}');
   });
 
   it('refuses an edit of a text that is no longer there', async () => {

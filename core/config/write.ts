@@ -12,7 +12,7 @@ export interface WriteOptions extends LoadOptions {
   edit(text: string, present: LoadedConfig): string | Promise<string>;
   /** `hash` of the text that the edit is meant for; another one in the file is refused. */
   baseHash?: string | undefined;
-  /** `repair`: errors that the file already has may remain. Default: the result must be valid. */
+  /** `repair`: errors that the file already has may remain, but for its syntax. Default: the result must be valid. */
   allow?: 'repair' | undefined;
   /** A last look before the file changes (activation of the candidate); a throw leaves everything as it is. */
   approve?(next: LoadedConfig): void | Promise<void>;
@@ -32,9 +32,16 @@ const STALE_MS = 60_000;
 export async function writeConfig(options: WriteOptions): Promise<LoadedConfig> {
   const present = await loadConfig(options);
   if (options.baseHash !== undefined && options.baseHash !== present.hash) throw durarError('DUR_CONFIG_CHANGED');
-  const edited = await options.edit(present.raw, present);
+  const syntax = present.errors.find(({ code, owner }) => code === 'DUR_CONFIG_SYNTAX' && owner.file === present.file);
+  let edited: string;
+  try {
+    edited = await options.edit(present.raw, present);
+  } catch (error) {
+    // A text that does not parse can be replaced, but no value in it changed.
+    throw syntax ?? error;
+  }
   const next = await loadText(await restoreMarkers(edited, present), options);
-  refuse(next.errors, options.allow === 'repair' ? present.errors : []);
+  refuse(next.errors, options.allow === 'repair' ? present.errors.filter((error) => error !== syntax) : []);
   if (next.raw === present.raw && present.exists) return next;
   await options.approve?.(next);
   await replaceFile(present, next.raw, options.backup ?? true);
