@@ -110,7 +110,15 @@ export const CONTRIBUTIONS = {
   },
   approver: { method: 'registerApprover', noun: 'approver', form: 'object', keyField: 'id', manifestKey: 'approvers', shape: { decide: 'function' } },
   tool: { method: 'registerTool', noun: 'tool', form: 'tool', manifestKey: 'contracts.tools' },
-  command: { method: 'registerCommand', noun: 'command', form: 'object', keyField: 'name', manifestKey: 'contracts.commands', shape: { handler: 'function' } },
+  command: {
+    method: 'registerCommand',
+    noun: 'command',
+    form: 'object',
+    keyField: 'name',
+    manifestKey: 'contracts.commands',
+    shape: { handler: 'function' },
+    unused: true,
+  },
   eventHook: { method: 'registerHook', noun: 'event hook', form: 'named', manifestKey: 'contracts.eventHooks', unused: true },
   service: { method: 'registerService', noun: 'service', form: 'object', keyField: 'id', manifestKey: 'contracts.services', shape: { start: 'function' } },
   httpRoute: {
@@ -121,7 +129,7 @@ export const CONTRIBUTIONS = {
     manifestKey: 'contracts.httpRoutes',
     shape: { handler: 'function', auth: 'string' },
   },
-  cli: { method: 'registerCli', noun: 'CLI command', form: 'cli', manifestKey: 'contracts.cli' },
+  cli: { method: 'registerCli', noun: 'CLI command', form: 'cli', manifestKey: 'contracts.cli', unused: true },
   gatewayMethod: { method: 'registerGatewayMethod', noun: 'gateway method', form: 'named', manifestKey: 'contracts.gatewayMethods' },
   promptSection: {
     method: 'registerPromptSection',
@@ -138,6 +146,7 @@ export const CONTRIBUTIONS = {
     keyField: 'id',
     manifestKey: 'contracts.doctorChecks',
     shape: { run: 'function' },
+    unused: true,
   },
   auditCheck: {
     method: 'registerAuditCheck',

@@ -146,7 +146,7 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
     log,
     version: '2026.11.0',
     ...(parts.limits === undefined ? {} : { limits: parts.limits }),
-    env: parts.env ?? {},
+    env: () => parts.env ?? {},
     ...(parts.now === undefined ? {} : { now: parts.now }),
   });
   const events: AgentEvent[] = [];

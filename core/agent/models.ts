@@ -32,6 +32,8 @@ export interface ResolvedModel {
 export interface Models {
   /** Throws `DUR_MODEL_*`. */
   resolve(generation: Generation, ref: string): Promise<ResolvedModel>;
+  /** What is known of a model, whether it can be called or not. Throws `DUR_MODEL_UNKNOWN`. */
+  find(generation: Generation, ref: string): Promise<ModelEntry>;
   /** Every model that can be named, by ref; loads all providers. Those that fail are left out and logged. */
   list(generation: Generation): Promise<ModelEntry[]>;
   /** A provider's credential. Never log the value. */
@@ -66,8 +68,8 @@ export function parseModelRef(ref: string): { provider: string | undefined; mode
   return slash === -1 ? { provider: undefined, model: ref.trim() } : { provider: ref.slice(0, slash).trim().toLowerCase(), model: ref.slice(slash + 1).trim() };
 }
 
-export function createModels(options: { log: Logger; env?: NodeJS.ProcessEnv }): Models {
-  const env = options.env ?? process.env;
+export function createModels(options: { log: Logger; env?: () => Readonly<Record<string, string | undefined>> }): Models {
+  const env = options.env ?? (() => process.env);
   const sources = new WeakMap<Generation, Map<string, Promise<ProviderSource | undefined>>>();
 
   /** Asked once per generation; a failure is not kept, so that the next run tries again. */
@@ -140,7 +142,7 @@ export function createModels(options: { log: Logger; env?: NodeJS.ProcessEnv }):
   function keyOf(provider: ProviderSource): { apiKey?: string; source?: string } {
     if (provider.secret !== undefined) return { apiKey: provider.secret, source: `models.providers.${provider.id}.apiKey` };
     for (const name of provider.envVars) {
-      const value = env[name];
+      const value = env()[name];
       if (value !== undefined && value !== '') return { apiKey: value, source: `env: ${name}` };
     }
     return {};
@@ -152,12 +154,19 @@ export function createModels(options: { log: Logger; env?: NodeJS.ProcessEnv }):
     return provider.configured?.baseUrl !== undefined && provider.configured.apiKey === undefined;
   }
 
+  async function find(generation: Generation, ref: string): Promise<{ provider: ProviderSource; entry: ModelEntry }> {
+    const { provider: providerId, model: modelId } = parseModelRef(ref);
+    const provider = providerId === undefined ? undefined : await source(generation, providerId);
+    const entry = provider?.models.get(modelId.toLowerCase());
+    if (provider === undefined || entry === undefined) throw provider?.failure ?? durarError('DUR_MODEL_UNKNOWN', { ref });
+    return { provider, entry };
+  }
+
   return {
+    find: async (generation, ref) => (await find(generation, ref)).entry,
+
     async resolve(generation, ref) {
-      const { provider: providerId, model: modelId } = parseModelRef(ref);
-      const provider = providerId === undefined ? undefined : await source(generation, providerId);
-      const entry = provider?.models.get(modelId.toLowerCase());
-      if (provider === undefined || entry === undefined) throw provider?.failure ?? durarError('DUR_MODEL_UNKNOWN', { ref });
+      const { provider, entry } = await find(generation, ref);
       const code = provider.code;
       const streaming = code?.provider.stream === undefined ? undefined : code;
       const api = streaming === undefined ? await generation.contribution('modelApi', entry.api) : undefined;

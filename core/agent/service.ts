@@ -1,16 +1,17 @@
-import { type AgentEvent, type AgentMessage, durarError, errorText, type ModelEntry } from '../../sdk/index.ts';
+import { type AgentEvent, durarError, errorText } from '../../sdk/index.ts';
 import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { SessionService } from '../sessions/service.ts';
 import type { State } from '../state/state.ts';
-import { complete } from './complete.ts';
 import { createEngines, ENGINE_TIMEOUTS, type EngineTimeouts } from './engine.ts';
 import { createLanes } from './lanes.ts';
-import { createModels, parseModelRef } from './models.ts';
+import { createModelAccess, type ModelAccess } from './model-access.ts';
+import { createModels } from './models.ts';
 import { createBootstrapFiles } from './prompt/bootstrap-files.ts';
 import { createRuns, type Run } from './run.ts';
 import type { AcceptedRun, RunRequest, RunResult } from './run-request.ts';
-import { type AgentPaths, agentEntry, agentWorkspaceDir, defaultAgentId, defaultModelRef } from './settings.ts';
+import { createSessionWork, type SessionWork } from './session-work.ts';
+import { type AgentPaths, agentEntry, agentWorkspaceDir, defaultAgentId } from './settings.ts';
 import { createTokenEstimator } from './tokens.ts';
 import { createToolCalls } from './tool-call.ts';
 import { runTurn } from './turn.ts';
@@ -26,30 +27,24 @@ export interface AgentService {
   accept(request: RunRequest): Promise<AcceptedRun>;
   /** Resolves at the run's end or after `timeoutMs`; a timeout never stops the run. Results stay for ten minutes. Throws `DUR_RUN_UNKNOWN`. */
   wait(runId: string, timeoutMs: number): Promise<RunResult | undefined>;
+  /**
+   * Accepts a run that does not wait its turn: while the session's running turn is among its tools it takes the message over, pending calls
+   * skipped; else the session's runs are aborted and this one follows. Throws as `accept`.
+   */
+  steer(request: RunRequest): Promise<{ run: AcceptedRun; interrupted: boolean }>;
   /** Aborts one run or all runs of a session, queued ones included. */
   abort(params: { sessionKey?: string; runId?: string; origin: 'rpc' | 'stop' | 'timeout' | 'shutdown' }): { aborted: boolean; runIds: string[] };
   active(sessionKey?: string): AcceptedRun[];
   /** Every event of every run, in order. Listeners must not throw. */
   onEvent(listener: (event: AgentEvent) => void): () => void;
+  /** Waits for the session's turns, then compacts it. */
+  readonly compact: SessionWork['compact'];
+  readonly reset: SessionWork['reset'];
+  readonly remove: SessionWork['remove'];
   /** Refuses new runs, waits up to `ms` for the running ones, then aborts them. */
   drain(ms: number): Promise<void>;
   /** What can be asked without a run. */
-  readonly models: {
-    /** Every model that can be named. Loads all providers. */
-    list(): Promise<ModelEntry[]>;
-    /** The model of the default agent. */
-    defaults(): { provider: string; model: string };
-    /** One model call outside any session. `model` is a ref; absent: the default model. Throws `DUR_MODEL_*`, `DUR_PROVIDER_*`. */
-    complete(params: {
-      model?: string;
-      systemPrompt?: string;
-      messages: AgentMessage[];
-      maxTokens?: number;
-      signal?: AbortSignal;
-    }): Promise<{ text: string; message: AgentMessage }>;
-    /** A provider's credential, for extensions that call it themselves. Never log it. */
-    credential(provider: string): Promise<{ apiKey?: string; source?: string }>;
-  };
+  readonly models: ModelAccess;
   /** Absolute path of an agent's working folder; absent: the default agent's. Throws `DUR_AGENT_UNKNOWN`. */
   workspaceDir(agentId?: string): string;
 }
@@ -64,7 +59,8 @@ export interface AgentServiceOptions {
   /** epoch ms */
   now?: () => number;
   /** Environment with the providers' credentials. */
-  env?: NodeJS.ProcessEnv;
+  /** The effective environment, asked anew each time. */
+  env?: () => Readonly<Record<string, string | undefined>>;
   /** milliseconds; each has a default */
   limits?: { engine?: Partial<EngineTimeouts>; stall?: number; tool?: number };
 }
@@ -131,7 +127,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     const { hooks } = source.current();
     if (created && hooks.has('session_start'))
       hooks.emit('session_start', { sessionId, sessionKey: session.key }, { agentId, sessionId, sessionKey: session.key });
-    return { runId: request.runId, sessionKey: session.key, sessionId, agentId, acceptedAt: now() };
+    return { runId: request.runId, sessionKey: session.key, sessionId, agentId, acceptedAt: now(), ...(created ? { created } : {}) };
   }
 
   /** One turn of its session at a time, and of all sessions as many as the lane allows. The engine's end of turn holds only the session. */
@@ -192,6 +188,30 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       }
     },
 
+    async steer(request) {
+      const known = runs.accepted(request.runId) ?? accepting.get(request.runId);
+      if (known !== undefined) return { run: await known, interrupted: false };
+      if (draining) throw durarError('DUR_HOST_STOPPED');
+      const steering = open(request).then(async (run) => {
+        const { sessionKey } = run;
+        const interrupted = runs.active(sessionKey).length > 0;
+        const taken = await runs.steerable(sessionKey)?.steering.offer?.({ request, accepted: run });
+        if (taken !== true) {
+          runs.abort({ sessionKey, origin: 'rpc' });
+          start(request, run);
+        }
+        return { run, interrupted };
+      });
+      const accepted = steering.then(({ run }) => run);
+      accepting.set(request.runId, accepted);
+      try {
+        await accepted;
+        return await steering;
+      } finally {
+        accepting.delete(request.runId);
+      }
+    },
+
     wait: (runId, timeoutMs) => runs.wait(runId, timeoutMs),
 
     abort({ sessionKey, runId, origin }) {
@@ -202,6 +222,18 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
 
     active: (sessionKey) => runs.active(sessionKey === undefined ? undefined : sessions.canonicalKey(sessionKey)),
     onEvent: (listener) => runs.onEvent(listener),
+    ...createSessionWork({
+      deps,
+      lanes,
+      defaultLane: DEFAULT_LANE,
+      abort: (sessionKey) => void runs.abort({ sessionKey, origin: 'rpc' }),
+      open: async (sessionKey) => {
+        const { sessionKey: key } = await open({ runId: '', message: '', sessionKey });
+        const session = await sessions.get(key);
+        if (session === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key });
+        return session;
+      },
+    }),
 
     async drain(ms) {
       draining = true;
@@ -217,26 +249,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       await Promise.all(tasks);
     },
 
-    models: {
-      list: () => models.list(source.current()),
-      defaults() {
-        const { config } = source.current();
-        const { provider = '', model } = parseModelRef(defaultModelRef(config, agentEntry(config, defaultAgentId(config))));
-        return { provider, model };
-      },
-      async complete({ model: ref, ...request }) {
-        const lease = source.lease();
-        try {
-          const { config } = lease.generation;
-          const model = await models.resolve(lease.generation, ref ?? defaultModelRef(config, agentEntry(config, defaultAgentId(config))));
-          const signal = request.signal === undefined ? closing.signal : AbortSignal.any([request.signal, closing.signal]);
-          return await complete({ ...request, model, signal, stallMs, now });
-        } finally {
-          lease.release();
-        }
-      },
-      credential: (provider) => models.credential(source.current(), provider),
-    },
+    models: createModelAccess({ source, models, closing: closing.signal, stallMs, now }),
 
     workspaceDir(agentId) {
       const { config } = source.current();

@@ -2,12 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import { durarError, errorCode, errorText, reportError } from '../../sdk/index.ts';
 import { createAgentService } from '../agent/service.ts';
 import { createChannels } from '../channels/accounts.ts';
-import { diffConfig } from '../config/changes.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
-import { watchFiles } from '../config/watch.ts';
 import { createGateway } from '../gateway/server.ts';
-import { recordsFile } from '../install/records.ts';
 import { createHost, type Host } from '../kernel/host.ts';
 import type { Logging } from '../logging/logging.ts';
 import { createSessionService } from '../sessions/service.ts';
@@ -16,6 +13,7 @@ import { openState } from '../state/state.ts';
 import { describeBoot, describeSlots } from './boot-description.ts';
 import type { BootReport, GatewayFlags } from './boot-report.ts';
 import { resolveGatewayAuth } from './gateway-auth.ts';
+import { createLiveChanges, type LiveChanges } from './live-changes.ts';
 import type { RuntimeRooms } from './plugin-runtime.ts';
 import { createStages } from './stages.ts';
 import { readHostVersion } from './version.ts';
@@ -79,13 +77,14 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     undo.push(installCrashHandlers(host, log));
     undo.push(() => host.stop('stop', STOP_LIMIT_MS));
     const sessions = createSessionService({ source: host, log: options.log.child('sessions') });
-    const agent = createAgentService({ source: host, sessions, cursors: state.cursors, paths, log: options.log.child('agent'), version });
+    const agent = createAgentService({ source: host, sessions, cursors: state.cursors, paths, log: options.log.child('agent'), version, env: stages.env });
     // Before the first activation: an extension may listen to their events from `register` on.
     Object.assign(rooms, { sessions, agent });
     await host.activate('boot');
     const channels = createChannels({ source: host, agent, log: options.log.child('channels') });
 
     const { config, resolvedConfig } = host.current();
+    let changes: LiveChanges | undefined;
     let slots = await describeSlots(host.current());
     const gateway = createGateway({
       source: host,
@@ -93,9 +92,19 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       sessions,
       state,
       control: {
-        reload: () => change('reload', true),
+        async reload() {
+          if (changes === undefined) throw durarError('DUR_HOST_STARTING', { room: 'reload' });
+          return changes.reload();
+        },
         stop: (reason) => void stop(reason),
-        status: () => ({ pid: process.pid, generation: host.current().number, slots, channels: channels.status(), stateDir: paths.stateDir }),
+        status: () => ({
+          pid: process.pid,
+          generation: host.current().number,
+          slots,
+          refused: changes?.refused() ?? [],
+          channels: channels.status(),
+          stateDir: paths.stateDir,
+        }),
         models: () => agent.models.list(),
         configFile: async () => stages.describeConfigFile(),
       },
@@ -118,39 +127,18 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     await host.start();
     await channels.reconcile();
     host.current().hooks.emit('gateway_start', { port }, {});
-    host.onSwap(() => void channels.reconcile());
-    const watching = await watchFiles({
-      files: [...stages.configFiles(), recordsFile(paths.stateDir)],
-      debounceMs: config.gateway.reload.debounceMs,
-      onChange: (file) => void onEdit(file),
-      onError: (error) => log.warn(`a watched folder cannot be seen: ${errorText(error)}`),
+    changes = await createLiveChanges({
+      host,
+      stages,
+      channels,
+      log,
+      async onApplied() {
+        slots = await describeSlots(host.current());
+      },
     });
-    undo.push(() => watching.stop());
+    undo.push(() => changes?.stop());
     await stages.saveIndex();
     options.print?.(await describeBoot({ host, paths, version, url }));
-
-    async function change(reason: string, strict = false): Promise<unknown> {
-      const report = await host.activate(reason, { strict });
-      await channels.reconcile();
-      slots = await describeSlots(host.current());
-      return report;
-    }
-
-    /** A file changed on disk: the new generation replaces the old one whole, or the reason is logged and nothing changes. */
-    async function onEdit(file: string): Promise<void> {
-      const before = host.current().config;
-      const { mode } = before.gateway.reload;
-      const byInstall = file === recordsFile(paths.stateDir);
-      if (mode === 'off' && !byInstall) return;
-      try {
-        await change(byInstall ? 'extensions changed' : 'configuration changed');
-      } catch (error) {
-        log.error(`the change is not applied; generation ${host.current().number} goes on: ${errorText(error)}`, { report: reportError(error) });
-        return;
-      }
-      const restart = diffConfig(before, host.current().config).filter((item) => item.reload === 'restart');
-      if (restart.length > 0) log.warn(`these take effect after a restart of the gateway: ${restart.map((item) => item.path).join(', ')}`);
-    }
 
     let stopping: Promise<void> | undefined;
     function stop(reason: string): Promise<void> {

@@ -1,7 +1,9 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ANCESTOR } from '../../sdk/ancestor.ts';
-import { durarError } from '../../sdk/index.ts';
+import { durarError, errorCode } from '../../sdk/index.ts';
 import { updateTo } from '../config/edit.ts';
-import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { hashText, type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
 import { redactConfig, type SecretTest } from '../config/redact.ts';
 import { writeConfig } from '../config/write.ts';
@@ -35,8 +37,13 @@ export interface StageOptions {
 export interface Stages extends HostStages {
   /** The configuration file as it was last read. */
   describeConfigFile(): { exists: boolean; hash: string; issues: Array<{ path: string; message: string }> };
-  /** The configuration file and all that it includes. */
-  configFiles(): string[];
+  /** Everything a generation is made of, beside the extensions' own folders. */
+  watchedFiles(): string[];
+  isRecords(file: string): boolean;
+  /** Whether the file still is what the last activation read. */
+  isApplied(file: string): Promise<boolean>;
+  /** The effective environment: the process, `.env` files, the `env` block. */
+  env(): Environment;
   /** Writes the manifest index, once the boot is over. */
   saveIndex(): Promise<void>;
 }
@@ -47,6 +54,8 @@ export function createStages(options: StageOptions): Stages {
   let fresh = options.loaded;
   let loaded: LoadedConfig | undefined;
   let catalog: DiscoveredCatalog | undefined;
+  let recordsRead: string | undefined;
+  const records = recordsFile(paths.stateDir);
 
   /** The extensions' own secret fields. */
   const isPluginSecret: SecretTest = ([plugins, entries, id, config, ...rest]) => {
@@ -69,8 +78,8 @@ export function createStages(options: StageOptions): Stages {
       return next;
     },
     async discover(config) {
-      const records = await readRecords(recordsFile(paths.stateDir));
-      const installed = Object.entries(records.plugins).map(([id, { root }]) => ({ id, root }));
+      recordsRead = await hashFile(records);
+      const installed = Object.entries((await readRecords(records)).plugins).map(([id, { root }]) => ({ id, root }));
       catalog = await discover({
         config,
         paths,
@@ -108,9 +117,25 @@ export function createStages(options: StageOptions): Stages {
       ),
     onSecretValues: (values) => log.setSecretValues(values),
     describeConfigFile: () => ({ exists: loaded?.exists === true, hash: loaded?.hash ?? '', issues: [] }),
-    configFiles: () => loaded?.files ?? [paths.configFile],
+    watchedFiles: () => [...(loaded?.files ?? [paths.configFile]), join(paths.stateDir, '.env'), records],
+    isRecords: (file) => file === records,
+    async isApplied(file) {
+      const known = file === records ? recordsRead : file === paths.configFile ? loaded?.hash : undefined;
+      return known !== undefined && known === (await hashFile(file));
+    },
+    env: () => loaded?.env ?? env,
     async saveIndex() {
       await catalog?.saveIndex();
     },
   };
+}
+
+/** The hash of a file's text as `LoadedConfig` counts it; an absent file is an empty text. */
+async function hashFile(file: string): Promise<string> {
+  try {
+    return hashText(await readFile(file, 'utf8'));
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return hashText('');
+    throw error;
+  }
 }

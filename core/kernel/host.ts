@@ -1,4 +1,5 @@
-import { type DurarError, durarError, type SecretsProvider } from '../../sdk/index.ts';
+import { ERRORS } from '../../sdk/errors.ts';
+import { DurarError, durarError, reportError, type SecretsProvider } from '../../sdk/index.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -44,11 +45,12 @@ export interface ActivationReport {
 }
 
 /** All that stops a boot or a change, reported together. The running generation is untouched. */
-export class HostFailure extends Error {
-  readonly code = 'DUR_HOST_FAILED';
+export class HostFailure extends DurarError {
   readonly failures: readonly DurarError[];
   constructor(failures: readonly DurarError[]) {
-    super(failures.map((failure) => failure.message).join('\n'));
+    const [first] = failures;
+    const hint = failures.length === 1 ? first?.hint : ERRORS.DUR_HOST_FAILED.hint;
+    super('DUR_HOST_FAILED', failures.map((failure) => failure.message).join('\n'), { hint: hint ?? '', details: failures.map(reportError) });
     this.name = 'HostFailure';
     this.failures = failures;
   }

@@ -45,7 +45,7 @@ export interface SessionService {
   read(session: SessionRecord, options?: { fromSeq?: number; limit?: number }): Promise<{ entries: StoredEntry[]; lastSeq: number }>;
   /**
    * The messages a model would see, after the last compaction: its summary as a user message first, then what it kept. Cached per session
-   * while it is in use; the arrays are the caller's, the messages are shared and must not be changed.
+   * while it is in use; the arrays are the caller's, the messages are shared and frozen.
    */
   context(session: SessionRecord): Promise<{ messages: AgentMessage[]; entryIds: string[]; lastSeq: number }>;
   /**
@@ -65,6 +65,7 @@ const ID_ATTEMPTS = 3;
 /** Sessions in the store that the slot `sessionStore` selects. All appends of the process go through one service. */
 export function createSessionService(options: { source: GenerationSource; log: Logger }): SessionService {
   const { source, log } = options;
+  const startedAt = Date.now();
   const cache = createContextCache();
   const serial = createSerial();
   const listeners = new Set<(update: TranscriptUpdate) => void>();
@@ -77,6 +78,12 @@ export function createSessionService(options: { source: GenerationSource; log: L
 
   function canonical(key: string | undefined, agentId?: string): string {
     return canonicalKey(key, agentId ?? defaultAgentId(source.current().config));
+  }
+
+  /** A run that began before this process did not survive the one it began in. */
+  function asOfNow(session: SessionRecord): SessionRecord {
+    if (session.status !== 'running' || (session.startedAt ?? 0) >= startedAt) return session;
+    return { ...session, status: 'killed', abortedLastRun: true };
   }
 
   function tell({ key: sessionKey, sessionId }: SessionRecord, entries: StoredEntry[]): void {
@@ -152,13 +159,16 @@ export function createSessionService(options: { source: GenerationSource; log: L
       return opened;
     },
     async get(key) {
-      return (await findStore()).get({ key: canonical(key) });
+      const session = await (await findStore()).get({ key: canonical(key) });
+      return session === undefined ? undefined : asOfNow(session);
     },
     async getById(sessionId) {
-      return (await findStore()).get({ sessionId });
+      const session = await (await findStore()).get({ sessionId });
+      return session === undefined ? undefined : asOfNow(session);
     },
     async list(params) {
-      return (await findStore()).list(params);
+      const { sessions, total } = await (await findStore()).list(params);
+      return { sessions: sessions.map(asOfNow), total };
     },
     async patch(key, fields, { touch } = {}) {
       return (await findStore()).patch({ key: canonical(key), fields, ...(touch === undefined ? {} : { touch }) });

@@ -55,6 +55,7 @@ export const EXTENSION_ERRORS = {
     message: "nothing serves plugins.slots.{slot}; '{key}' is not installed",
     hint: 'Restore the bundled extensions, or install one and select it.',
   },
+  DUR_HOST_FAILED: { message: '{reasons}', hint: 'Correct each of them; what ran before goes on.' },
   DUR_HOST_STARTING: { message: "the host is starting and has no '{room}' yet", hint: 'Use it in a service, a hook or a tool, not in register.', retry: true },
   DUR_HOST_STOPPED: { message: 'the host is stopping', hint: 'Try again when it is up.', retry: true },
   DUR_HOST_BUSY: { message: 'a change of the running generation is already under way', hint: 'Try again in a moment.', retry: true },

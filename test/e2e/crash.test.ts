@@ -36,6 +36,7 @@ describe('kill -9', () => {
     await gateway.stop('SIGKILL');
     expect((await lost).code).not.toBe(0);
     gateway = await machine.start();
+    expect((await machine.cli(['sessions', 'list', '--json'])).stdout).toContain('"killed"');
     expect((await machine.cli(['agent', '--message', 'go on'])).code).toBe(0);
     expect(await roles(file)).toEqual(['user', 'user', 'assistant']);
     expect((await machine.cli(['sessions', 'show', 'main'])).stdout).toContain('keep me');
