@@ -1,6 +1,6 @@
 import { definePluginEntry } from 'Durar/plugin-sdk/core';
+import { ApprovalsFile } from 'Durar/plugin-sdk/exec/approvals-file';
 import { join } from 'node:path';
-import { ApprovalsFile } from './approvals-file.ts';
 import { createExecTool } from './tool.ts';
 
 export default definePluginEntry({

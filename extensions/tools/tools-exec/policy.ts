@@ -1,4 +1,4 @@
-import type { Ask, HostPolicy, Security } from './approvals-file.ts';
+import { ASK, type Ask, SECURITY, type Security } from 'Durar/plugin-sdk/exec/policy';
 
 /** The part of the configuration that rules this tool. */
 export interface ExecSettings {
@@ -11,17 +11,7 @@ export interface ExecSettings {
   timeoutSec: number;
 }
 
-export interface Policy {
-  security: Security;
-  ask: Ask;
-  askFallback: Security;
-}
-
 type Fields = { readonly [Name in string]?: unknown };
-
-/** From strict to open. */
-const SECURITY = ['deny', 'allowlist', 'full'] as const satisfies readonly Security[];
-const ASK = ['always', 'on-miss', 'off'] as const satisfies readonly Ask[];
 
 /** `tools.exec`, with what `agents.list[].tools.exec` says for this agent on top. A value that is not known counts as the strictest. */
 export function execSettings(config: Fields, agentId: string): ExecSettings {
@@ -36,28 +26,6 @@ export function execSettings(config: Fields, agentId: string): ExecSettings {
     strictInlineEval: exec.strictInlineEval === true,
     timeoutSec: typeof exec.timeoutSec === 'number' && exec.timeoutSec > 0 ? exec.timeoutSec : 1800,
   };
-}
-
-/** The stricter of the configuration and the host's file, field by field. */
-export function effectivePolicy(settings: Pick<ExecSettings, 'security' | 'ask'>, host: HostPolicy): Policy {
-  return {
-    security: stricter(SECURITY, settings.security, host.security),
-    ask: stricter(ASK, settings.ask, host.ask),
-    askFallback: host.askFallback ?? 'deny',
-  };
-}
-
-/** What is to be done before a command runs. */
-export function verdict({ security, ask }: Pick<Policy, 'security' | 'ask'>, isAllowlisted: boolean): 'run' | 'ask' | 'deny' {
-  if (security === 'deny') return 'deny';
-  if (ask === 'always') return 'ask';
-  if (security === 'full' || isAllowlisted) return 'run';
-  return ask === 'on-miss' ? 'ask' : 'deny';
-}
-
-function stricter<Value>(fromStrict: readonly Value[], one: Value, other: Value | undefined): Value {
-  if (other === undefined) return one;
-  return fromStrict.indexOf(one) <= fromStrict.indexOf(other) ? one : other;
 }
 
 function record(value: unknown): Fields {

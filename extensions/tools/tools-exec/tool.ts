@@ -1,11 +1,12 @@
 import { type ApprovalDecision, errorText, type Tool, type ToolContext, type ToolResult } from 'Durar/plugin-sdk/core';
+import { type Judgement, judge } from 'Durar/plugin-sdk/exec/allowlist';
+import type { ApprovalsFile } from 'Durar/plugin-sdk/exec/approvals-file';
+import { effectivePolicy, type Policy, verdict } from 'Durar/plugin-sdk/exec/policy';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { type Judgement, judge } from './allowlist.ts';
-import type { ApprovalsFile } from './approvals-file.ts';
 import { childEnvironment } from './environment.ts';
 import { OutputWindow } from './output.ts';
-import { type ExecSettings, effectivePolicy, execSettings, type Policy, verdict } from './policy.ts';
+import { type ExecSettings, execSettings } from './policy.ts';
 import { runCommand, shellArgv } from './run.ts';
 
 export interface ExecOptions {
@@ -88,8 +89,7 @@ async function readCall(id: string, params: Record<string, unknown>, context: To
 async function authorise(call: Call, context: ToolContext, { approvals, canBeAsked }: ExecOptions): Promise<string | undefined> {
   const host = await approvals.policy(context.agentId);
   const policy = effectivePolicy(call.settings, host);
-  const judgement = await judge({
-    command: call.command,
+  const judgement = await judge(call.command, {
     cwd: call.cwd,
     searchPath: call.env.PATH ?? '',
     workspaceDir: context.workspaceDir,

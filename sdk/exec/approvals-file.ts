@@ -1,10 +1,8 @@
-import { errorCode, errorText } from 'Durar/plugin-sdk/core';
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-
-export type Security = 'deny' | 'allowlist' | 'full';
-export type Ask = 'off' | 'on-miss' | 'always';
+import { errorCode, errorText } from '../errors.ts';
+import type { Ask, Security } from './policy.ts';
 
 export interface AllowlistEntry {
   /** Glob of the binary's absolute path. */

@@ -1,10 +1,10 @@
-import { errorCode } from 'Durar/plugin-sdk/core';
 import { constants } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, delimiter, isAbsolute, join, relative, resolve } from 'node:path';
+import { errorCode } from '../errors.ts';
 import type { AllowlistEntry } from './approvals-file.ts';
-import { parsePlain } from './command-line.ts';
+import { type PlainSegment, parsePlain } from './command-line.ts';
 
 export interface Judgement {
   /** Every command of the line is on the allowlist. */
@@ -18,11 +18,11 @@ export interface Judgement {
 }
 
 export interface JudgeOptions {
-  command: string;
   cwd: string;
   /** `PATH` of the child */
   searchPath: string;
-  workspaceDir: string;
+  /** Programs below it are never remembered, as an agent could rewrite them. */
+  workspaceDir?: string;
   entries: readonly AllowlistEntry[];
   /** Names of variables that the call sets. */
   envKeys: readonly string[];
@@ -51,16 +51,21 @@ const INLINE_EVAL = /^(?:-[a-zA-Z]*[ceEprRB]|--(?:eval|print|import|require|load
 /** Arguments by which `find` runs programs, removes or writes. */
 const FIND_ACTION = /^-(?:exec|ok|delete|fprint|fls)/;
 
-/** Decides by the paths of the binaries. A line that is not plain is never allowed. */
-export async function judge(options: JudgeOptions): Promise<Judgement> {
-  const { entries, envKeys } = options;
-  const plain = parsePlain(options.command);
+/** Decides on a command line by the paths of its binaries. A line that is not plain is never allowed. */
+export async function judge(command: string, options: JudgeOptions): Promise<Judgement> {
+  const plain = parsePlain(command);
   if ('reason' in plain) return { allowed: false, reason: `it has ${plain.reason}` };
+  return judgeCommands(plain.segments, options);
+}
+
+/** The same for commands that no shell reads. */
+export async function judgeCommands(segments: readonly PlainSegment[], options: JudgeOptions): Promise<Judgement> {
+  const { entries, envKeys } = options;
   const binaries: string[] = [];
   let isAllowed = true;
   let isSafeToKeep = true;
   let reason: string | undefined;
-  for (const { name, args, isOpen } of plain.segments) {
+  for (const { name, args, isOpen } of segments) {
     const binary = await findBinary(name, options);
     if (typeof binary !== 'string') return { allowed: false, reason: binary.reason, ...(binaries[0] === undefined ? {} : { resolvedPath: binaries[0] }) };
     binaries.push(binary);
@@ -75,7 +80,8 @@ export async function judge(options: JudgeOptions): Promise<Judgement> {
       return { allowed: false, reason: `'${name}' evaluates inline code`, resolvedPath: binaries[0] ?? binary };
     }
     // what the model can rewrite must be asked for each time
-    if (isInside(options.workspaceDir, binary) || isInside(await realpath(options.workspaceDir), await realpath(binary))) isSafeToKeep = false;
+    const { workspaceDir } = options;
+    if (workspaceDir !== undefined && (isInside(workspaceDir, binary) || isInside(await realpath(workspaceDir), await realpath(binary)))) isSafeToKeep = false;
     // a pattern of arguments says nothing about what they are expanded to
     if (!entries.some((entry) => !(isOpen && entry.argPattern !== undefined) && matches(entry, binary, args))) {
       isAllowed = false;
@@ -114,7 +120,7 @@ function matches({ pattern, argPattern }: AllowlistEntry, binary: string, args: 
 }
 
 /** The path that the shell would run. */
-async function findBinary(name: string, { cwd, searchPath }: JudgeOptions): Promise<string | { reason: string }> {
+export async function findBinary(name: string, { cwd, searchPath }: Pick<JudgeOptions, 'cwd' | 'searchPath'>): Promise<string | { reason: string }> {
   if (SHELL_WORDS.has(name)) return { reason: `'${name}' is a word of the shell` };
   if (name.includes('/')) {
     const path = resolve(cwd, name);
