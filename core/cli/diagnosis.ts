@@ -35,7 +35,10 @@ export async function diagnose(context: CommandContext, { fix, scope }: Diagnosi
     scope === 'plugins'
       ? []
       : [...configChecks(outlook), ...(await stateChecks(context, fix)), await gatewayCheck(context, view, 'error' in answer ? answer.error : undefined)];
-  return [...host, ...(await slotChecks(context, outlook, view)), ...findingChecks(outlook, view), ...idleChecks(outlook)];
+  const refused = (view?.refused ?? []).map((report) =>
+    fromReport('refused', 'error', { ...report, message: `the gateway refused what is on disk now and goes on as before: ${report.message}` }),
+  );
+  return [...host, ...refused, ...(await slotChecks(context, outlook, view)), ...findingChecks(outlook, view), ...idleChecks(outlook)];
 }
 
 function configChecks({ loaded }: Outlook): Check[] {

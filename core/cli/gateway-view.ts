@@ -20,6 +20,8 @@ export interface GatewayView {
   health: { agents: Array<{ agentId: string; isDefault: boolean }>; channelOrder: string[] };
   plugins: Array<{ id: string; enabled: boolean; status: string; reason: string; findings: Finding[] }>;
   findings: Finding[];
+  /** Why what is on disk now is not live; empty when it is, or when the caller may not know. */
+  refused: ErrorReport[];
 }
 
 interface StatusPayload {
@@ -28,7 +30,7 @@ interface StatusPayload {
   /** The plan of its generation. */
   slots: Record<string, SlotChoice>;
   /** Its process: `slots` are the occupants it really has. */
-  host?: { slots?: Record<string, { key: string; owner?: string; error?: string }> };
+  host?: { slots?: Record<string, { key: string; owner?: string; error?: string }>; refused?: ErrorReport[] };
 }
 
 /** Asks the gateway; an error report when none answers. */
@@ -44,7 +46,17 @@ export async function viewGateway(context: CommandContext): Promise<{ view: Gate
       const { uptimeMs, sessions } = status;
       const { findings } = plugins;
       return {
-        view: { url: rpc.url, version: rpc.version, uptimeMs, sessions, health, plugins: plugins.plugins, findings, slots: viewSlots(status, findings) },
+        view: {
+          url: rpc.url,
+          version: rpc.version,
+          uptimeMs,
+          sessions,
+          health,
+          plugins: plugins.plugins,
+          findings,
+          slots: viewSlots(status, findings),
+          refused: status.host?.refused ?? [],
+        },
       };
     } finally {
       rpc.close();

@@ -90,6 +90,14 @@ describe('an operator edits the configuration by hand while it runs', () => {
     await machine.writeConfig({ agents: { defaults: { modle: 'offline/echo' } } });
     await until(() => gateway.output().includes('agents.defaults.modle'), 'the unknown key');
     expect((await machine.cli(['config', 'validate'])).code).toBe(1);
+    await machine.writeConfig({
+      models: { providers: { acme: { baseUrl: 'http://127.0.0.1:9/v1', apiKey: { source: 'env', provider: 'default', id: 'NO_SUCH_KEY' }, models: [] } } },
+    });
+    const doctor = await until(async () => {
+      const { stdout } = await machine.cli(['doctor']);
+      return stdout.includes('NO_SUCH_KEY') ? stdout : undefined;
+    }, 'the refusal in doctor');
+    expect(doctor).toContain('goes on as before');
     expect(gateway.child.exitCode).toBeNull();
   });
 });
