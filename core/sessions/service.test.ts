@@ -215,6 +215,37 @@ describe('context', () => {
   });
 });
 
+describe('what an engine, a hook or a tool changes in place', () => {
+  it('does not reach the history of later turns', async () => {
+    const sessions = service();
+    const { session } = await sessions.open({ key: 'main' });
+    const args = { path: 'a' };
+    const said = reply([
+      { ...call('1'), arguments: args },
+      { type: 'text', text: 'wait' },
+    ]);
+    const answer = result('1');
+    const entries = await sessions.append(session, [user('hi'), said, answer]);
+    args.path = 'b';
+    for (const entry of entries) if (entry.type === 'message') Object.assign(entry.message, { content: [] });
+    const disturb = async (from: typeof sessions) => {
+      const { messages } = await from.context(session);
+      const [first, second] = messages;
+      expect(() => Object.assign(first ?? {}, { content: 'gone' })).toThrow(TypeError);
+      expect(() => (second as { content: unknown[] }).content.pop()).toThrow(TypeError);
+      expect(() => Object.assign((second as { content: Array<{ arguments: object }> }).content[0]?.arguments ?? {}, { path: 'c' })).toThrow(TypeError);
+      messages.length = 0;
+    };
+    await disturb(sessions);
+    expect(await sessions.context(session)).toMatchObject({
+      messages: [{ content: 'hi' }, { content: [{ arguments: { path: 'a' } }, { text: 'wait' }] }, { content: [{ text: 'done' }] }],
+    });
+    const again = await restart();
+    await again.context(session);
+    await disturb(again);
+  });
+});
+
 describe('repair', () => {
   it('closes each open call once, after a restart only', async () => {
     const sessions = service();

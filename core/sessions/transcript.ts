@@ -13,11 +13,11 @@ export const INTERRUPTED = 'interrupted by restart';
 const SUMMARY_PREFIX = 'Summary of the conversation before this point:\n\n';
 const BRANCH_PREFIX = 'Summary of another branch of this conversation:\n\n';
 
-/** The message of one entry; undefined for entries that no model sees. */
+/** The message of one entry, sealed; undefined for entries that no model sees. */
 export function entryMessage(entry: StoredEntry): AgentMessage | undefined {
   switch (entry.type) {
     case 'message':
-      return entry.message;
+      return seal(entry.message);
     case 'custom_message':
       return { role: 'user', content: entry.content, timestamp: Date.parse(entry.timestamp) };
     case 'branch_summary':
@@ -58,6 +58,22 @@ export function interruptedResults(messages: readonly AgentMessage[], now: numbe
       ? []
       : [{ role: 'toolResult', toolCallId: block.id, toolName: block.name, content: [{ type: 'text', text: INTERRUPTED }], isError: true, timestamp: now }],
   );
+}
+
+/**
+ * A copy that nobody can change: contexts are shared by all turns of a session, and what an engine or a hook changes in place would be the history
+ * of every later turn. `details` no model sees; it is left as it is.
+ */
+function seal(message: AgentMessage): AgentMessage {
+  if (message.role !== 'toolResult') return frozen(message);
+  const { details, ...rest } = message;
+  return Object.freeze({ ...frozen(rest), ...(details === undefined ? {} : { details }) });
+}
+
+function frozen<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return Object.freeze(value.map(frozen)) as Value;
+  return Object.freeze(Object.fromEntries(Object.entries(value).map(([name, part]) => [name, frozen(part)]))) as Value;
 }
 
 function toContext(entries: readonly StoredEntry[]): Context {
