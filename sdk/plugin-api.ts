@@ -1,5 +1,6 @@
 import type { CONTRIBUTIONS } from './contributions.ts';
 import type { HookHandler, HookName } from './hooks.ts';
+import type { PluginLogger } from './plugin-logger.ts';
 import type { PluginRuntime } from './plugin-runtime.ts';
 import type { Approver } from './ports/approval.ts';
 import type { Channel } from './ports/channel.ts';
@@ -10,12 +11,7 @@ import type { SecretsProvider } from './ports/secrets-provider.ts';
 import type { SessionStoreFactory } from './ports/session-store.ts';
 import type { Tool, ToolFactory } from './ports/tool.ts';
 
-export interface PluginLogger {
-  debug(message: string, fields?: Record<string, unknown>): void;
-  info(message: string, fields?: Record<string, unknown>): void;
-  warn(message: string, fields?: Record<string, unknown>): void;
-  error(message: string, fields?: Record<string, unknown>): void;
-}
+export type { PluginLogger };
 
 export type RegistrationMode = 'full' | 'setup-only' | 'setup-runtime' | 'cli-metadata';
 

@@ -1,5 +1,5 @@
 import type { AgentMessage } from './messages.ts';
-import type { PluginLogger } from './plugin-api.ts';
+import type { PluginLogger } from './plugin-logger.ts';
 import type { RecordedApproval } from './ports/approval.ts';
 import type { ModelEntry } from './ports/provider.ts';
 import type { SessionRecord } from './ports/session-store.ts';
