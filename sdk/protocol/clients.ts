@@ -31,7 +31,7 @@ export function isCommandLine(client: ClientClaim): boolean {
   return client.mode === 'cli';
 }
 
-/** A program that calls the gateway on its own behalf, such as a one-off health check. */
+/** Health checks and probes: programs that connect for one look with the least scopes, often under the key of a device that needs more later. */
 export function isBackendHelper(client: ClientClaim): boolean {
-  return client.id === 'gateway-client' && client.mode === 'backend';
+  return client.mode === 'probe' || (client.id === 'gateway-client' && client.mode === 'backend');
 }

@@ -117,6 +117,8 @@ describe('a helper on this machine', () => {
   it('calls with the shared secret without being paired, so that its device may ask for more later', async () => {
     const { url, options } = await startGateway();
     const device = newDevice();
+    const probe = await connect(url, { device, params: { ...helper, client: { ...helper.client, id: 'cli', mode: 'probe' } } });
+    expect(probe.hello).not.toHaveProperty('auth');
     const socket = await connect(url, { device, params: helper });
     expect(socket.hello).not.toHaveProperty('auth');
     expect((await socket.call('status')).ok).toBe(true);
