@@ -11,7 +11,7 @@ export interface ContractCase<Ctx> {
   /** Checklist lines that it proves. */
   ids?: string[];
   /** The reason why this promise cannot be asked of this implementation; undefined: it can. */
-  skip?(ctx: Ctx): string | undefined;
+  skip?(ctx: Ctx): Promise<string | undefined> | string | undefined;
   /** Milliseconds; default 10,000. */
   timeoutMs?: number;
   run(ctx: Ctx): Promise<void>;
@@ -82,7 +82,7 @@ export async function runContractCase<Ctx extends ContractContext>(
     const ms = contractCase.timeoutMs ?? CASE_TIMEOUT_MS;
     const made = await within(ms, 'the context', async () => makeContext());
     context = made;
-    const skipped = contractCase.skip?.(made);
+    const skipped = await within(ms, 'the case', async () => contractCase.skip?.(made));
     if (skipped === undefined) await within(ms, 'the case', () => contractCase.run(made));
     result = skipped === undefined ? finish('passed') : finish('skipped', { reason: skipped });
   } catch (error) {

@@ -114,7 +114,11 @@ it.each<[string, Partial<Tool>, string]>([
 });
 
 it.each<[string, Approver['decide'], string]>([
-  ['allows when its time is over', async () => ({ decision: 'allow-once' }), 'no answer before the expiry never allows'],
+  [
+    'allows when its time is over',
+    ({ expiresAtMs }) => new Promise((resolve) => setTimeout(resolve, expiresAtMs - Date.now(), { decision: 'allow-once' }).unref()),
+    'no answer before the expiry never allows',
+  ],
   [
     'allows when the question is withdrawn',
     (_request, { signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve({ decision: 'allow-always' }))),
@@ -125,6 +129,24 @@ it.each<[string, Approver['decide'], string]>([
   ['answers an unknown word', async () => ({ decision: 'maybe' }) as unknown as ApprovalDecision, 'a decision is one of the three, or it abstains'],
 ])('an approver that %s fails', async (_name, decide, expected) => {
   expect(await failures(approvalContract, (): ApprovalContractContext => ({ approver: { id: 'broken', decide } }))).toContain(expected);
+});
+
+it('an approver that waits for an answer and allows without one fails', async () => {
+  const approver: Approver = { id: 'broken', decide: async () => ({ decision: 'allow-once' }) };
+  const failed = await failures(approvalContract, (): ApprovalContractContext => ({ approver, answer: () => undefined }));
+  expect(failed).toContain('no answer before the expiry never allows');
+  expect(failed).toContain('an aborted signal ends the question and never allows');
+});
+
+it('an approver that allows by policy is not judged by what it would do while it waits', async () => {
+  const approver: Approver = { id: 'policy', decide: async ({ kind }) => (kind === 'exec' ? { decision: 'allow-once' } : undefined) };
+  const { ok, results } = await runContract(approvalContract, (): ApprovalContractContext => ({ approver }));
+  expect(ok).toBe(true);
+  const reason = 'it allows by policy and waits for nobody';
+  expect(results.filter((result) => result.reason === reason).map(({ name, status }) => [name, status])).toEqual([
+    ['no answer before the expiry never allows', 'skipped'],
+    ['an aborted signal ends the question and never allows', 'skipped'],
+  ]);
 });
 
 it('an approver that abstains passes', async () => {
