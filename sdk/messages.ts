@@ -94,6 +94,9 @@ export interface ToolResultMessage {
 export type AgentMessage = UserMessage | AssistantMessage | ToolResultMessage;
 
 /** A usage record of zeros, for messages that cost nothing. A new object at each call. */
+/** The model that a note has which somebody put into a session; the name is the ecosystem's. */
+export const INJECTED_MODEL = 'gateway-injected';
+
 export function emptyUsage(): Usage {
   return { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, totalTokens: 0, cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, total: 0 } };
 }

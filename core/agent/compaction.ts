@@ -1,22 +1,28 @@
 import { type CompactParams, type CompactResult, errorText } from '../../sdk/index.ts';
+import type { Run } from './run.ts';
 import { summarize } from './summarize.ts';
 import type { Turn } from './turn-state.ts';
 
-/** Why the context is compacted: the model refused it, or the estimate of a good turn came near the window. */
-export type CompactionTrigger = 'overflow' | 'threshold';
+/** Why the context is compacted: the model refused it, the estimate of a good turn came near the window, or somebody asked for it. */
+export type CompactionTrigger = 'overflow' | 'threshold' | 'manual';
+
+/** What a compaction needs of a turn. */
+export type CompactionTurn = Pick<Turn, 'deps' | 'session' | 'generation' | 'engine' | 'model' | 'hookContext' | 'totals'> & { run: Pick<Run, 'emit'> };
 
 export interface CompactionRequest {
   trigger: CompactionTrigger;
   tokenBudget: number;
   currentTokenCount: number;
   signal: AbortSignal;
+  /** What the user wants to be kept in mind. */
+  instructions?: string | undefined;
 }
 
 /**
  * Compacts the turn's session through the selected engine. On the threshold an engine that does not own compaction is left alone and the
- * host's own summary is made; on overflow the engine's `compact` always answers. Throws what the engine or the summary's model threw.
+ * host's own summary is made; else the engine's `compact` always answers. Throws what the engine or the summary's model threw.
  */
-export async function compactSession(turn: Turn, request: CompactionRequest): Promise<CompactResult> {
+export async function compactSession(turn: CompactionTurn, request: CompactionRequest): Promise<CompactResult> {
   const { deps, run, session, generation, engine, model, hookContext } = turn;
   const { sessions } = deps;
   const { hooks } = generation;
@@ -43,7 +49,9 @@ export async function compactSession(turn: Turn, request: CompactionRequest): Pr
         ...file,
         tokenBudget: request.tokenBudget,
         currentTokenCount: request.currentTokenCount,
-        compactionTarget: request.trigger === 'overflow' ? 'budget' : 'threshold',
+        compactionTarget: request.trigger === 'threshold' ? 'threshold' : 'budget',
+        ...(request.trigger === 'manual' ? { force: true } : {}),
+        ...(request.instructions === undefined ? {} : { customInstructions: request.instructions }),
         signal: request.signal,
         runtimeContext: { ...runFacts(turn), compactSession: own },
       },
@@ -66,7 +74,7 @@ export async function compactSession(turn: Turn, request: CompactionRequest): Pr
 }
 
 /** What an engine that makes its own summaries asks the host for: who it works for, and the model in use. */
-export function runFacts({ session, model, hookContext }: Turn): Record<string, unknown> {
+export function runFacts({ session, model, hookContext }: Pick<Turn, 'session' | 'model' | 'hookContext'>): Record<string, unknown> {
   const { provider, id } = model.entry;
   return { agentId: session.agentId, workspaceDir: hookContext.workspaceDir, provider, model: id };
 }

@@ -1,4 +1,4 @@
-import type { AgentMessage, AssistantMessage, ToolCallBlock, ToolResultMessage } from '../../sdk/index.ts';
+import { type AgentMessage, type AssistantMessage, INJECTED_MODEL, type ToolCallBlock, type ToolResultMessage } from '../../sdk/index.ts';
 import { unansweredResult } from './tool-call.ts';
 
 /**
@@ -19,13 +19,21 @@ export function sanitizeMessages(messages: AgentMessage[]): AgentMessage[] {
     clean.push(message);
     const open = new Map(callsOf(message).map((call) => [call.id, call]));
     if (open.size === 0) continue;
-    for (let next = messages[index + 1]; next?.role === 'toolResult'; next = messages[index + 1]) {
-      if (open.delete(next.toolCallId)) clean.push(next);
+    const notes: AgentMessage[] = [];
+    for (let next = messages[index + 1]; next?.role === 'toolResult' || isNote(next); next = messages[index + 1]) {
+      if (next.role !== 'toolResult') notes.push(next);
+      else if (open.delete(next.toolCallId)) clean.push(next);
       index += 1;
     }
     for (const call of open.values()) clean.push(unansweredResult(call, 'the result of this call is not available', message.timestamp));
+    clean.push(...notes);
   }
   return clean;
+}
+
+/** A note that somebody put into the session while tools ran; it goes behind their results. */
+function isNote(message: AgentMessage | undefined): message is AssistantMessage {
+  return message?.role === 'assistant' && message.model === INJECTED_MODEL;
 }
 
 function isClean(messages: readonly AgentMessage[]): boolean {

@@ -10,7 +10,7 @@ import { agentEntry, defaultModelRef } from './settings.ts';
 export function chooseModelRef(params: {
   config: Config;
   agentId: string;
-  session: SessionRecord;
+  session: Pick<SessionRecord, 'modelOverride'>;
   requested?: string | undefined;
   hook?: ModelOverride | undefined;
 }): string {

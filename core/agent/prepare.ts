@@ -1,12 +1,4 @@
-import {
-  emptyUsage,
-  type HookContext,
-  type ModelOverride,
-  type PromptParts,
-  type SessionRecord,
-  type ThinkingLevel,
-  type UserMessage,
-} from '../../sdk/index.ts';
+import { emptyUsage, type HookContext, type ModelOverride, type PromptParts, type SessionRecord, type ThinkingLevel } from '../../sdk/index.ts';
 import type { Generation, Lease } from '../kernel/generation.ts';
 import { requestApproval } from './approval.ts';
 import { chooseModelRef } from './model-choice.ts';
@@ -17,6 +9,7 @@ import { agentEntry, agentWorkspaceDir } from './settings.ts';
 import { createToolPolicy } from './tool-policy.ts';
 import { collectTools, type ToolSet } from './tools.ts';
 import type { Turn, TurnDeps, TurnState } from './turn-state.ts';
+import { userMessage } from './user-message.ts';
 
 /**
  * Everything before the model: engine, user entry, working folder, model, tools, prompt. The engine sees the session before the new entry is
@@ -56,7 +49,7 @@ export async function prepareTurn(
     (engine) => ({ engine }),
     (error: unknown) => ({ error }),
   );
-  const entry = resume ? undefined : await recorder.message(userMessage(run, deps.now()));
+  const entry = resume ? undefined : await recorder.message(userMessage(request, deps.now()));
   if ('error' in opened) throw opened.error;
   const { engine } = opened;
   state.engine = engine;
@@ -161,17 +154,6 @@ async function recordClaim({ run, recorder, engine, totals }: Turn, text: string
   const origin = { api: 'hook', provider: 'hook', model: 'before_agent_reply' };
   const entry = await recorder.message({ role: 'assistant', content: [{ type: 'text', text }], ...origin, usage: emptyUsage(), stopReason: 'stop', timestamp });
   if (entry !== undefined) await engine.deliver([entry]);
-}
-
-function userMessage(run: Run, timestamp: number): UserMessage {
-  const { message, images = [], provenance } = run.request;
-  const blocks = images.map(({ data, mimeType }) => ({ type: 'image' as const, data, mimeType }));
-  return {
-    role: 'user',
-    content: blocks.length === 0 ? message : [{ type: 'text', text: message }, ...blocks],
-    timestamp,
-    ...(provenance === undefined ? {} : { provenance }),
-  };
 }
 
 function replyText(reply: unknown): string | undefined {

@@ -30,6 +30,8 @@ export interface AcceptedRun {
   agentId: string;
   /** epoch ms */
   acceptedAt: number;
+  /** The session is new. */
+  created?: boolean;
 }
 
 export interface RunResult {

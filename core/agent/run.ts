@@ -4,15 +4,31 @@ import type { AcceptedRun, RunRequest, RunResult } from './run-request.ts';
 
 export type AbortOrigin = 'rpc' | 'stop' | 'timeout' | 'shutdown';
 
+/** A run that takes a running turn over. */
+export interface Successor {
+  request: RunRequest;
+  accepted: AcceptedRun;
+}
+
+/** Where a running turn can be given a new message. */
+export interface Steering {
+  /** There while tools run. Ends the tool, skips the calls behind it and goes on with the successor's message; false when the turn ended first. */
+  offer?: (next: Successor) => Promise<boolean>;
+}
+
 /** One accepted run, until its result is known. */
 export interface Run {
+  /** Request and acceptance of the successor, once it took over. */
   readonly request: RunRequest;
   readonly accepted: AcceptedRun;
   readonly signal: AbortSignal;
+  readonly steering: Steering;
   /** Who aborted it. */
   readonly abortOrigin: AbortOrigin | undefined;
   emit(stream: AgentEvent['stream'], data: Record<string, unknown>): void;
   abort(origin: AbortOrigin, reason: Error): void;
+  /** From here on the run goes by the successor's id; under its old one it ends with this result. */
+  handOver(next: Successor, result: RunResult): void;
 }
 
 /** All runs of the process: those under way and, for a while, what became of the others. */
@@ -24,6 +40,8 @@ export interface Runs {
   wait(runId: string, timeoutMs: number): Promise<RunResult | undefined>;
   abort(params: { sessionKey?: string | undefined; runId?: string | undefined; origin: AbortOrigin }): string[];
   active(sessionKey?: string): AcceptedRun[];
+  /** The session's running turn, when it can take a message now. */
+  steerable(sessionKey: string): Run | undefined;
   onEvent(listener: (event: AgentEvent) => void): () => void;
 }
 
@@ -60,41 +78,61 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
     }
   }
 
+  function enter(run: Run): void {
+    const { promise, resolve } = Promise.withResolvers<RunResult>();
+    live.set(run.accepted.runId, { run, ended: promise, end: resolve });
+  }
+
+  function finish(run: Run, result: RunResult): void {
+    const { runId } = run.accepted;
+    const entry = live.get(runId);
+    live.delete(runId);
+    sweep();
+    ended.set(runId, { accepted: run.accepted, result, at: now() });
+    entry?.end(result);
+  }
+
   return {
-    begin(request, accepted) {
-      const { runId, sessionKey } = accepted;
+    begin(firstRequest, firstAccepted) {
+      let request = firstRequest;
+      let accepted = firstAccepted;
       const controller = new AbortController();
       let seq = 0;
       let origin: AbortOrigin | undefined;
       const run: Run = {
-        request,
-        accepted,
+        get request() {
+          return request;
+        },
+        get accepted() {
+          return accepted;
+        },
         signal: controller.signal,
+        steering: {},
         get abortOrigin() {
           return origin;
         },
         emit(stream, data) {
           seq += 1;
-          publish({ runId, seq, stream, ts: now(), data, sessionKey });
+          publish({ runId: accepted.runId, seq, stream, ts: now(), data, sessionKey: accepted.sessionKey });
         },
         abort(by, reason) {
           origin ??= by;
           controller.abort(reason);
         },
+        handOver(next, result) {
+          run.emit('lifecycle', { phase: 'end', aborted: true, stopReason: result.meta.stopReason, startedAt: result.startedAt, endedAt: result.endedAt });
+          finish(run, result);
+          ({ request, accepted } = next);
+          seq = 0;
+          enter(run);
+          run.emit('lifecycle', { phase: 'start', startedAt: now() });
+        },
       };
-      const { promise, resolve } = Promise.withResolvers<RunResult>();
-      live.set(runId, { run, ended: promise, end: resolve });
+      enter(run);
       return run;
     },
 
-    finish(run, result) {
-      const { runId } = run.accepted;
-      const entry = live.get(runId);
-      live.delete(runId);
-      sweep();
-      ended.set(runId, { accepted: run.accepted, result, at: now() });
-      entry?.end(result);
-    },
+    finish,
 
     accepted(runId) {
       sweep();
@@ -133,6 +171,13 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
     active(sessionKey) {
       const all = [...live.values()].map(({ run }) => run.accepted);
       return sessionKey === undefined ? all : all.filter((accepted) => accepted.sessionKey === sessionKey);
+    },
+
+    steerable(sessionKey) {
+      for (const { run } of live.values()) {
+        if (run.accepted.sessionKey === sessionKey && run.steering.offer !== undefined && !run.signal.aborted) return run;
+      }
+      return undefined;
     },
 
     onEvent(listener) {

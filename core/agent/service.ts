@@ -1,7 +1,7 @@
-import { type AgentEvent, durarError, errorText } from '../../sdk/index.ts';
+import { type AgentEvent, durarError, errorText, type SessionRecord } from '../../sdk/index.ts';
 import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
-import type { SessionService } from '../sessions/service.ts';
+import type { OpenSession, SessionService } from '../sessions/service.ts';
 import type { State } from '../state/state.ts';
 import { createEngines, ENGINE_TIMEOUTS, type EngineTimeouts } from './engine.ts';
 import { createLanes } from './lanes.ts';
@@ -37,6 +37,8 @@ export interface AgentService {
   active(sessionKey?: string): AcceptedRun[];
   /** Every event of every run, in order. Listeners must not throw. */
   onEvent(listener: (event: AgentEvent) => void): () => void;
+  /** Opens the session of a key, as a run would. Throws `DUR_SESSION_KEY`, `DUR_AGENT_UNKNOWN`. */
+  session(params: { sessionKey?: string | undefined; agentId?: string | undefined; create?: Partial<SessionRecord> }): Promise<OpenSession>;
   /** Waits for the session's turns, then compacts it. */
   readonly compact: SessionWork['compact'];
   readonly reset: SessionWork['reset'];
@@ -113,21 +115,27 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
   }
   let draining = false;
 
-  async function open(request: RunRequest): Promise<AcceptedRun> {
-    const { config } = source.current();
-    const named = request.sessionId === undefined ? undefined : await sessions.getById(request.sessionId);
-    if (request.sessionId !== undefined && named === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key: request.sessionId });
-    const wanted = request.agentId ?? defaultAgentId(config);
-    const key = named?.key ?? sessions.canonicalKey(request.sessionKey, wanted);
+  async function session({ sessionKey, agentId, create }: Parameters<AgentService['session']>[0]): Promise<OpenSession> {
+    const { config, hooks } = source.current();
+    const wanted = agentId ?? defaultAgentId(config);
+    const key = sessions.canonicalKey(sessionKey, wanted);
     const owner = AGENT_OF_KEY.exec(key)?.[1] ?? wanted;
     agentEntry(config, wanted);
     const cwd = agentWorkspaceDir(config, owner, paths);
-    const { session, created } = await sessions.open({ key, agentId: owner, cwd });
-    const { agentId, sessionId } = session;
-    const { hooks } = source.current();
-    if (created && hooks.has('session_start'))
-      hooks.emit('session_start', { sessionId, sessionKey: session.key }, { agentId, sessionId, sessionKey: session.key });
-    return { runId: request.runId, sessionKey: session.key, sessionId, agentId, acceptedAt: now(), ...(created ? { created } : {}) };
+    const opened = await sessions.open({ key, agentId: owner, cwd, ...(create === undefined ? {} : { create }) });
+    if (opened.created && hooks.has('session_start')) {
+      const { sessionId, agentId: id } = opened.session;
+      hooks.emit('session_start', { sessionId, sessionKey: key }, { agentId: id, sessionId, sessionKey: key });
+    }
+    return opened;
+  }
+
+  async function open(request: RunRequest): Promise<AcceptedRun> {
+    const named = request.sessionId === undefined ? undefined : await sessions.getById(request.sessionId);
+    if (request.sessionId !== undefined && named === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key: request.sessionId });
+    const opened = await session({ sessionKey: named?.key ?? request.sessionKey, agentId: request.agentId });
+    const { key: sessionKey, sessionId, agentId } = opened.session;
+    return { runId: request.runId, sessionKey, sessionId, agentId, acceptedAt: now(), ...(opened.created ? { created: true } : {}) };
   }
 
   /** One turn of its session at a time, and of all sessions as many as the lane allows. The engine's end of turn holds only the session. */
@@ -212,6 +220,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       }
     },
 
+    session,
     wait: (runId, timeoutMs) => runs.wait(runId, timeoutMs),
 
     abort({ sessionKey, runId, origin }) {
@@ -227,12 +236,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       lanes,
       defaultLane: DEFAULT_LANE,
       abort: (sessionKey) => void runs.abort({ sessionKey, origin: 'rpc' }),
-      open: async (sessionKey) => {
-        const { sessionKey: key } = await open({ runId: '', message: '', sessionKey });
-        const session = await sessions.get(key);
-        if (session === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key });
-        return session;
-      },
+      open: async (sessionKey) => (await session({ sessionKey })).session,
     }),
 
     async drain(ms) {

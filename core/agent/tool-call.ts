@@ -19,6 +19,8 @@ export interface ToolCallInput {
   tools: ToolSet;
   generation: Generation;
   run: Run;
+  /** Ends the call: the run's own signal, or a new message. */
+  signal: AbortSignal;
   context: HookContext;
   log: Logger;
 }
@@ -93,7 +95,7 @@ export function createToolCalls(options: { now: () => number; timeoutMs: number 
   }
 
   async function perform(input: ToolCallInput, params: Parameters): Promise<ToolResult> {
-    const { call, tools, run } = input;
+    const { call, tools, run, signal: ended } = input;
     const found = tools.get(call.name);
     if (found === undefined) throw durarError('DUR_TOOL_UNKNOWN', { name: call.name });
     const { tool, owner } = found;
@@ -103,9 +105,9 @@ export function createToolCalls(options: { now: () => number; timeoutMs: number 
     if (reason !== undefined) throw durarError('DUR_TOOL_PARAMS', { name: call.name, reason }, at);
     const expired = () => durarError('DUR_TOOL_FAILED', { name: call.name, reason: `it did not end within ${timeoutMs} ms` }, at);
     const onUpdate = (partialResult: ToolResult): void => {
-      if (!run.signal.aborted) run.emit('tool', { phase: 'update', name: call.name, toolCallId: call.id, partialResult });
+      if (!ended.aborted) run.emit('tool', { phase: 'update', name: call.name, toolCallId: call.id, partialResult });
     };
-    const result = await withDeadline({ ms: timeoutMs, signal: run.signal, expired }, (signal) => tool.execute(call.id, params, signal, onUpdate));
+    const result = await withDeadline({ ms: timeoutMs, signal: ended, expired }, (signal) => tool.execute(call.id, params, signal, onUpdate));
     const wrong = wrongResult(result);
     if (wrong !== undefined) throw durarError('DUR_TOOL_FAILED', { name: call.name, reason: wrong }, at);
     return result;

@@ -12,17 +12,21 @@ import {
 } from '../../sdk/index.ts';
 import { compactSession, describeCompaction } from './compaction.ts';
 import { callModel } from './model-call.ts';
+import type { Successor } from './run.ts';
 import { divideWindow, type TokenBudget } from './tokens.ts';
 import { unansweredResult } from './tool-call.ts';
+import { handedOverResult } from './turn-result.ts';
 import type { Turn } from './turn-state.ts';
+import { userMessage } from './user-message.ts';
 
 /** Estimates differ between engine and host; up to this share over the budget is let through. */
 const BUDGET_TOLERANCE = 8;
 
 /** Model and tools in turn, until a reply asks for no tool. Throws what ends the run; what was said until then is on disk. */
-export async function runLoop(turn: Turn, prompt: string): Promise<void> {
+export async function runLoop(turn: Turn, firstPrompt: string): Promise<void> {
   const { run, engine, totals, deps } = turn;
   const { estimator } = deps;
+  let prompt = firstPrompt;
   let parts: PromptParts | undefined;
   /** Tokens of the last context that did not fit; set until one does. */
   let overflow: number | undefined;
@@ -65,7 +69,10 @@ export async function runLoop(turn: Turn, prompt: string): Promise<void> {
     const calls = message.content.filter((block) => block.type === 'toolCall');
     await recordReply(turn, message, calls.length > 0);
     if (calls.length === 0) return;
-    await runTools(turn, calls);
+    const steered = await runTools(turn, calls);
+    if (steered === undefined) continue;
+    await takeOver(turn, steered);
+    prompt = steered.next.request.message;
   }
 }
 
@@ -92,24 +99,71 @@ async function recordPartial(turn: Turn, message: AssistantMessage): Promise<voi
   await recordReply(turn, { ...message, openclawAbort: { aborted: true, origin: abortOrigin, runId: accepted.runId } }, false);
 }
 
-/** Each result is on disk before the next tool starts. However it ends, no call stays without a result. */
-async function runTools(turn: Turn, calls: readonly ToolCallBlock[]): Promise<void> {
-  const { deps, run, recorder, engine, generation, tools, hookContext: context } = turn;
+/** A message that came while tools ran, and who waits to hear whether the turn took it. */
+interface Steered {
+  next: Successor;
+  answer(taken: boolean): void;
+}
+
+/**
+ * Each result is on disk before the next tool starts. However it ends, no call stays without a result. Returns the message that ended it
+ * early, if one did.
+ */
+async function runTools(turn: Turn, calls: readonly ToolCallBlock[]): Promise<Steered | undefined> {
+  const { deps, run, recorder, engine, generation, tools, hookContext } = turn;
   const open = [...calls];
-  try {
-    for (let call = open[0]; call !== undefined; call = open[0]) {
-      if (run.signal.aborted) throw run.signal.reason;
-      const result = await deps.toolCalls.execute({ call, tools, generation, run, context, log: deps.log });
-      const entry = await recorder.message(result);
-      open.shift();
-      if (entry !== undefined) await engine.deliver([entry]);
-    }
-  } catch (error) {
-    const reason = run.signal.aborted ? 'the run was aborted before this call' : 'the run failed before this call';
+  const stop = new AbortController();
+  const signal = AbortSignal.any([run.signal, stop.signal]);
+  const context = { ...hookContext, signal };
+  let steered: Steered | undefined;
+  run.steering.offer = (next) => {
+    delete run.steering.offer;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    steered = { next, answer: resolve };
+    stop.abort(durarError('DUR_RUN_STEERED'));
+    return promise;
+  };
+  const skip = async (reason: string): Promise<void> => {
     for (const call of open) {
       const entry = await recorder.message(unansweredResult(call, reason, deps.now()));
       if (entry !== undefined) await engine.deliver([entry]);
     }
+  };
+  try {
+    for (let call = open[0]; call !== undefined && steered === undefined; call = open[0]) {
+      if (run.signal.aborted) throw run.signal.reason;
+      const result = await deps.toolCalls.execute({ call, tools, generation, run, signal, context, log: deps.log });
+      const entry = await recorder.message(result);
+      open.shift();
+      if (entry !== undefined) await engine.deliver([entry]);
+    }
+    if (steered !== undefined) {
+      if (run.signal.aborted) throw run.signal.reason;
+      await skip('skipped: the user sent a new message');
+    }
+    return steered;
+  } catch (error) {
+    steered?.answer(false);
+    await skip(run.signal.aborted ? 'the run was aborted before this call' : 'the run failed before this call');
+    throw error;
+  } finally {
+    delete run.steering.offer;
+  }
+}
+
+/** Writes the new message and goes on under its run's id. */
+async function takeOver(turn: Turn, { next, answer }: Steered): Promise<void> {
+  const { run, recorder, engine, totals, deps } = turn;
+  try {
+    const entry = await recorder.message(userMessage(next.request, deps.now()));
+    run.handOver(next, handedOverResult(run.accepted, totals, deps.now()));
+    answer(true);
+    totals.text = '';
+    totals.texts = [];
+    turn.hookContext = { ...turn.hookContext, runId: next.accepted.runId };
+    if (entry !== undefined) await engine.deliver([entry]);
+  } catch (error) {
+    answer(false);
     throw error;
   }
 }

@@ -1,8 +1,8 @@
 import { errorText, reportError, type SessionPatch, type SessionStatus } from '../../sdk/index.ts';
 import type { Generation } from '../kernel/generation.ts';
 import type { Run } from './run.ts';
-import type { RunResult } from './run-request.ts';
-import type { TurnDeps, TurnState } from './turn-state.ts';
+import type { AcceptedRun, RunResult } from './run-request.ts';
+import type { TurnDeps, TurnState, TurnTotals } from './turn-state.ts';
 
 /** A reply that is exactly this says nothing to anyone. */
 const SILENT_REPLIES: ReadonlySet<string> = new Set(['NO_REPLY', 'no_reply']);
@@ -63,12 +63,30 @@ export function unstartedResult(run: Run, failure: unknown, now: number): RunRes
   };
 }
 
+/** What a run came to whose turn goes on under another run's id. */
+export function handedOverResult({ runId, sessionKey, sessionId, acceptedAt }: AcceptedRun, totals: TurnTotals, now: number): RunResult {
+  return {
+    runId,
+    sessionKey,
+    sessionId,
+    status: 'ok',
+    startedAt: acceptedAt,
+    endedAt: now,
+    payloads: spoken(totals),
+    meta: { durationMs: now - acceptedAt, aborted: true, stopReason: 'rpc', agentMeta: { sessionId } },
+  };
+}
+
+function spoken({ texts }: TurnTotals): RunResult['payloads'] {
+  return texts.filter((text) => !SILENT_REPLIES.has(text.trim())).map((text) => ({ text, mediaUrl: null }));
+}
+
 function buildResult({ run, state, failure, startedAt, generation }: TurnEnding, endedAt: number): RunResult {
   const { runId, sessionKey, sessionId } = run.accepted;
   const { totals, model, engine } = state;
   const aborted = isAborted(run, failure);
   const ended = statusOf(run, failure);
-  const payloads: RunResult['payloads'] = totals.texts.filter((text) => !SILENT_REPLIES.has(text.trim())).map((text) => ({ text, mediaUrl: null }));
+  const payloads = spoken(totals);
   if (ended.error !== undefined && !aborted) payloads.push({ text: ended.error.message, mediaUrl: null, isError: true });
   const stopReason = aborted ? run.abortOrigin : totals.stopReason;
   return {

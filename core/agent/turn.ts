@@ -60,14 +60,20 @@ export async function runTurn(deps: TurnDeps, run: Run, resume: boolean): Promis
 /** The run as one attempt sees it: ended by the run's own abort or by the end of the generation's time. */
 function attemptOf(run: Run, signal: AbortSignal): Run {
   return {
-    request: run.request,
-    accepted: run.accepted,
+    get request() {
+      return run.request;
+    },
+    get accepted() {
+      return run.accepted;
+    },
     signal,
+    steering: run.steering,
     get abortOrigin() {
       return run.abortOrigin;
     },
     emit: run.emit,
     abort: run.abort,
+    handOver: run.handOver,
   };
 }
 

@@ -40,6 +40,7 @@ export const AGENT_ERRORS = {
   },
   DUR_COMPACTION_DELEGATE: { message: 'compaction cannot be delegated here: {reason}', hint: 'Pass the params of compact() on unchanged.' },
   DUR_RUN_ABORTED: { message: 'the run was aborted', hint: 'Send the message again to start over.' },
+  DUR_RUN_STEERED: { message: 'the user sent a new message before this call ended', hint: 'Read the message; call the tool again if it is still needed.' },
   DUR_RUN_TIMEOUT: { message: 'the run did not end within {seconds} s', hint: 'Raise agents.defaults.timeoutSeconds.', retry: true },
   DUR_RUN_UNKNOWN: { message: "there is no run '{runId}'", hint: 'Results are kept for ten minutes.' },
   DUR_AGENT_UNKNOWN: { message: "there is no agent '{id}'", hint: 'Run `durar config get agents.list`.' },

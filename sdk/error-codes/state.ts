@@ -6,6 +6,7 @@ export const STATE_ERRORS = {
   DUR_STATE_NEWER: { message: "'{file}' was written by a newer Durar", hint: 'Update Durar, or use another --profile.' },
   DUR_SESSION_UNKNOWN: { message: "there is no session '{key}'", hint: 'Run `durar sessions list` to see them.' },
   DUR_SESSION_KEY: { message: "'{key}' is not a session key", hint: 'Use agent:<agentId>:<name>, or main.' },
+  DUR_SESSION_BUSY: { message: "the session '{key}' is still at work", hint: 'Try again in a moment.', retry: true },
   DUR_SESSION_ENTRY_ID: {
     message: "the session '{session}' already holds the entry id '{id}'",
     hint: 'Give each new entry an id of its own; nothing was written.',
