@@ -159,6 +159,26 @@ const loads: Record<string, Job & { value: unknown }> = {
       ].map((member) => ({ code: 'DUR_EXT_NOT_AVAILABLE', message: `'${member}' is not available in this version of Durar` })),
     ],
   },
+  'types that are imported without saying so, and names of later versions of the ancestor’s line': {
+    files: {
+      'index.ts': `import { definePluginEntry, OpenClawPluginApi } from "openclaw/plugin-sdk/core"; import { fromTheFuture } from "openclaw/plugin-sdk/core";
+        export { alsoLater } from "openclaw/plugin-sdk/core";
+        const api = {} as OpenClawPluginApi; export default [typeof definePluginEntry, typeof api, () => fromTheFuture()];`,
+    },
+    value: [
+      'function',
+      'object',
+      { code: 'DUR_EXT_NOT_AVAILABLE', message: "'openclaw/plugin-sdk/core fromTheFuture' is not available in this version of Durar" },
+    ],
+  },
+  'types of its own that are imported without saying so, by jiti': {
+    files: {
+      'index.ts': `import { Shape } from "./shape.ts"; import { later } from "openclaw/plugin-sdk";
+        export default [({ side: 2 } as Shape).side, () => later()];`,
+      'shape.ts': 'export interface Shape { side: number }',
+    },
+    value: [2, { code: 'DUR_EXT_NOT_AVAILABLE', message: "'openclaw/plugin-sdk later' is not available in this version of Durar" }],
+  },
 };
 
 const refusals: Record<string, Job & { code: string; text: string; file?: string; line?: number }> = {

@@ -21,6 +21,8 @@ export interface ImportRequest {
 }
 
 const IMPORT_TIMEOUT_MS = 15_000;
+/** A type that is imported without saying so: Node takes it for a value, jiti leaves it out. */
+const UNMARKED_TYPE = /^[^\n]*\.[cm]?ts(?:\?[^\n]*)?:\d+\n[\s\S]*does not provide an export named/;
 /** Node says no, jiti may say yes. `ERR_MODULE_NOT_FOUND` is among them because sources say `./x.js` or `./x` for `x.ts`. */
 const JITI_CODES: readonly unknown[] = [
   'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING',
@@ -125,6 +127,7 @@ async function importEither(request: ImportRequest, sdk: SdkSpecifiers): Promise
 
 async function importWithJiti(file: string, sdk: SdkSpecifiers): Promise<unknown> {
   const { createJiti } = await import('jiti');
+  const { standIns } = await import('../../sdk/ancestor/members.ts');
   const hostRequire = createRequire(import.meta.url);
   const fromHost = (id: string | symbol): id is string =>
     typeof id === 'string' && (sdk.resolve(id, file) !== undefined || (HOST_MODULES.includes(id) && !has(file, id)));
@@ -144,7 +147,7 @@ async function importWithJiti(file: string, sdk: SdkSpecifiers): Promise<unknown
     transformModules: [],
     extensions: ['.js', '.mjs', '.cjs', '.ts', '.mts', '.cts', '.json'],
     // The same modules as under native import, so an extension never holds a second SDK.
-    virtualModules: new Proxy({}, { has: (_, id) => fromHost(id), get: (_, id) => hostRequire(id as string) }),
+    virtualModules: new Proxy({}, { has: (_, id) => fromHost(id), get: (_, id) => standIns(id as string, hostRequire(id as string)) }),
   });
   return jiti.import(file);
 }
@@ -208,6 +211,7 @@ function findSyntaxError(root: string): ErrorOwner {
 function isForJiti(error: unknown, root: string): boolean {
   if (JITI_CODES.includes(errorCode(error))) return true;
   if (error instanceof ReferenceError) return MIXED.test(error.message);
+  if (error instanceof SyntaxError) return UNMARKED_TYPE.test(error.stack ?? '');
   const url = (error as { url?: unknown } | undefined)?.url;
   return errorCode(error) === 'ERR_MODULE_NOT_FOUND' && typeof url === 'string' && isOwnFile(url, urlOf(root));
 }

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -28,6 +28,11 @@ export function createSdkSpecifiers(): SdkSpecifiers {
     const line = ANCESTOR_EXPORTS.split('\n').find((each) => each.startsWith(`${subpath} `));
     return line?.split(' ').slice(1);
   };
+  const namedBy = (importer: string, specifier: string): string[] => {
+    if (!importer.startsWith('file:')) return [];
+    const { importedNames } = createRequire(import.meta.url)(fileOf('ancestor/imports')) as typeof import('../../sdk/ancestor/imports.ts');
+    return importedNames(readFileSync(fileURLToPath(importer.split('?')[0] ?? ''), 'utf8'), specifier);
+  };
   return {
     resolve(specifier, importer) {
       const own = OWN.exec(specifier);
@@ -39,14 +44,17 @@ export function createSdkSpecifiers(): SdkSpecifiers {
       }
       const subpath = ancestorSubpath(specifier);
       if (subpath === undefined) return undefined;
-      if (namesOf(subpath || 'index') === undefined) throw missingModule(specifier, importer, 'That SDK has no such subpath in its 2026.4 line.');
-      return `${SYNTHETIC}${subpath}`;
+      const names = namesOf(subpath || 'index');
+      if (names === undefined) throw missingModule(specifier, importer, 'That SDK has no such subpath in its 2026.4 line.');
+      // Later versions of the line have more names, and sources name types without saying that they are types: neither may fail the link.
+      const others = namedBy(importer, specifier).filter((name) => !names.includes(name));
+      return `${SYNTHETIC}${subpath}${others.length === 0 ? '' : `?${others.join('&')}`}`;
     },
     load(url) {
       if (!url.startsWith(SYNTHETIC)) return undefined;
-      const subpath = url.slice(SYNTHETIC.length);
+      const [subpath = '', others = ''] = url.slice(SYNTHETIC.length).split('?');
       const module = subpath === '' ? ANCESTOR.specifier : `${ANCESTOR.specifier}/${subpath}`;
-      const names = namesOf(subpath || 'index') ?? [];
+      const names = [...(namesOf(subpath || 'index') ?? []), ...others.split('&').filter((name) => name !== '')];
       return [
         `import * as sdk from ${JSON.stringify(urlOf('core'))};`,
         `import { OFFERED, unavailable } from ${JSON.stringify(urlOf('ancestor/members'))};`,

@@ -3,7 +3,7 @@ import * as sdk from '../index.ts';
 import { OFFERED } from './members.ts';
 import { unavailableRuntimeMembers } from './runtime.ts';
 
-const NAMED = /(?:import\s*(?:\w+\s*,\s*)?\{([^}]*)\}\s*from\s*|(?:const|let|var)\s*\{([^}]*)\}\s*=\s*require\(\s*)["']([^"']+)["']/g;
+const NAMED = /(?:(?:import\s*(?:\w+\s*,\s*)?|export\s*)\{([^}]*)\}\s*from\s*|(?:const|let|var)\s*\{([^}]*)\}\s*=\s*require\(\s*)["']([^"']+)["']/g;
 const MODULES = /(?:\b(?:import|export)\s*(?!type\b)(?:[\w*{][^"';]*?\bfrom\s*)?|\bimport\s*\(\s*|\brequire\s*\(\s*)["']([^"']+)["']/g;
 const RUNTIME_PATH = /\bruntime\??((?:\??\.\w+){2,4})/g;
 const API_MEMBER = /\bapi\??\.(onConversationBindingResolved|registerHttpHandler)\b/g;

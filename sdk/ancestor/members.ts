@@ -1,4 +1,5 @@
 /** Members of the ancestor's SDK that Durar offers though its own has no use for them, and what stands in for the rest. */
+import { ancestorSubpath } from '../ancestor.ts';
 import { durarError } from '../errors.ts';
 
 const EMPTY_SCHEMA = { type: 'object', additionalProperties: false, properties: {} };
@@ -15,8 +16,21 @@ export const OFFERED: Readonly<Record<string, unknown>> = {
   }),
   stringEnum: (values: readonly string[], options: object = {}) => ({ type: 'string', enum: [...values], ...options }),
   optionalStringEnum: (values: readonly string[], options: object = {}) => ({ type: 'string', enum: [...values], ...options }),
+  // The text that the selected memory adds to the prompt; no memory of this version adds any.
+  buildMemorySystemPromptAddition: () => undefined,
   jsonResult: (details: unknown) => ({ content: [{ type: 'text', text: JSON.stringify(details, null, 2) }], details }),
 };
+
+/** A module of that SDK in which each name that Durar does not know is stood in for; any other module as it is. */
+export function standIns(specifier: string, module: object): object {
+  if (ancestorSubpath(specifier) === undefined) return module;
+  const isName = (name: string | symbol): name is string => typeof name === 'string' && !['default', 'then', '__esModule'].includes(name);
+  // Of a copy: a module's own namespace admits no further names.
+  return new Proxy({ ...module } as Record<string | symbol, unknown>, {
+    has: (target, name) => name in target || isName(name),
+    get: (target, name) => (name in target || !isName(name) ? target[name] : unavailable(`${specifier} ${name}`)),
+  });
+}
 
 /**
  * Stands in for a member that Durar does not have: it can be imported, passed on, extended and asked for its own members, and throws
