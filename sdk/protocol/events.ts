@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { PresenceEntry } from './connect.ts';
 import { type EventSource, nullable, open, optional } from './define.ts';
+import { SessionRow } from './methods/sessions.ts';
 import { HealthPayload } from './methods/system.ts';
 
 const AgentEventPayload = open({
@@ -24,6 +25,38 @@ const ChatEventPayload = open({
   stopReason: optional(Type.String()),
 });
 
+/** Rides with the members of the session's row, flat beside these. */
+const SessionsChangedPayload = open({
+  sessionKey: Type.String(),
+  ts: Type.Number(),
+  reason: optional(Type.String()),
+  phase: optional(Type.String()),
+  runId: optional(Type.String()),
+  messageId: optional(Type.String()),
+  messageSeq: optional(Type.Integer()),
+  compacted: optional(Type.Boolean()),
+  session: optional(SessionRow),
+});
+
+const SessionMessagePayload = open({
+  sessionKey: Type.String(),
+  message: Type.Record(Type.String(), Type.Unknown()),
+  /** Absent on a user's message that is announced before it is written. */
+  messageId: optional(Type.String()),
+  messageSeq: optional(Type.Integer()),
+  session: optional(SessionRow),
+});
+
+const SessionToolPayload = open({
+  runId: Type.String(),
+  seq: Type.Integer(),
+  stream: Type.Literal('tool'),
+  ts: Type.Number(),
+  data: Type.Record(Type.String(), Type.Unknown()),
+  sessionKey: Type.String(),
+  session: optional(SessionRow),
+});
+
 const approvalRequested = open({ id: Type.String(), request: Type.Unknown(), createdAtMs: Type.Number(), expiresAtMs: Type.Number() });
 const approvalResolved = open({
   id: Type.String(),
@@ -40,6 +73,10 @@ export const EVENT_SOURCES: Record<string, EventSource> = {
   'connect.challenge': everyone(open({ nonce: Type.String(), ts: Type.Number() }), false),
   agent: scoped('operator.read', AgentEventPayload, false),
   chat: scoped('operator.read', ChatEventPayload, false),
+  /** These three go to subscribed sockets only. */
+  'session.message': scoped('operator.read', SessionMessagePayload, true),
+  'session.tool': scoped('operator.read', SessionToolPayload, true),
+  'sessions.changed': scoped('operator.read', SessionsChangedPayload, true),
   presence: everyone(open({ presence: Type.Array(PresenceEntry) }), true),
   tick: everyone(open({ ts: Type.Number() }), true),
   shutdown: everyone(open({ reason: Type.String(), restartExpectedMs: nullable(Type.Integer()) }), false),

@@ -24,6 +24,24 @@ export const Provenance = open(
   'Provenance',
 );
 
+/** The end of a background task, told to the session that asked for it. */
+const InternalEvent = closed(
+  {
+    type: Type.Literal('task_completion'),
+    source: Type.Union([Type.Literal('subagent'), Type.Literal('cron')]),
+    childSessionKey: Type.String(),
+    childSessionId: optional(Type.String()),
+    announceType: Type.String(),
+    taskLabel: Type.String(),
+    status: Type.Union([Type.Literal('ok'), Type.Literal('timeout'), Type.Literal('error'), Type.Literal('unknown')]),
+    statusLabel: Type.String(),
+    result: Type.String(),
+    statsLine: optional(Type.String()),
+    replyInstruction: Type.String(),
+  },
+  'InternalEvent',
+);
+
 const AgentAccepted = open({ runId: Type.String(), status: Type.Literal('accepted'), acceptedAt: Type.Number() }, 'AgentAccepted');
 
 const AgentFinal = open(
@@ -72,6 +90,7 @@ export const AGENT_METHODS = defineMethods({
       bestEffortDeliver: optional(Type.Boolean()),
       lane: optional(Type.String()),
       extraSystemPrompt: optional(Type.String()),
+      internalEvents: optional(Type.Array(InternalEvent)),
       inputProvenance: optional(Provenance),
       label: optional(Type.String({ minLength: 1, maxLength: 512 })),
     }),

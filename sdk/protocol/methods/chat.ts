@@ -22,6 +22,7 @@ export const CHAT_METHODS = defineMethods({
       originatingAccountId: optional(text()),
       originatingThreadId: optional(text()),
       systemInputProvenance: optional(Provenance),
+      systemProvenanceReceipt: optional(Type.String()),
     }),
     /** A message that is a stop word answers like `chat.abort`. */
     result: Type.Union([
@@ -50,7 +51,15 @@ export const CHAT_METHODS = defineMethods({
       sessionId: optional(Type.String()),
       messages: Type.Array(Type.Record(Type.String(), Type.Unknown())),
       thinkingLevel: Type.String(),
+      fastMode: optional(Type.Boolean()),
       verboseLevel: optional(Type.String()),
     }),
+  },
+  /** Writes an assistant note into a session; no model is asked, nothing is delivered. */
+  'chat.inject': {
+    scope: 'operator.admin',
+    unlisted: true,
+    params: closed({ sessionKey: sessionKey(), message: text(), label: optional(Type.String({ maxLength: 100 })) }),
+    result: open({ ok: Type.Literal(true), messageId: Type.String() }),
   },
 });

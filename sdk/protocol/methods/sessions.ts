@@ -1,8 +1,13 @@
 import { Type } from '@sinclair/typebox';
-import { closed, defineMethods, open, optional, text } from '../define.ts';
+import { closed, defineMethods, nullable, open, optional, text } from '../define.ts';
+import { Attachment } from './agent.ts';
 
 const string = () => optional(Type.String());
 const number = () => optional(Type.Number());
+const boolean = () => optional(Type.Boolean());
+const sessionKey = () => Type.String({ minLength: 1, maxLength: 512 });
+/** A value that `null` clears; its words are checked by the method, which names the right ones. */
+const clearable = () => optional(nullable(Type.String()));
 
 export const SessionRow = open(
   {
@@ -22,8 +27,12 @@ export const SessionRow = open(
     runtimeMs: number(),
     abortedLastRun: optional(Type.Boolean()),
     thinkingLevel: string(),
+    fastMode: boolean(),
     verboseLevel: string(),
     reasoningLevel: string(),
+    elevatedLevel: string(),
+    sendPolicy: string(),
+    responseUsage: string(),
     inputTokens: number(),
     outputTokens: number(),
     totalTokens: number(),
@@ -33,13 +42,41 @@ export const SessionRow = open(
     modelProvider: string(),
     model: string(),
     spawnedBy: string(),
+    spawnedWorkspaceDir: string(),
+    spawnDepth: number(),
+    subagentRole: string(),
+    subagentControlScope: string(),
     parentSessionKey: string(),
+    deliveryContext: optional(open({ channel: string(), to: string(), accountId: string(), threadId: string() })),
     lastChannel: string(),
     lastTo: string(),
     lastAccountId: string(),
+    lastThreadId: string(),
   },
   'SessionRow',
 );
+
+/** The stored row, without its key. */
+const SessionEntry = open({ sessionId: Type.String(), updatedAt: Type.Number(), sessionFile: string() }, 'SessionEntry');
+
+const messageParams = () =>
+  closed({
+    key: sessionKey(),
+    message: Type.String(),
+    thinking: string(),
+    attachments: optional(Type.Array(Attachment)),
+    timeoutMs: optional(Type.Integer({ minimum: 0 })),
+    idempotencyKey: text(),
+  });
+const messageResult = () =>
+  open({
+    runId: Type.String(),
+    status: Type.Union([Type.Literal('started'), Type.Literal('in_flight'), Type.Literal('ok'), Type.Literal('error')]),
+    /** The place that the message gets in the transcript. */
+    messageSeq: optional(Type.Integer()),
+    interruptedActiveRun: boolean(),
+    summary: string(),
+  });
 
 export const SESSIONS_METHODS = defineMethods({
   'sessions.list': {
@@ -60,7 +97,11 @@ export const SESSIONS_METHODS = defineMethods({
       ts: Type.Number(),
       path: Type.String(),
       count: Type.Integer(),
-      defaults: open({ modelProvider: Type.Union([Type.String(), Type.Null()]), model: Type.Union([Type.String(), Type.Null()]) }),
+      defaults: open({
+        modelProvider: nullable(Type.String()),
+        model: nullable(Type.String()),
+        contextTokens: nullable(Type.Number()),
+      }),
       sessions: Type.Array(SessionRow),
     }),
   },
@@ -83,5 +124,128 @@ export const SESSIONS_METHODS = defineMethods({
       includeUnknown: optional(Type.Boolean()),
     }),
     result: open({ ok: Type.Literal(true), key: Type.String() }),
+  },
+  /** From now on this socket gets `sessions.changed`, `session.message` and `session.tool` of all sessions. */
+  'sessions.subscribe': { scope: 'operator.read', params: open({}), result: open({ subscribed: Type.Boolean() }) },
+  'sessions.unsubscribe': { scope: 'operator.read', params: open({}), result: open({ subscribed: Type.Boolean() }) },
+  /** From now on this socket gets `session.message` of one session. */
+  'sessions.messages.subscribe': {
+    scope: 'operator.read',
+    params: closed({ key: sessionKey() }),
+    result: open({ subscribed: Type.Boolean(), key: Type.String() }),
+  },
+  'sessions.messages.unsubscribe': {
+    scope: 'operator.read',
+    params: closed({ key: sessionKey() }),
+    result: open({ subscribed: Type.Boolean(), key: Type.String() }),
+  },
+  'sessions.preview': {
+    scope: 'operator.read',
+    params: closed({
+      keys: Type.Array(text(), { minItems: 1 }),
+      limit: optional(Type.Integer({ minimum: 1 })),
+      maxChars: optional(Type.Integer({ minimum: 20 })),
+    }),
+    result: open({
+      ts: Type.Number(),
+      previews: Type.Array(
+        open({
+          key: Type.String(),
+          status: Type.Union([Type.Literal('ok'), Type.Literal('empty'), Type.Literal('missing'), Type.Literal('error')]),
+          items: Type.Array(open({ role: Type.String(), text: Type.String() })),
+        }),
+      ),
+    }),
+  },
+  'sessions.create': {
+    scope: 'operator.write',
+    params: closed({
+      key: optional(sessionKey()),
+      agentId: optional(text()),
+      label: optional(Type.String({ minLength: 1, maxLength: 512 })),
+      model: optional(text()),
+      parentSessionKey: optional(sessionKey()),
+      task: string(),
+      message: string(),
+    }),
+    result: open({
+      ok: Type.Literal(true),
+      key: Type.String(),
+      sessionId: Type.String(),
+      entry: SessionEntry,
+      runStarted: Type.Boolean(),
+      runId: string(),
+      status: string(),
+      messageSeq: number(),
+      runError: optional(Type.Unknown()),
+    }),
+  },
+  'sessions.send': { scope: 'operator.write', sideEffecting: true, params: messageParams(), result: messageResult() },
+  'sessions.steer': { scope: 'operator.write', sideEffecting: true, unlisted: true, params: messageParams(), result: messageResult() },
+  'sessions.abort': {
+    scope: 'operator.write',
+    params: closed({ key: sessionKey(), runId: optional(text()) }),
+    result: open({
+      ok: Type.Literal(true),
+      abortedRunId: nullable(Type.String()),
+      status: Type.Union([Type.Literal('aborted'), Type.Literal('no-active-run')]),
+    }),
+  },
+  /** Settings of a session; `null` clears one. */
+  'sessions.patch': {
+    scope: 'operator.admin',
+    params: closed({
+      key: sessionKey(),
+      label: clearable(),
+      thinkingLevel: clearable(),
+      fastMode: optional(nullable(Type.Boolean())),
+      verboseLevel: clearable(),
+      reasoningLevel: clearable(),
+      responseUsage: clearable(),
+      elevatedLevel: clearable(),
+      execHost: clearable(),
+      execSecurity: clearable(),
+      execAsk: clearable(),
+      execNode: clearable(),
+      model: clearable(),
+      spawnedBy: clearable(),
+      spawnedWorkspaceDir: clearable(),
+      spawnDepth: optional(nullable(Type.Integer({ minimum: 0 }))),
+      subagentRole: clearable(),
+      subagentControlScope: clearable(),
+      sendPolicy: clearable(),
+      groupActivation: clearable(),
+    }),
+    result: open({
+      ok: Type.Literal(true),
+      path: Type.String(),
+      key: Type.String(),
+      entry: SessionEntry,
+      resolved: open({ modelProvider: Type.String(), model: Type.String() }),
+    }),
+  },
+  'sessions.reset': {
+    scope: 'operator.admin',
+    params: closed({ key: sessionKey(), reason: optional(Type.Union([Type.Literal('new'), Type.Literal('reset')])) }),
+    result: open({ ok: Type.Literal(true), key: Type.String(), entry: SessionEntry }),
+  },
+  'sessions.delete': {
+    scope: 'operator.admin',
+    params: closed({ key: sessionKey(), deleteTranscript: boolean(), emitLifecycleHooks: boolean() }),
+    result: open({ ok: Type.Literal(true), key: Type.String(), deleted: Type.Boolean(), archived: Type.Array(Type.String()) }),
+  },
+  'sessions.compact': {
+    scope: 'operator.admin',
+    /** `maxLines`: a context of that many messages or fewer is left as it is. */
+    params: closed({ key: sessionKey(), maxLines: optional(Type.Integer({ minimum: 1 })) }),
+    result: open({
+      ok: Type.Literal(true),
+      key: Type.String(),
+      compacted: Type.Boolean(),
+      /** Messages that a model still sees. */
+      kept: number(),
+      archived: string(),
+      reason: string(),
+    }),
   },
 });
