@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errorCode, errorText } from '../errors.ts';
-import type { Ask, Security } from './policy.ts';
+import { durarError, errorCode, errorText } from '../errors.ts';
+import { ASK, type Ask, SECURITY, type Security } from './policy.ts';
 
 export interface AllowlistEntry {
   /** Glob of the binary's absolute path. */
@@ -20,10 +20,16 @@ export interface HostPolicy {
   allowlist: AllowlistEntry[];
 }
 
-type Fields = Record<string, unknown>;
+/** The file as clients see it: the token of its socket is never in it. */
+export interface PolicySnapshot {
+  path: string;
+  exists: boolean;
+  /** Hex SHA-256 of the text; of the empty one when there is no file. */
+  hash: string;
+  file: Record<string, unknown>;
+}
 
-const SECURITY: readonly unknown[] = ['deny', 'allowlist', 'full'] satisfies Security[];
-const ASK: readonly unknown[] = ['off', 'on-miss', 'always'] satisfies Ask[];
+type Fields = Record<string, unknown>;
 
 /** `exec-approvals.json`: the host's own policy and what was allowed for good. Read at each use, because people edit it. */
 export class ApprovalsFile {
@@ -68,15 +74,53 @@ export class ApprovalsFile {
     return next;
   }
 
+  async snapshot(): Promise<PolicySnapshot> {
+    const text = await this.#text();
+    const { socket, ...file } = text === undefined ? { version: 1, agents: {} } : this.#parse(text);
+    const { token: _secret, ...shown } = isRecord(socket) ? socket : {};
+    return { path: this.path, exists: text !== undefined, hash: hashOf(text), file: socket === undefined ? file : { ...file, socket: shown } };
+  }
+
+  /**
+   * Writes the whole file if it is still the one that `baseHash` was made of. What it says of the socket and does not know stays. Throws
+   * `DUR_EXEC_APPROVALS_BASE`, `DUR_EXEC_APPROVALS_CHANGED`, `DUR_EXEC_APPROVALS_INVALID`.
+   */
+  replace({ file, baseHash }: { file: Record<string, unknown>; baseHash?: string }): Promise<PolicySnapshot> {
+    const next = this.#writing.then(async () => {
+      const text = await this.#text();
+      if (text !== undefined && baseHash === undefined) throw durarError('DUR_EXEC_APPROVALS_BASE');
+      if (baseHash !== undefined && baseHash !== hashOf(text)) throw durarError('DUR_EXEC_APPROVALS_CHANGED');
+      try {
+        assertPolicy(file);
+      } catch (error) {
+        throw durarError('DUR_EXEC_APPROVALS_INVALID', { reason: errorText(error) }, { cause: error });
+      }
+      const { socket: present } = text === undefined ? {} : this.#parse(text);
+      const socket = { ...(isRecord(present) ? present : {}), ...(isRecord(file.socket) ? file.socket : {}) };
+      await this.#write({ ...file, version: 1, ...(Object.keys(socket).length === 0 ? {} : { socket }) });
+      return this.snapshot();
+    });
+    this.#writing = next.catch(() => undefined);
+    return next;
+  }
+
   async #read(): Promise<Fields> {
-    let text: string;
+    const text = await this.#text();
+    return text === undefined ? {} : this.#parse(text);
+  }
+
+  /** undefined: there is no file. */
+  async #text(): Promise<string | undefined> {
     try {
       if (((await stat(this.path)).mode & 0o022) !== 0) throw new Error('others may write to it; run chmod 600 on it');
-      text = await readFile(this.path, 'utf8');
+      return await readFile(this.path, 'utf8');
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') return {};
+      if (errorCode(error) === 'ENOENT') return undefined;
       throw this.#unusable(error);
     }
+  }
+
+  #parse(text: string): Fields {
     try {
       const file: unknown = JSON.parse(text);
       if (!isRecord(file)) throw new Error('it is not an object');
@@ -107,6 +151,22 @@ export class ApprovalsFile {
       await rm(temporary, { force: true });
       throw error;
     }
+  }
+}
+
+function hashOf(text: string | undefined): string {
+  return createHash('sha256')
+    .update(text ?? '')
+    .digest('hex');
+}
+
+/** Throws what makes a file useless as a policy. */
+function assertPolicy(file: Fields): void {
+  if (file.version !== undefined && file.version !== 1) throw new Error(`its version is ${String(file.version)}, not 1`);
+  for (const owner of [block(file, 'defaults'), ...Object.keys(agents(file)).map((id) => block(agents(file), id))]) {
+    for (const key of ['security', 'askFallback']) oneOf(owner, key, SECURITY);
+    oneOf(owner, 'ask', ASK);
+    allowlistOf(owner);
   }
 }
 

@@ -17,6 +17,14 @@ export function createOperatorApprover(pending: PendingApprovals, gateway: Pick<
         ...(decision === 'deny' ? { reason: `denied by ${resolvedBy ?? 'the operator'}` } : {}),
       };
     },
+    async find({ id }) {
+      const found = pending.recorded(id);
+      const requestedBy = found?.approval.requestedBy;
+      if (found === undefined || requestedBy === undefined) return undefined;
+      const { request, createdAtMs, expiresAtMs } = found.approval;
+      return { id, request, decision: found.decision, requestedBy, createdAtMs, expiresAtMs };
+    },
+    consume: async ({ id }) => pending.consume(id),
   };
 }
 

@@ -2,6 +2,7 @@ import { definePluginEntry } from 'Durar/plugin-sdk/core';
 import { createOperatorApprover } from './approver.ts';
 import { registerMethods } from './methods.ts';
 import { PendingApprovals } from './pending.ts';
+import { registerPolicyMethods } from './policy-methods.ts';
 
 export default definePluginEntry({
   id: 'operator',
@@ -11,5 +12,6 @@ export default definePluginEntry({
     api.defer(() => pending.close());
     api.registerApprover(createOperatorApprover(pending, api.runtime.gateway));
     registerMethods(api, pending);
+    registerPolicyMethods(api);
   },
 });

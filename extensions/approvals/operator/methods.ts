@@ -3,12 +3,14 @@ import { ProtocolError } from 'Durar/plugin-sdk/protocol/errors';
 import { randomUUID } from 'node:crypto';
 import { execRequest, type Fields, pluginRequest } from './payload.ts';
 import { type Approval, type Decision, type Family, type Outcome, type PendingApprovals, visible } from './pending.ts';
+import { execRequestParams, pluginRequestParams, resolveParams } from './schemas.ts';
 
 const SCOPE = 'operator.approvals';
 
 interface FamilyRules {
   family: Family;
   idPrefix: string;
+  params: Record<string, unknown>;
   /** milliseconds */
   timeout: { fallback: number; most: number };
   /** Throws what a request lacks. */
@@ -16,23 +18,25 @@ interface FamilyRules {
 }
 
 const FAMILIES: readonly FamilyRules[] = [
-  { family: 'exec', idPrefix: '', timeout: { fallback: 1_800_000, most: Number.MAX_SAFE_INTEGER }, payload: execPayload },
-  { family: 'plugin', idPrefix: 'plugin:', timeout: { fallback: 120_000, most: 600_000 }, payload: pluginPayload },
+  { family: 'exec', idPrefix: '', params: execRequestParams, timeout: { fallback: 1_800_000, most: Number.MAX_SAFE_INTEGER }, payload: execPayload },
+  { family: 'plugin', idPrefix: 'plugin:', params: pluginRequestParams, timeout: { fallback: 120_000, most: 600_000 }, payload: pluginPayload },
 ];
 
 /** The RPC methods by which clients ask for approvals, list them and decide them. */
 export function registerMethods(api: PluginApi, pending: PendingApprovals): void {
   for (const rules of FAMILIES) {
     const { family } = rules;
-    const events = [`${family}.approval.requested`, `${family}.approval.resolved`];
+    const events = [`${family}.approval.requested`, `${family}.approval.resolved`].map((name) => ({ name, scope: SCOPE, droppable: true }));
     api.registerGatewayMethod(`${family}.approval.request`, (params, context) => request(api, pending, rules, params, context), {
       scope: SCOPE,
       description: 'Asks the connected operators and answers with their decision.',
+      params: rules.params,
       events,
     });
     api.registerGatewayMethod(`${family}.approval.resolve`, (params, context) => resolve(pending, family, params, context), {
       scope: SCOPE,
       description: 'Decides a pending request.',
+      params: resolveParams,
       events,
     });
     api.registerGatewayMethod(`${family}.approval.waitDecision`, (params) => waitDecision(pending, family, params), {
@@ -51,7 +55,14 @@ async function request(api: PluginApi, pending: PendingApprovals, rules: FamilyR
   const id = typeof params.id === 'string' && params.id !== '' ? params.id : `${rules.idPrefix}${randomUUID()}`;
   if (pending.has(id)) throw invalid('approval id already pending');
   const createdAtMs = Date.now();
-  const approval: Approval = { id, family: rules.family, request: payload, createdAtMs, expiresAtMs: createdAtMs + timeoutOf(params.timeoutMs, rules) };
+  const approval: Approval = {
+    id,
+    family: rules.family,
+    request: payload,
+    requestedBy: { connId: context.connId, ...(context.deviceId === undefined ? {} : { deviceId: context.deviceId }) },
+    createdAtMs,
+    expiresAtMs: createdAtMs + timeoutOf(params.timeoutMs, rules),
+  };
   if (othersListening(api, context) === 0) return decisionOf(approval, { decision: null });
   const outcome = pending.ask(approval);
   if (params.twoPhase === true) context.accepted({ status: 'accepted', id, createdAtMs, expiresAtMs: approval.expiresAtMs });
@@ -92,7 +103,8 @@ function execPayload(params: Fields): Approval['request'] {
   const payload = execRequest(params);
   if (params.host === 'node') {
     if (payload.nodeId === null) throw invalid('nodeId is required for host=node');
-    if (payload.systemRunPlan === null || payload.systemRunBinding === null) throw invalid('systemRunPlan is required for host=node');
+    if (params.systemRunPlan == null) throw invalid('systemRunPlan is required for host=node');
+    if (payload.systemRunPlan === null) throw invalid('systemRunPlan is not usable: argv, cwd and commandText are needed');
   } else if (payload.command === null) {
     throw invalid('command is required');
   }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { envHash, readPlan } from 'Durar/plugin-sdk/exec/plan';
 import type { Approval, Decision } from './pending.ts';
 
 /** Fields that callers give, in whichever form; everything is optional and may be null. */
@@ -9,7 +9,7 @@ const ALL_DECISIONS: readonly Decision[] = ['allow-once', 'allow-always', 'deny'
 /** The `request` of `exec.approval.requested`. */
 export function execRequest(given: object): Approval['request'] {
   const fields = given as Fields;
-  const plan = record(fields.systemRunPlan);
+  const plan = planOf(fields);
   const argv = strings(plan?.argv) ?? strings(fields.commandArgv);
   const cwd = plan === undefined ? text(fields.cwd) : text(plan.cwd);
   const agentId = text(plan?.agentId) ?? text(fields.agentId);
@@ -19,7 +19,7 @@ export function execRequest(given: object): Approval['request'] {
   const isNode = fields.host === 'node';
   return {
     command: text(plan?.commandText) ?? text(fields.command),
-    ...(plan === undefined ? {} : { commandPreview: text(plan.commandPreview) }),
+    ...(plan?.commandPreview == null ? {} : { commandPreview: plan.commandPreview }),
     ...(isNode || argv === undefined ? {} : { commandArgv: argv }),
     ...(envKeys === undefined ? {} : { envKeys }),
     systemRunBinding: argv === undefined ? null : { argv, cwd, agentId, sessionKey, envHash: env === undefined ? null : envHash(env) },
@@ -54,10 +54,13 @@ export function pluginRequest(given: object): Approval['request'] {
   };
 }
 
-/** Hex SHA-256 of the JSON of the sorted `[key, value]` pairs. */
-function envHash(env: Record<string, unknown>): string {
-  const pairs = Object.entries(env).sort(([one], [other]) => (one < other ? -1 : 1));
-  return createHash('sha256').update(JSON.stringify(pairs)).digest('hex');
+/** The plan as it is stored; a shorter line that the caller gave is kept as what people see first. */
+function planOf(fields: Fields) {
+  const plan = readPlan(fields.systemRunPlan);
+  if (plan === undefined || plan.commandPreview != null) return plan;
+  const { argv, cwd, commandText, ...rest } = plan;
+  const preview = text(fields.command);
+  return { argv, cwd, commandText, ...(preview === null || preview === commandText ? {} : { commandPreview: preview }), ...rest };
 }
 
 /** What the caller allows; `allow-always` never where each use must be asked for. */

@@ -10,6 +10,8 @@ export interface Approval {
   id: string;
   family: Family;
   request: { allowedDecisions?: readonly Decision[]; [field: string]: unknown };
+  /** The client that asked by RPC; only it may carry out what was allowed. */
+  requestedBy?: { connId: string; deviceId?: string };
   /** epoch ms */
   createdAtMs: number;
   expiresAtMs: number;
@@ -25,6 +27,7 @@ interface Entry {
   approval: Approval;
   outcome: Promise<Outcome>;
   settle(outcome: Outcome): void;
+  decided?: Outcome & { atMs: number; isUsed: boolean };
 }
 
 /** How long a decision can be asked for after it was made. */
@@ -83,7 +86,23 @@ export class PendingApprovals {
   /** The outcome of an open request, or of one decided a moment ago. */
   outcome(family: Family, id: string): { approval: Approval; outcome: Promise<Outcome> } | undefined {
     const entry = this.#open.get(id) ?? this.#decided.get(id);
-    return entry?.approval.family === family ? entry : undefined;
+    if (entry?.approval.family !== family) return undefined;
+    return entry.decided === undefined || Date.now() - entry.decided.atMs <= KEEP_DECIDED_MS ? entry : undefined;
+  }
+
+  /** A request that a client opened, with its decision while that can still be used. */
+  recorded(id: string): { approval: Approval; decision: Decision | null } | undefined {
+    const entry = this.#open.get(id) ?? this.#decided.get(id);
+    if (entry?.approval.requestedBy === undefined) return undefined;
+    return { approval: entry.approval, decision: entry.decided === undefined || entry.decided.isUsed ? null : entry.decided.decision };
+  }
+
+  /** Uses an allowing decision up; false when there is none, or it was used. */
+  consume(id: string): boolean {
+    const { decided } = this.#decided.get(id) ?? {};
+    if (decided === undefined || decided.isUsed || decided.decision === null || decided.decision === 'deny') return false;
+    decided.isUsed = true;
+    return true;
   }
 
   /** Ends an open request by a decision and tells the operators; false when it is not open any more. */
@@ -104,10 +123,13 @@ export class PendingApprovals {
 
   /** False when it had ended before. */
   #end(entry: Entry, outcome: Outcome): boolean {
-    const { id } = entry.approval;
+    const { id, expiresAtMs, request } = entry.approval;
     if (!this.#open.delete(id)) return false;
+    entry.decided = { ...outcome, atMs: Date.now(), isUsed: false };
     this.#decided.set(id, entry);
-    this.#after(KEEP_DECIDED_MS, () => this.#decided.delete(id));
+    // what a node will run can be run until the request would have expired
+    const isForLater = request.systemRunPlan != null && entry.approval.requestedBy !== undefined;
+    this.#after(KEEP_DECIDED_MS + (isForLater ? Math.max(0, expiresAtMs - Date.now()) : 0), () => this.#decided.delete(id));
     entry.settle(outcome);
     return true;
   }
