@@ -411,6 +411,18 @@ describe('host: one generation at a time', () => {
     expect(seen).toEqual([1, 2]);
   });
 
+  it('holds no secret in the configuration of a generation, which tools and channels are shown', async () => {
+    const { state, stages, host } = world({}, { token: 'secret' });
+    stages.redact = (config) => ({ ...config, token: '***' });
+    stages.resolveSecrets = async (config) => ({ resolved: config, values: [], errors: [] });
+    await host.activate('boot');
+    expect(host.current().config).toMatchObject({ token: '***' });
+    expect(host.current().resolvedConfig).toMatchObject({ token: 'secret' });
+    state.config = { token: 'other' };
+    await host.activate('edit');
+    expect(host.current().resolvedConfig).toMatchObject({ token: 'other' });
+  });
+
   it('api.runtime shows the configuration that is current, also after a change that was refused', async () => {
     let shown: (() => Record<string, unknown>) | undefined;
     const { state, stages, host } = world({ acme: provider('acme') }, { talk: 1 });

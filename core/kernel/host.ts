@@ -94,7 +94,7 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
     const candidate = createGeneration(
       {
         number,
-        config,
+        config: seen as unknown as Config,
         plan,
         log,
         products,
@@ -140,7 +140,7 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
     }
     const previous = current;
     stages.onSecretValues?.(values);
-    visible = stages.redact(candidate.config);
+    visible = candidate.config as unknown as Record<string, unknown>;
     current = candidate;
     if (isStarted) candidate.settle();
     for (const listener of listeners) listener(candidate, previous);
