@@ -12,6 +12,8 @@ export const ANCESTOR = {
   engine: 'openclaw',
   /** What its plugins import; subpaths follow after a slash. */
   specifier: 'openclaw/plugin-sdk',
+  /** The version that its SDK's names here are of; ranges that its plugins ask for are compared with it. */
+  version: '2026.4.2',
   /** Its own npm package, which its plugins name as a peer. */
   packageName: 'openclaw',
   /** Modules that its plugins leave to that package, in the versions it has. */

@@ -50,9 +50,12 @@ export async function verifyPlugin(target: string, options: VerifyPluginOptions)
 /** The report as text, one line a check, what went wrong indented below. */
 export function formatVerifyReport(report: VerifyReport): string {
   const mark = { pass: 'ok  ', fail: 'FAIL', skip: 'skip' } as const;
-  const lines = report.extensions.map(({ id, version, contributes }) => {
+  const lines = report.extensions.flatMap(({ id, version, contributes, missing }) => {
     const made = Object.entries(contributes).map(([kind, keys]) => `${kind} ${keys.join(', ')}`);
-    return `${id}${version === undefined ? '' : ` ${version}`}: ${made.length === 0 ? 'contributes nothing' : made.join('; ')}`;
+    return [
+      `${id}${version === undefined ? '' : ` ${version}`}: ${made.length === 0 ? 'contributes nothing' : made.join('; ')}`,
+      ...(missing.length === 0 ? [] : [`  uses what this version does not offer: ${missing.join(', ')}`]),
+    ];
   });
   for (const { id, title, status, code, message, hint } of report.checks) {
     lines.push(`  ${mark[status]} ${id}: ${title}`);

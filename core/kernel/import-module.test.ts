@@ -171,6 +171,14 @@ const loads: Record<string, Job & { value: unknown }> = {
       { code: 'DUR_EXT_NOT_AVAILABLE', message: "'openclaw/plugin-sdk/core fromTheFuture' is not available in this version of Durar" },
     ],
   },
+  'a name that a CommonJS package makes while it runs, by jiti': {
+    files: {
+      'index.mjs': 'import { late } from "pkg"; export default late;',
+      'node_modules/pkg/package.json': '{"main":"i.js"}',
+      'node_modules/pkg/i.js': 'for (const name of ["late"]) module.exports[name] = 7;',
+    },
+    value: 7,
+  },
   'types of its own that are imported without saying so, by jiti': {
     files: {
       'index.ts': `import { Shape } from "./shape.ts"; import { later } from "openclaw/plugin-sdk";

@@ -23,6 +23,8 @@ export interface ImportRequest {
 const IMPORT_TIMEOUT_MS = 15_000;
 /** A type that is imported without saying so: Node takes it for a value, jiti leaves it out. */
 const UNMARKED_TYPE = /^[^\n]*\.[cm]?ts(?:\?[^\n]*)?:\d+\n[\s\S]*does not provide an export named/;
+/** A name of a CommonJS package that Node does not see before it runs. */
+const UNSEEN_EXPORT = /(?:^Named export '[^']+' not found|^The requested module '(?!node:|Durar\/|durar)[^./][^']*' does not provide an export named)/;
 /** Node says no, jiti may say yes. `ERR_MODULE_NOT_FOUND` is among them because sources say `./x.js` or `./x` for `x.ts`. */
 const JITI_CODES: readonly unknown[] = [
   'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING',
@@ -211,7 +213,7 @@ function findSyntaxError(root: string): ErrorOwner {
 function isForJiti(error: unknown, root: string): boolean {
   if (JITI_CODES.includes(errorCode(error))) return true;
   if (error instanceof ReferenceError) return MIXED.test(error.message);
-  if (error instanceof SyntaxError) return UNMARKED_TYPE.test(error.stack ?? '');
+  if (error instanceof SyntaxError) return UNSEEN_EXPORT.test(error.message) || UNMARKED_TYPE.test(error.stack ?? '');
   const url = (error as { url?: unknown } | undefined)?.url;
   return errorCode(error) === 'ERR_MODULE_NOT_FOUND' && typeof url === 'string' && isOwnFile(url, urlOf(root));
 }

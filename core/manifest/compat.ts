@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { ANCESTOR } from '../../sdk/ancestor.ts';
 import type { PackageBlock, PluginManifest } from '../../sdk/index.ts';
 import type { CatalogEntry, Finding, HostRange } from './catalog.ts';
 import { finding } from './finding.ts';
@@ -21,21 +22,22 @@ export function hostRanges(manifest: PluginManifest, block: PackageBlock, engine
 }
 
 /**
- * The ranges that this host does not meet. In the ancestor's format they count versions of another product, so they only inform.
+ * The ranges that this host does not meet. In the ancestor's format they count versions of that product, so they only inform.
  * semver costs 9 ms to load and is loaded by the first range, not before.
  */
 export function checkHost(entry: CatalogEntry, hostVersion: string): Finding[] {
   const owner = { extension: entry.id, file: entry.manifestFile };
   return (entry.hostRanges ?? []).flatMap(({ key, range }) => {
     const semver = loadSemver();
-    const values = { id: entry.id, wanted: range, host: hostVersion };
+    const host = entry.format === 'native' ? hostVersion : ANCESTOR.version;
+    const values = { id: entry.id, wanted: range, host };
     const level = entry.format === 'native' ? 'error' : 'info';
     const pointed = { ...owner, pointer: `/${key.replaceAll('.', '/')}` };
     if (semver.validRange(range) === null || (key === 'install.minHostVersion' && !MINIMUM.test(range))) {
       return [finding(level, 'DUR_MANIFEST_HOST_RANGE', values, pointed)];
     }
-    if (semver.satisfies(hostVersion, range, { includePrerelease: true })) return [];
-    const tooNew = semver.gtr(hostVersion, range, { includePrerelease: true });
+    if (semver.satisfies(host, range, { includePrerelease: true })) return [];
+    const tooNew = semver.gtr(host, range, { includePrerelease: true });
     return [finding(level, tooNew ? 'DUR_MANIFEST_HOST_TOO_NEW' : 'DUR_MANIFEST_HOST_TOO_OLD', values, pointed)];
   });
 }
