@@ -423,6 +423,19 @@ describe('host: one generation at a time', () => {
     expect(host.current().resolvedConfig).toMatchObject({ token: 'other' });
   });
 
+  it('the block of a channel has the defaults of its schema, and one that the schema refuses blocks its extension', async () => {
+    const schema = { type: 'object', properties: { port: { type: 'integer', default: 6667 } } };
+    const irc: Plugin = { manifest: { channels: ['irc'], channelConfigs: { irc: { schema } } }, declares: { channel: ['irc'] }, register() {} };
+    const { state, host } = world({ irc }, { channels: { irc: { allowFrom: ['*'] } } });
+    await host.activate('boot');
+    expect(host.current().config.channels).toEqual({ irc: { allowFrom: ['*'], port: 6667 } });
+    expect(host.current().resolvedConfig.channels).toEqual({ irc: { allowFrom: ['*'], port: 6667 } });
+    state.config = { channels: { irc: { port: 'high' } } };
+    await expect(host.activate('worse', { strict: true })).rejects.toThrow('channels.irc/port must be integer');
+    await host.activate('worse');
+    await expect(host.current().contribution('channel', 'irc')).rejects.toMatchObject({ code: 'DUR_MANIFEST_CONFIG_INVALID' });
+  });
+
   it('api.runtime shows the configuration that is current, also after a change that was refused', async () => {
     let shown: (() => Record<string, unknown>) | undefined;
     const { state, stages, host } = world({ acme: provider('acme') }, { talk: 1 });

@@ -87,8 +87,8 @@ export function createHost({ stages, log, stateDir, workspaceDir }: HostOptions)
   async function build(): Promise<{ candidate: LiveGeneration; values: string[] }> {
     const loaded = await stages.loadConfig();
     if (loaded.errors.length > 0) throw new HostFailure(loaded.errors);
-    const { config } = loaded;
-    const plan = await stages.plan(config, await stages.discover(config));
+    const plan = await stages.plan(loaded.config, await stages.discover(loaded.config));
+    const config: Config = { ...loaded.config, channels: plan.channels as Config['channels'] };
     const seen = stages.redact(config);
     const number = (current?.number ?? 0) + 1;
     const candidate = createGeneration(

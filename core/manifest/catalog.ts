@@ -83,5 +83,7 @@ export interface Plan {
   /** Enabled owners of a declared contribution, `kind:key` -> extension ids, best first. */
   owners: ReadonlyMap<string, readonly string[]>;
   slots: Readonly<Record<SlotName, SlotChoice>>;
+  /** `channels` of the configuration with the defaults of the manifests' schemas; secrets still references. */
+  channels: Readonly<Record<string, unknown>>;
   findings: readonly Finding[];
 }

@@ -353,6 +353,54 @@ describe('an extension’s own configuration (CARD-041, ENGINE-015)', () => {
   });
 });
 
+describe('the block of a channel', () => {
+  const schema = {
+    type: 'object',
+    additionalProperties: false,
+    required: ['port'],
+    properties: { port: { type: 'integer', minimum: 1 }, nick: { type: 'string', default: 'durar' }, token: { type: 'string' } },
+  };
+  const irc = { id: 'demo', channels: ['irc'], channelConfigs: { irc: { schema } } };
+  const faultsOf = ({ findings }: ReturnType<typeof planOf>) => findings.filter(({ level }) => level !== 'info');
+  const planWith = (block: unknown, given: Given = irc) => planOf([given], {}, { channels: { irc: block } });
+
+  it('is filled with the defaults of its schema; keys of the host stay', () => {
+    const block = { enabled: true, allowFrom: ['*'], accounts: { home: {} }, port: 6667, token: { source: 'env', provider: 'default', id: 'K' } };
+    const plan = planWith(block);
+    expect(faultsOf(plan)).toEqual([]);
+    expect(plan.channels).toEqual({ irc: { ...block, nick: 'durar' } });
+  });
+
+  it.each<[string, unknown, string, string]>([
+    ['wrong type', { port: 'high' }, '/channels/irc/port', 'channels.irc/port must be integer'],
+    ['missing key', {}, '/channels/irc', "channels.irc must have required property 'port'"],
+    ['unknown key', { port: 1, prot: 2 }, '/channels/irc', "channels.irc has the unknown key 'prot'"],
+  ])('with a violation blocks its extension: %s', (_name, block, pointer, message) => {
+    const plan = planWith(block);
+    const { blocked } = plan.extensions.get('demo') ?? {};
+    expect(blocked).toMatchObject({ level: 'error', code: 'DUR_MANIFEST_CONFIG_INVALID', message, owner: { extension: 'demo', pointer } });
+    expect(plan.findings).toContainEqual(blocked);
+    expect(plan.channels).toEqual({ irc: block });
+  });
+
+  it('is checked where the schema names a key of the host', () => {
+    const properties = { ...schema.properties, allowFrom: { type: 'array', items: { type: 'string' } } };
+    const plan = planWith({ port: 1, allowFrom: [5] }, { ...irc, channelConfigs: { irc: { schema: { ...schema, properties } } } });
+    expect(plan.extensions.get('demo')?.blocked?.owner.pointer).toBe('/channels/irc/allowFrom/0');
+  });
+
+  it('is not checked while the channel or its extension is off', () => {
+    expect(planWith({ enabled: false, port: 'high' }).extensions.get('demo')?.blocked).toBeUndefined();
+    const off = planOf([irc], { entries: { demo: { enabled: false } } }, { channels: { irc: { port: 'high' } } });
+    expect(faultsOf(off)).toEqual([]);
+  });
+
+  it('whose schema is none names it', () => {
+    const { blocked } = planWith({ port: 1 }, { ...irc, channelConfigs: { irc: { schema: { type: 'objekt' } } } }).extensions.get('demo') ?? {};
+    expect(blocked).toMatchObject({ code: 'DUR_MANIFEST_SCHEMA_INVALID', message: expect.stringContaining('channelConfigs.irc.schema') });
+  });
+});
+
 it('a plan is the same for the same input, and leaves it alone', () => {
   const catalog = catalogOf([...BASE, { id: 'demo', channels: ['irc'], configSchema: { type: 'object', properties: { n: { default: 1, type: 'integer' } } } }]);
   const config = { plugins: { entries: { demo: { config: { x: {} } } } }, channels: { irc: {} } };

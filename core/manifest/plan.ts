@@ -37,6 +37,7 @@ export function createPlan({ config, catalog, hostVersion, validator = createCon
   const plugins = config.plugins ?? {};
   const entries = [...catalog.entries.values()];
   const findings: Finding[] = [...catalog.findings];
+  const channels: Record<string, unknown> = { ...config.channels };
 
   const selected = new Map<string, SlotName>();
   const settings = SLOT_NAMES.map((slot) => {
@@ -56,7 +57,7 @@ export function createPlan({ config, catalog, hostVersion, validator = createCon
     else if ('none' in choice && choice.key !== 'none') findings.push(finding('info', 'DUR_SLOT_EMPTY', choice, { pointer: `/plugins/slots/${choice.slot}` }));
   }
   findings.push(...unknownIds(config, catalog));
-  return { extensions, owners: ownersOf(extensions, findings), slots, findings };
+  return { extensions, owners: ownersOf(extensions, findings), slots, channels, findings };
 
   function planExtension(entry: CatalogEntry): PlannedExtension {
     const slot = selected.get(entry.id);
@@ -64,11 +65,23 @@ export function createPlan({ config, catalog, hostVersion, validator = createCon
     const { enabled, reason } = decideEnablement({ entry, plugins, slot, use: useOf(entry, config) });
     if (!enabled) return { entry, enabled, reason, load: 'demand', config: asObject(written) };
     const checked = validator.check(entry, written);
-    const faults = [...checkHost(entry, hostVersion), ...('failed' in checked ? [checked.failed] : [])];
+    const faults = [...checkHost(entry, hostVersion), ...('failed' in checked ? [checked.failed] : []), ...checkChannels(entry)];
     findings.push(...faults);
     const blocked = faults.find((each) => each.level === 'error');
     const planned = { entry, enabled, reason, load: loadTime(entry, slot), config: 'config' in checked ? checked.config : asObject(written) };
     return blocked === undefined ? planned : { ...planned, blocked };
+  }
+
+  /** Fills in the blocks of its channels that are on. */
+  function checkChannels(entry: CatalogEntry): Finding[] {
+    return Object.keys(entry.manifest.channelConfigs ?? {}).flatMap((id) => {
+      const block = own(channels, id);
+      if (!isObject(block) || block.enabled === false) return [];
+      const checked = validator.checkChannel(entry, id, block);
+      if ('failed' in checked) return [checked.failed];
+      channels[id] = checked.config;
+      return [];
+    });
   }
 }
 

@@ -10,40 +10,76 @@ export { secretPaths };
 
 export type ConfigCheck = { config: Json } | { failed: Finding };
 
-/** Checks `plugins.entries.<id>.config` against its manifest's schema and fills in the schema's defaults. Never throws. */
+/** Checks a block of the configuration against its schema in a manifest and fills in the schema's defaults. Never throws. */
 export interface ConfigValidator {
+  /** `plugins.entries.<id>.config` */
   check(entry: CatalogEntry, config: unknown): ConfigCheck;
+  /** `channels.<channel>`, for a channel that the manifest has a schema of. */
+  checkChannel(entry: CatalogEntry, channel: string, block: Json): ConfigCheck;
 }
 
+interface Block {
+  entry: CatalogEntry;
+  /** Where the manifest has the schema. */
+  schemaKey: string;
+  schema: Json;
+  value: unknown;
+  /** Keys that lead to the block in the configuration. */
+  path: string[];
+  /** Whether a reference may stand at a place below it, where the schema expects the secret's text. */
+  mayRefer(pointer: string): boolean;
+}
+
+/** Keys of a channel's block that the host reads; its schema need not name them. */
+const HOST_CHANNEL_KEYS: readonly string[] = ['enabled', 'allowFrom', 'accounts'];
 /** Keywords under which an empty object is always valid, so that extensions nobody configured need no compiler. */
 const OPEN_KEYWORDS = new Set(['$schema', '$id', '$comment', 'title', 'description', 'type', 'properties', 'additionalProperties', 'definitions', '$defs']);
 
 /** Makes a validator. ajv (60 ms to load) comes with the first configuration that needs it; a schema is compiled once per validator. */
 export function createConfigValidator(): ConfigValidator {
   const compiled = new Map<string, ValidateFunction>();
+  const check = ({ entry, schemaKey, schema, value, path, mayRefer }: Block): ConfigCheck => {
+    const isEmpty = value === undefined || (isObject(value) && Object.keys(value).length === 0);
+    const defaults = isEmpty ? defaultsOnly(schema) : undefined;
+    if (defaults !== undefined) return { config: defaults };
+    const key = JSON.stringify(schema);
+    let validate = compiled.get(key);
+    try {
+      validate ??= compile(schema, true);
+    } catch (error) {
+      const owner = { extension: entry.id, file: entry.manifestFile };
+      return { failed: finding('error', 'DUR_MANIFEST_SCHEMA_INVALID', { id: entry.id, key: schemaKey, reason: errorText(error) }, owner) };
+    }
+    compiled.set(key, validate);
+    const filled = structuredClone(value ?? {});
+    const fault = validate(filled) ? undefined : validate.errors?.find((each) => !(isReference(each.data) && mayRefer(each.instancePath)));
+    if (fault === undefined && isObject(filled)) return { config: filled };
+    const pointer = fault?.instancePath ?? '';
+    const values = { id: entry.id, block: path.join('.'), pointer, reason: reasonOf(fault) };
+    return { failed: finding('error', 'DUR_MANIFEST_CONFIG_INVALID', values, { extension: entry.id, pointer: `/${path.join('/')}${pointer}` }) };
+  };
   return {
-    check(entry, config) {
-      const { configSchema } = entry.manifest;
-      const isEmpty = config === undefined || (isObject(config) && Object.keys(config).length === 0);
-      const defaults = isEmpty ? defaultsOnly(configSchema) : undefined;
-      if (defaults !== undefined) return { config: defaults };
-      const key = JSON.stringify(configSchema);
-      let validate = compiled.get(key);
-      try {
-        validate ??= compile(configSchema, true);
-      } catch (error) {
-        const owner = { extension: entry.id, file: entry.manifestFile };
-        return { failed: finding('error', 'DUR_MANIFEST_SCHEMA_INVALID', { id: entry.id, reason: errorText(error) }, owner) };
-      }
-      compiled.set(key, validate);
-      const filled = structuredClone(config ?? {});
-      // A reference stands where the schema expects the secret's text.
+    check(entry, value) {
       const secrets = secretPaths(entry.manifest);
-      const fault = validate(filled) ? undefined : validate.errors?.find((each) => !(isReference(each.data) && isBelow(each.instancePath, secrets)));
-      if (fault === undefined && isObject(filled)) return { config: filled };
-      const pointer = fault?.instancePath ?? '';
-      const owner = { extension: entry.id, pointer: `/plugins/entries/${entry.id}/config${pointer}` };
-      return { failed: finding('error', 'DUR_MANIFEST_CONFIG_INVALID', { id: entry.id, pointer, reason: reasonOf(fault) }, owner) };
+      const mayRefer = (pointer: string) => isBelow(pointer, secrets);
+      return check({
+        entry,
+        schemaKey: 'configSchema',
+        schema: entry.manifest.configSchema,
+        value,
+        path: ['plugins', 'entries', entry.id, 'config'],
+        mayRefer,
+      });
+    },
+    checkChannel(entry, channel, block) {
+      const schema = entry.manifest.channelConfigs?.[channel]?.schema ?? {};
+      const named = isObject(schema.properties) ? schema.properties : {};
+      const isShared = ([key]: [string, unknown]) => HOST_CHANNEL_KEYS.includes(key) && !Object.hasOwn(named, key);
+      const members = Object.entries(block);
+      const value = Object.fromEntries(members.filter((member) => !isShared(member)));
+      // Names like `token` make a secret here, so the schema need not mark it.
+      const found = check({ entry, schemaKey: `channelConfigs.${channel}.schema`, schema, value, path: ['channels', channel], mayRefer: () => true });
+      return 'failed' in found ? found : { config: { ...Object.fromEntries(members.filter(isShared)), ...found.config } };
     },
   };
 }

@@ -28,8 +28,8 @@ export const MANIFEST_ERRORS = {
     hint: 'Write a semver range such as ">=0.1.0".',
   },
   DUR_MANIFEST_CONFIG_INVALID: {
-    message: 'plugins.entries.{id}.config{pointer} {reason}',
-    hint: 'Correct it with `durar config set plugins.entries.{id}.config... <value>`; `durar plugins inspect {id}` shows the schema.',
+    message: '{block}{pointer} {reason}',
+    hint: 'Correct it with `durar config set {block}... <value>`; `durar plugins inspect {id}` shows the schema.',
   },
-  DUR_MANIFEST_SCHEMA_INVALID: { message: "the configSchema of '{id}' is not a valid JSON Schema: {reason}", hint: 'Correct configSchema in the manifest.' },
+  DUR_MANIFEST_SCHEMA_INVALID: { message: "the {key} of '{id}' is not a valid JSON Schema: {reason}", hint: 'Correct {key} in the manifest.' },
 } as const;
