@@ -11,10 +11,12 @@ const EXIT_USAGE = 2;
 export async function main(argv: string[]): Promise<number> {
   const { env } = process;
   // A reader that goes away (`durar plugins list | head`) ends the command quietly.
-  process.stdout.on('error', (error) => {
-    if (errorCode(error) === 'EPIPE') process.exit();
-    throw error;
-  });
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error) => {
+      if (errorCode(error) === 'EPIPE') process.exit();
+      throw error;
+    });
+  }
   const flags = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined);
   const output = createOutput({ json: flags.includes('--json'), colour: !flags.includes('--no-color'), env });
   try {

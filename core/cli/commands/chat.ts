@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { errorText, reportError } from '../../../sdk/errors.ts';
+import { durarError, errorText, reportError } from '../../../sdk/errors.ts';
 import { type AgentMessage, messageText } from '../../../sdk/messages.ts';
 import { answerApprovals } from '../approvals.ts';
 import type { Action, CommandContext } from '../command.ts';
@@ -37,6 +37,9 @@ interface Turn {
 /** `durar chat`: a conversation on a terminal, or with lines from a pipe. */
 export const chat: Action = async (context) => {
   const { output } = context;
+  if (output.json) {
+    throw durarError('DUR_CLI_USAGE', { reason: 'a chat is not one JSON document' }, { hint: 'Use `durar agent --json --message <text>` for each turn.' });
+  }
   const isTerminal = process.stdin.isTTY === true && output.interactive;
   const rpc = await openRpc(context, { approves: isTerminal });
   const conversation = createConversation(context, rpc);

@@ -24,6 +24,7 @@ export const gatewayRun: Action = async (context) => {
     import('../compose.ts'),
     import('../log.ts'),
   ]);
+  outliveReaders();
   const log = openLog(context, loaded);
   if (flags.force) await freePort(flags.port ?? (Number(env.Durar_GATEWAY_PORT) || loaded.config.gateway.port), context);
   const print = (report: BootReport) => output.result(report, () => printBootReport(report, output));
@@ -44,6 +45,11 @@ export const gatewayRun: Action = async (context) => {
   }
   await gateway.closed;
 };
+
+/** Whoever started it and read along may be gone (`durar gateway run | head`, a closed terminal); the gateway goes on without. */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => undefined);
+}
 
 /** Ends whatever listens there, gateway or not, and says what it was. */
 async function freePort(port: number, { output }: CommandContext): Promise<void> {
