@@ -1,64 +1,14 @@
 import { durarError } from '../errors.ts';
-import type { EventFrame, EventTypes, HelloOk, MethodTypes, ResponseFrame } from '../protocol/generated/types.ts';
-import { type ConnectOptions, connectRequest, type DeviceIdentity, type StoredToken, type TokenStore } from './connect-request.ts';
+import type { EventFrame, HelloOk, ResponseFrame } from '../protocol/generated/types.ts';
+import { connectRequest, keepTokens } from './connect-request.ts';
 import { createEventQueue, type EventQueue } from './event-queue.ts';
-import { isFinalRefusal, mayRetryWithDeviceToken, refused, rpcError } from './failure.ts';
+import { isFinalRefusal, isTokenRefused, mayRetryWithDeviceToken, refused, rpcError } from './failure.ts';
+import type { ClientSocket, GatewayClient, GatewayClientOptions, RequestOptions } from './options.ts';
+import { createRefresh } from './refresh.ts';
 
-export type { ConnectOptions, DeviceIdentity, StoredToken, TokenStore };
-
-/** The part of a browser's `WebSocket` that the client uses. */
-export interface ClientSocket {
-  onopen: ((event: unknown) => void) | null;
-  onmessage: ((event: { data: unknown }) => void) | null;
-  onclose: ((event: { code: number; reason: string }) => void) | null;
-  onerror: ((event: { message?: string }) => void) | null;
-  send(text: string): void;
-  close(code?: number, reason?: string): void;
-}
-
-export interface GatewayClientOptions extends ConnectOptions {
-  /** `ws://` or `wss://` */
-  url: string;
-  socketFactory(url: string): ClientSocket | Promise<ClientSocket>;
-  /** Every event, in order. */
-  onEvent?(event: EventFrame): void;
-  /** Events were missed between these two numbers; they are never sent again. */
-  onGap?(gap: { expected: number; received: number }): void;
-  onConnected?(hello: HelloOk): void;
-  /** The connection is gone; with `reconnect` it is being made again. */
-  onDisconnected?(close: { code: number; reason: string }): void;
-  /** Comes back after a lost connection, after 1 s doubling to 30 s; default false. */
-  reconnect?: boolean;
-  /** First and longest delay; for tests. */
-  backoffMs?: { first: number; longest: number };
-  /** How long opening, the challenge and the answer to `connect` may take together; default 10000 ms. */
-  connectTimeoutMs?: number;
-  /** Default of `request`; 30000 ms. */
-  requestTimeoutMs?: number;
-}
-
-export interface RequestOptions {
-  timeoutMs?: number;
-  /** Skip the `accepted` answer and wait for the final one. */
-  expectFinal?: boolean;
-  /** Called with the `accepted` answer. */
-  onAccepted?(payload: unknown): void;
-}
-
-export interface GatewayClient {
-  /** Resolves when the gateway said `hello-ok`. Throws `DUR_GATEWAY_UNREACHABLE`, `DUR_GATEWAY_REFUSED`, `DUR_GATEWAY_TIMEOUT`. */
-  connect(): Promise<HelloOk>;
-  /** Throws `DUR_GATEWAY_RPC` with the error of the gateway as `details`, `DUR_GATEWAY_TIMEOUT`, `DUR_GATEWAY_CLOSED`. */
-  request<Name extends keyof MethodTypes>(method: Name, params: MethodTypes[Name]['params'], options?: RequestOptions): Promise<MethodTypes[Name]['result']>;
-  request(method: string, params?: Record<string, unknown>, options?: RequestOptions): Promise<unknown>;
-  /** The events from now on, until the client is closed. A reader that falls behind by more than `limit` events loses the oldest. */
-  events(options?: { limit?: number }): AsyncIterableIterator<EventFrame>;
-  on<Name extends keyof EventTypes>(event: Name, listener: (payload: EventTypes[Name]) => void): () => void;
-  on(event: string, listener: (payload: unknown) => void): () => void;
-  readonly hello: HelloOk | undefined;
-  /** Requests under way fail. A second call does nothing. */
-  close(): void;
-}
+export type { ConnectOptions, DeviceIdentity, StoredToken, TokenStore } from './connect-request.ts';
+export type { ClientSocket, EventGap, GatewayClient, GatewayClientOptions, RequestOptions } from './options.ts';
+export type { GatewayState } from './refresh.ts';
 
 interface Pending {
   method: string;
@@ -84,6 +34,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
   let socket: ClientSocket | undefined;
   let hello: HelloOk | undefined;
   let isClosed = false;
+  let wasConnected = false;
   let nextId = 1;
   let lastSeq: number | undefined;
   let heardAt = 0;
@@ -120,10 +71,20 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
     else call.reject(rpcError(call.method, frame));
   };
 
+  const refresh = createRefresh({
+    request: (method) => send(method, {}, {}),
+    offers: (method) => hello?.features.methods.includes(method) === true,
+    onRefresh: options.onRefresh,
+  });
+
   const deliver = (frame: EventFrame) => {
     if (frame.seq !== undefined) {
-      if (lastSeq !== undefined && frame.seq > lastSeq + 1) options.onGap?.({ expected: lastSeq + 1, received: frame.seq });
+      const expected = (lastSeq ?? frame.seq - 1) + 1;
       lastSeq = frame.seq;
+      if (frame.seq > expected) {
+        options.onGap?.({ expected, received: frame.seq });
+        refresh.soon();
+      }
     }
     options.onEvent?.(frame);
     for (const listener of listeners.get(frame.event) ?? []) listener(frame.payload);
@@ -131,18 +92,18 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
   };
 
   const lost = (close: { code: number; reason: string }) => {
-    const wasConnected = hello !== undefined;
+    const wasUp = hello !== undefined;
     socket = undefined;
     hello = undefined;
     lastSeq = undefined;
     clearInterval(watchdog);
+    refresh.cancel();
     for (const call of pending.values()) {
       clearTimeout(call.timer);
       call.reject(durarError('DUR_GATEWAY_CLOSED', close));
     }
     pending.clear();
-    if (close.code === 1008 && close.reason.includes('device token mismatch')) options.tokens?.remove(options.role ?? 'operator');
-    if (!wasConnected) return;
+    if (!wasUp) return;
     options.onDisconnected?.(close);
     if (isClosed || options.reconnect !== true) endQueues();
     else again();
@@ -153,8 +114,9 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
       delay = Math.min(delay * 2, backoff.longest);
       open().catch((error: unknown) => {
         if (isClosed) return;
-        if (isFinalRefusal(error)) endQueues(error);
-        else again();
+        if (!isFinalRefusal(error)) return again();
+        endQueues(error);
+        options.onStopped?.(error as Error);
       });
     }, delay);
   };
@@ -186,8 +148,10 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
         hello = welcome;
         delay = backoff.first;
         watch(welcome.policy.tickIntervalMs);
-        if (welcome.auth !== undefined) options.tokens?.save(welcome.auth.role, { token: welcome.auth.deviceToken, scopes: welcome.auth.scopes });
+        keepTokens(options, params, welcome);
         options.onConnected?.(welcome);
+        if (wasConnected) refresh.soon();
+        wasConnected = true;
         return welcome;
       };
       opening.onopen = () => {
@@ -204,7 +168,10 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
         if (frame.event !== 'connect.challenge' || hello !== undefined) return deliver(frame);
         const nonce = (frame.payload as { nonce?: unknown }).nonce;
         if (typeof nonce !== 'string' || nonce === '') return fail(durarError('DUR_GATEWAY_REFUSED', { reason: 'connect challenge missing nonce' }));
-        greet(nonce).then(resolve, (error: unknown) => fail(refused(error)));
+        greet(nonce).then(resolve, (error: unknown) => {
+          if (isTokenRefused(error)) options.tokens?.remove(options.role ?? 'operator');
+          fail(refused(error));
+        });
       };
       opening.onclose = ({ code, reason }) => {
         clearTimeout(timer);
@@ -254,6 +221,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
       listeners.set(event, set.add(listener as (payload: unknown) => void));
       return () => void set.delete(listener as (payload: unknown) => void);
     },
+    refresh: refresh.now,
     get hello() {
       return hello;
     },

@@ -1,5 +1,5 @@
 import { deviceAuthPayloadV3 } from '../protocol/device-auth.ts';
-import type { ConnectClient, ConnectParams } from '../protocol/generated/types.ts';
+import type { ConnectClient, ConnectParams, HelloOk } from '../protocol/generated/types.ts';
 import { PROTOCOL_VERSION } from '../protocol/version.ts';
 
 /** The key of this device. The private part never leaves whoever implements `sign`. */
@@ -76,6 +76,14 @@ export async function connectRequest(options: ConnectOptions, nonce: string, wit
   });
   const signature = await identity.sign(payload);
   return { ...params, device: { id: identity.deviceId, publicKey: identity.publicKey, signature, signedAt, nonce } };
+}
+
+/** Keeps the token of the role and, after a bootstrap over a trusted transport, those that were handed over for other roles. */
+export function keepTokens(options: ConnectOptions, sent: ConnectParams, { auth }: HelloOk): void {
+  if (auth === undefined) return;
+  options.tokens?.save(auth.role, { token: auth.deviceToken, scopes: auth.scopes });
+  if (sent.auth?.bootstrapToken === undefined || options.isTrusted === false) return;
+  for (const { role, deviceToken, scopes } of auth.deviceTokens ?? []) options.tokens?.save(role, { token: deviceToken, scopes });
 }
 
 function credentials(

@@ -24,6 +24,11 @@ export function mayRetryWithDeviceToken(error: unknown): boolean {
   return refusalDetails(error)?.canRetryWithDeviceToken === true;
 }
 
+/** True when the gateway does not know the device token that was sent. */
+export function isTokenRefused(error: unknown): boolean {
+  return refusalDetails(error)?.code === 'AUTH_DEVICE_TOKEN_MISMATCH';
+}
+
 /** The error of an answer that says `ok: false`. */
 export function rpcError(method: string, { error, payload }: ResponseFrame): Error {
   const details = { ...error, ...(payload === undefined ? {} : { payload }) };

@@ -21,14 +21,25 @@ interface TokenFile {
 export interface SocketFactoryOptions {
   /** Let credentials travel over plain `ws://` to another machine. */
   allowPlaintext?: boolean;
+  /** SHA-256 of the gateway's certificate, in hex. No other certificate is accepted then, whoever signed it. */
+  tlsFingerprint?: string;
 }
 
-/** Opens sockets by the `ws` library, which is loaded at the first call. Throws `DUR_GATEWAY_PLAINTEXT`. */
+/** Opens sockets by the `ws` library, which is loaded at the first call. Throws `DUR_GATEWAY_PLAINTEXT`, `DUR_GATEWAY_TLS_PIN`, `DUR_GATEWAY_UNREACHABLE`. */
 export function nodeSocketFactory(options: SocketFactoryOptions = {}): (url: string) => Promise<ClientSocket> {
   return async (url) => {
-    if (options.allowPlaintext !== true && !isTrustedUrl(url)) throw durarError('DUR_GATEWAY_PLAINTEXT', { url });
+    const { tlsFingerprint } = options;
+    const isPlain = new URL(url).protocol === 'ws:';
+    if (isPlain && (tlsFingerprint !== undefined || (options.allowPlaintext !== true && !isTrustedUrl(url))))
+      throw durarError('DUR_GATEWAY_PLAINTEXT', { url });
     const { WebSocket } = await import('ws');
-    return new WebSocket(url, { perMessageDeflate: false }) as unknown as ClientSocket;
+    const base = { perMessageDeflate: false };
+    if (tlsFingerprint === undefined) return new WebSocket(url, base) as unknown as ClientSocket;
+    const { connectPinned } = await import('./pinned-tls.ts');
+    const socket = await connectPinned(url, tlsFingerprint).catch((error: unknown) => {
+      throw errorCode(error) === 'DUR_GATEWAY_TLS_PIN' ? error : durarError('DUR_GATEWAY_UNREACHABLE', { url }, { cause: error });
+    });
+    return new WebSocket(url, { ...base, createConnection: () => socket }) as unknown as ClientSocket;
   };
 }
 

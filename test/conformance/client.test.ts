@@ -50,11 +50,11 @@ async function scripted(onConnect: (socket: WebSocket, params: Record<string, ne
     for (const socket of server.clients) socket.terminate();
     http.close();
   });
-  return { url: `ws://127.0.0.1:${(http.address() as AddressInfo).port}`, attempts: () => attempts };
+  return { url: `ws://127.0.0.1:${(http.address() as AddressInfo).port}`, attempts: () => attempts, sockets: () => server.clients };
 }
 
-const hello = (id: string, tickIntervalMs = 15_000) =>
-  JSON.stringify({ type: 'res', id, ok: true, payload: { type: 'hello-ok', protocol: 3, policy: { tickIntervalMs } } });
+const hello = (id: string, tickIntervalMs = 15_000, methods: string[] = []) =>
+  JSON.stringify({ type: 'res', id, ok: true, payload: { type: 'hello-ok', protocol: 3, features: { methods, events: [] }, policy: { tickIntervalMs } } });
 
 const refusal = (id: string, details: object) => JSON.stringify({ type: 'res', id, ok: false, error: { code: 'INVALID_REQUEST', message: 'no', details } });
 
@@ -213,6 +213,73 @@ describe('client', () => {
     expect(gaps).toEqual([{ expected: 7, received: 9 }]);
     const mute = await scripted(() => {}, false);
     await expect(clientOf({ url: mute.url, connectTimeoutMs: 30 }).connect()).rejects.toMatchObject({ code: 'DUR_GATEWAY_TIMEOUT' });
+  });
+
+  it('asks for the state again after a gap and after coming back, once for several', async () => {
+    const asked: string[] = [];
+    const { url, sockets } = await scripted((socket, _params, id) => {
+      socket.send(hello(id, 15_000, ['health', 'system-presence']));
+      socket.on('message', (data) => {
+        const { id: call, method } = JSON.parse(String(data)) as { id: string; method: string };
+        if (method === 'connect') return;
+        asked.push(method);
+        const payload = method === 'health' ? { ok: true } : [{ ts: 1 }];
+        socket.send(JSON.stringify({ type: 'res', id: call, ok: true, payload }));
+      });
+    });
+    const states: unknown[] = [];
+    const gaps: unknown[] = [];
+    const client = clientOf({
+      url,
+      reconnect: true,
+      backoffMs: { first: 5, longest: 5 },
+      onGap: (gap) => gaps.push(gap),
+      onRefresh: (state) => states.push(state),
+    });
+    await client.connect();
+    for (const seq of [5, 9, 12]) for (const socket of sockets()) socket.send(JSON.stringify({ type: 'event', event: 'tick', payload: {}, seq }));
+    await vi.waitFor(() => expect(states).toEqual([{ health: { ok: true }, presence: [{ ts: 1 }] }]));
+    expect(gaps).toEqual([
+      { expected: 6, received: 9 },
+      { expected: 10, received: 12 },
+    ]);
+    expect(asked).toEqual(['health', 'system-presence']);
+    for (const socket of sockets()) socket.terminate();
+    await vi.waitFor(() => expect(states).toHaveLength(2), { timeout: 5000 });
+    expect(await client.refresh()).toEqual(states[0]);
+  });
+
+  it('forgets a device token that the gateway does not know, and says that it stopped', async () => {
+    const removed: string[] = [];
+    const tokens = { load: () => ({ token: 'stored', scopes: [] }), save() {}, remove: (role: string) => void removed.push(role) };
+    const { url } = await scripted((socket, _params, id, attempt) => {
+      if (attempt === 1) {
+        socket.send(hello(id));
+        setTimeout(() => socket.close(1012, 'service restart'), 5);
+      } else socket.send(refusal(id, { code: attempt === 2 ? 'AUTH_DEVICE_TOKEN_MISMATCH' : 'AUTH_TOKEN_MISSING' }));
+    });
+    const stopped = Promise.withResolvers<Error>();
+    const client = clientOf({ url, tokens, reconnect: true, backoffMs: { first: 5, longest: 5 }, onStopped: stopped.resolve });
+    await client.connect();
+    expect(await stopped.promise).toMatchObject({ code: 'DUR_GATEWAY_REFUSED', details: { details: { code: 'AUTH_TOKEN_MISSING' } } });
+    expect(removed).toEqual(['operator']);
+  });
+
+  it('keeps tokens handed over at a bootstrap, on a trusted transport only (PROTO-343, PROTO-344)', async () => {
+    const auth = { deviceToken: 'n', role: 'node', scopes: [], deviceTokens: [{ deviceToken: 'o', role: 'operator', scopes: ['operator.read'] }] };
+    const { url } = await scripted((socket, _params, id) => {
+      const frame = JSON.parse(hello(id)) as { payload: object };
+      socket.send(JSON.stringify({ ...frame, payload: { ...frame.payload, auth } }));
+    });
+    const kept = async (options: Partial<GatewayClientOptions>) => {
+      const saved: string[] = [];
+      const tokens = { load: () => undefined, save: (role: string) => void saved.push(role), remove() {} };
+      await clientOf({ url, tokens, role: 'node', ...options }).connect();
+      return saved;
+    };
+    expect(await kept({ auth: { bootstrapToken: 'b' } })).toEqual(['node', 'operator']);
+    expect(await kept({ auth: { bootstrapToken: 'b' }, isTrusted: false })).toEqual(['node']);
+    expect(await kept({ auth: { token: 't' } })).toEqual(['node']);
   });
 
   it('drops the oldest events of a reader that falls behind', async () => {
