@@ -14,12 +14,13 @@ import { createSessionWork, type SessionWork } from './session-work.ts';
 import { type AgentPaths, agentEntry, agentWorkspaceDir, defaultAgentId } from './settings.ts';
 import { createTokenEstimator } from './tokens.ts';
 import { createToolCalls } from './tool-call.ts';
+import { createToolCatalog, type ToolCatalog, type ToolInfo } from './tool-catalog.ts';
 import { runTurn } from './turn.ts';
 import { unstartedResult } from './turn-result.ts';
 import type { TurnDeps } from './turn-state.ts';
 import { createWorkspaces } from './workspace.ts';
 
-export type { AcceptedRun, RunRequest, RunResult };
+export type { AcceptedRun, RunRequest, RunResult, ToolInfo };
 
 /** Accepts, queues and runs agent turns; one active run per session, sessions in parallel. */
 export interface AgentService {
@@ -47,6 +48,7 @@ export interface AgentService {
   drain(ms: number): Promise<void>;
   /** What can be asked without a run. */
   readonly models: ModelAccess;
+  readonly tools: ToolCatalog;
   /** Absolute path of an agent's working folder; absent: the default agent's. Throws `DUR_AGENT_UNKNOWN`. */
   workspaceDir(agentId?: string): string;
 }
@@ -254,6 +256,8 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     },
 
     models: createModelAccess({ source, models, closing: closing.signal, stallMs, now }),
+
+    tools: createToolCatalog({ source, paths, log }),
 
     workspaceDir(agentId) {
       const { config } = source.current();

@@ -4,6 +4,7 @@ export type ToolProfile = 'minimal' | 'coding' | 'messaging' | 'full';
 
 /** Which tools an agent may use. */
 export interface ToolPolicy {
+  readonly profile: ToolProfile;
   /** Whether a tool is offered. `optional` tools need to be named by `allow`, themselves or through their extension. */
   permits(tool: { name: string; owner: string; isBundled: boolean; optional: boolean }): boolean;
 }
@@ -48,6 +49,7 @@ export function createToolPolicy(config: Config, agentTools: Rules | undefined):
   const isAllowed = matcher(allow);
   const isDenied = matcher(deny);
   return {
+    profile,
     permits(tool) {
       if (isDenied(tool)) return false;
       if (tool.optional) return isAllowed(tool);
@@ -55,6 +57,11 @@ export function createToolPolicy(config: Config, agentTools: Rules | undefined):
       return inProfile(tool) || isAllowed(tool);
     },
   };
+}
+
+/** The narrow profiles that a tool belongs to. */
+export function profilesOf(tool: { name: string; owner: string; isBundled: boolean }): ToolProfile[] {
+  return (Object.keys(PROFILES) as Array<keyof typeof PROFILES>).filter((profile) => matcher(PROFILES[profile])(tool));
 }
 
 /** A pattern is a tool's name with `*` for any text, the id of its extension, or a group; case does not count. */

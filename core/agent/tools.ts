@@ -21,25 +21,41 @@ export interface ToolSet {
  * bundled one stays, else the first. A factory that throws costs the run its tools, not the run.
  */
 export async function collectTools(params: { generation: Generation; context: ToolContext; policy: ToolPolicy; log: Logger }): Promise<ToolSet> {
-  const { generation, context, policy, log } = params;
-  const contributions = await generation.contributions('tool');
-  const isBundled = (owner: string): boolean => generation.plan.extensions.get(owner)?.entry.origin === 'bundled';
-  const sorted = [...contributions].sort((a, b) => Number(isBundled(b.owner)) - Number(isBundled(a.owner)));
-  const found = new Map<string, RunTool>();
-  for (const contribution of sorted) {
-    const { owner } = contribution;
-    for (const tool of make(contribution, context, log)) {
-      if (!policy.permits({ name: tool.name, owner, isBundled: isBundled(owner), optional: contribution.value.optional })) continue;
-      const other = found.get(tool.name);
-      if (other === undefined) found.set(tool.name, { tool, owner });
-      else if (other.owner !== owner)
-        log.warn(`the tool '${tool.name}' of '${owner}' is left out: '${other.owner}' offers one of that name`, { extension: owner });
-    }
-  }
+  const found = new Map(permittedTools(await everyTool(params), params).map((offered) => [offered.tool.name, offered]));
   const schemas = [...found.values()]
     .map(({ tool }) => ({ name: tool.name, description: tool.description, parameters: tool.parameters }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   return { get: (name) => found.get(name), schemas };
+}
+
+/** A tool that an extension offers, whether the policy permits it or not. */
+export interface OfferedTool extends RunTool {
+  isBundled: boolean;
+  optional: boolean;
+}
+
+/** Every tool that the extensions make in this context, those of bundled ones first. */
+export async function everyTool({ generation, context, log }: { generation: Generation; context: ToolContext; log: Logger }): Promise<OfferedTool[]> {
+  const offered = (await generation.contributions('tool')).flatMap((contribution) => {
+    const { owner, value } = contribution;
+    const isBundled = generation.plan.extensions.get(owner)?.entry.origin === 'bundled';
+    return make(contribution, context, log).map((tool) => ({ tool, owner, isBundled, optional: value.optional }));
+  });
+  return offered.sort((a, b) => Number(b.isBundled) - Number(a.isBundled));
+}
+
+/** Those that the policy permits, one of each name. */
+export function permittedTools(offered: readonly OfferedTool[], { policy, log }: { policy: ToolPolicy; log: Logger }): OfferedTool[] {
+  const found = new Map<string, OfferedTool>();
+  for (const one of offered) {
+    const { tool, ...origin } = one;
+    if (!policy.permits({ name: tool.name, ...origin })) continue;
+    const other = found.get(tool.name);
+    if (other === undefined) found.set(tool.name, one);
+    else if (other.owner !== one.owner)
+      log.warn(`the tool '${tool.name}' of '${one.owner}' is left out: '${other.owner}' offers one of that name`, { extension: one.owner });
+  }
+  return [...found.values()];
 }
 
 function make(contribution: Contribution<'tool'>, context: ToolContext, log: Logger): Tool[] {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { type Channel, type ChannelAccountContext, errorText, type InboundMessage } from '../../sdk/index.ts';
+import { type Channel, type ChannelAccountContext, durarError, errorText, type InboundMessage } from '../../sdk/index.ts';
 import type { AgentService } from '../agent/service.ts';
 import type { Generation, GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
-import { deliver } from './delivery.ts';
+import { channelConfig } from './channel-config.ts';
+import { deliver, sendMessage } from './delivery.ts';
 import { isAllowed, routeSession } from './routing.ts';
 
 /** The longest that a timer can wait. */
@@ -14,8 +15,25 @@ const RESTART_MS = { first: 1_000, most: 60_000 };
 export interface Channels {
   /** Stops what is gone or changed, then starts what is new. Unchanged accounts keep their connection. */
   reconcile(): Promise<void>;
+  /**
+   * Sends a message to somebody outside any run. Throws `DUR_CHANNEL_UNKNOWN` for a channel that is not configured, `DUR_CHANNEL_ACCOUNT`,
+   * `DUR_CHANNEL_NO_TEXT`, `DUR_CHANNEL_NO_MEDIA`, `DUR_CHANNEL_CANCELLED`, and what the channel throws.
+   */
+  send(params: SendParams): Promise<{ messageId?: string }>;
+  /** Configured and not switched off. */
+  configured(): string[];
   status(): Array<{ channel: string; accountId: string; running: boolean; lastError?: string }>;
   stop(): Promise<void>;
+}
+
+export interface SendParams {
+  channel: string;
+  /** Absent: the channel's first. */
+  accountId?: string;
+  to: string;
+  text: string;
+  threadId?: string;
+  media?: readonly string[];
 }
 
 export interface ChannelsOptions {
@@ -41,16 +59,15 @@ export function createChannels({ source, agent, log }: ChannelsOptions): Channel
 
   async function wanted(generation: Generation): Promise<Map<string, { channel: Channel; accountId: string; fingerprint: string }>> {
     const found = new Map<string, { channel: Channel; accountId: string; fingerprint: string }>();
-    for (const [id, settings] of Object.entries(generation.config.channels ?? {})) {
-      if ((settings as { enabled?: boolean } | undefined)?.enabled === false) continue;
+    for (const [id] of configuredChannels(generation)) {
       try {
         const channel = (await generation.contribution('channel', id))?.value;
         if (channel?.gateway === undefined) continue;
-        const config = generation.resolvedConfig as Record<string, unknown>;
+        const config = channelConfig(generation, id);
         for (const accountId of channel.config.listAccountIds(config)) {
           const account = channel.config.resolveAccount(config, accountId);
           if (channel.config.isEnabled?.(account, config) === false || (await channel.config.isConfigured?.(account, config)) === false) continue;
-          found.set(`${id}:${accountId}`, { channel, accountId, fingerprint: JSON.stringify(settings) });
+          found.set(`${id}:${accountId}`, { channel, accountId, fingerprint: JSON.stringify((config.channels as Record<string, unknown>)[id]) });
         }
       } catch (error) {
         log.error(`the channel '${id}' cannot start: ${errorText(error)}`, { channel: id });
@@ -91,7 +108,7 @@ export function createChannels({ source, agent, log }: ChannelsOptions): Channel
 
   function contextOf(account: Account): ChannelAccountContext {
     const { channel, accountId, controller } = account;
-    const config = source.current().resolvedConfig as Record<string, unknown>;
+    const config = channelConfig(source.current(), channel.id);
     return {
       cfg: config,
       accountId,
@@ -182,6 +199,24 @@ export function createChannels({ source, agent, log }: ChannelsOptions): Channel
       }
       for (const [id, account] of next) if (!accounts.has(id)) start(id, account);
     },
+    configured: () => configuredChannels(source.current()).map(([id]) => id),
+    async send({ channel: id, accountId: wanted, ...message }) {
+      const lease = source.lease();
+      try {
+        const { generation } = lease;
+        const isConfigured = configuredChannels(generation).some(([name]) => name === id);
+        const channel = isConfigured ? (await generation.contribution('channel', id))?.value : undefined;
+        if (channel === undefined) throw durarError('DUR_CHANNEL_UNKNOWN', { channel: id });
+        const accounts = channel.config.listAccountIds(channelConfig(generation, id));
+        const accountId = wanted ?? accounts[0];
+        if (accountId === undefined || !accounts.includes(accountId)) throw durarError('DUR_CHANNEL_ACCOUNT', { channel: id, accountId: wanted ?? '' });
+        const sent = await sendMessage(generation, { ...message, channel, accountId });
+        if (sent === undefined) throw durarError('DUR_CHANNEL_CANCELLED', { channel: id });
+        return sent;
+      } finally {
+        lease.release();
+      }
+    },
     status: () =>
       Array.from(accounts.values(), ({ channel, accountId, running, lastError }) => ({
         channel: channel.id,
@@ -193,6 +228,15 @@ export function createChannels({ source, agent, log }: ChannelsOptions): Channel
       await Promise.all(Array.from(accounts.keys(), stop));
     },
   };
+}
+
+/** Keys beside the channels under `channels`. */
+const SHARED_KEYS = new Set(['defaults', 'modelByChannel']);
+
+function configuredChannels(generation: Generation): Array<[string, unknown]> {
+  return Object.entries(generation.config.channels ?? {}).filter(
+    ([id, settings]) => !SHARED_KEYS.has(id) && (settings as { enabled?: boolean } | undefined)?.enabled !== false,
+  );
 }
 
 function defaultAgent(generation: Generation): string {

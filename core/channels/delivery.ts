@@ -1,6 +1,7 @@
-import { type Channel, errorText, type InboundMessage } from '../../sdk/index.ts';
+import { type Channel, durarError, errorText, type InboundMessage } from '../../sdk/index.ts';
 import type { Generation } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
+import { channelConfig } from './channel-config.ts';
 
 export interface Reply {
   channel: Channel;
@@ -11,32 +12,62 @@ export interface Reply {
 
 /** Sends one reply through the hooks and the channel, cut at the channel's limit. Resolves to what was sent; never throws. */
 export async function deliver(generation: Generation, reply: Reply, log: Logger): Promise<{ sent: boolean; error?: string }> {
-  const { channel, accountId, to } = reply;
-  const context = { channelId: channel.id, accountId, conversationId: to.conversationId };
-  const first = { to: to.conversationId, content: reply.text, channel: channel.id, accountId };
-  const asked = await generation.hooks.call('message_sending', first, context);
-  if (asked?.cancel === true) return { sent: false };
-  const out = (await generation.hooks.call('channel.outbound', { ...first, content: asked?.content ?? reply.text }, context)) ?? first;
-  if ('cancel' in out && out.cancel === true) return { sent: false };
+  const { channel, accountId, to, text } = reply;
+  const message = { channel, accountId, to: to.conversationId, text, ...(to.threadId === undefined ? {} : { threadId: to.threadId }) };
   try {
-    const send = channel.outbound?.sendText;
-    if (send === undefined) throw new Error(`the channel '${channel.id}' cannot send text`);
-    for (const text of cut(out.content, channel.outbound?.textChunkLimit)) {
-      await send.call(channel.outbound, {
-        cfg: generation.resolvedConfig,
-        to: out.to,
-        text,
-        accountId,
-        ...(to.threadId === undefined ? {} : { threadId: to.threadId }),
-      });
-    }
-    generation.hooks.emit('message_sent', { to: out.to, content: out.content, success: true }, context);
-    return { sent: true };
+    return { sent: (await sendMessage(generation, message)) !== undefined };
   } catch (error) {
-    log.error(`a reply to ${channel.id} was not sent: ${errorText(error)}`, context);
-    generation.hooks.emit('message_sent', { to: out.to, content: out.content, success: false, error: errorText(error) }, context);
+    log.error(`a reply to ${channel.id} was not sent: ${errorText(error)}`, { channelId: channel.id, accountId, conversationId: to.conversationId });
     return { sent: false, error: errorText(error) };
   }
+}
+
+/** A message to somebody outside. */
+export interface OutboundMessage {
+  channel: Channel;
+  accountId: string;
+  to: string;
+  text: string;
+  threadId?: string;
+  /** Each goes out as a message of its own; the first one has the text. */
+  media?: readonly string[];
+}
+
+/** Sends it through the hooks and the channel; undefined when a hook cancelled it. The id is that of the last part. Throws what the channel throws. */
+export async function sendMessage(generation: Generation, message: OutboundMessage): Promise<{ messageId?: string } | undefined> {
+  const { channel, accountId } = message;
+  const context = { channelId: channel.id, accountId, conversationId: message.to };
+  const first = { to: message.to, content: message.text, channel: channel.id, accountId };
+  const asked = await generation.hooks.call('message_sending', first, context);
+  if (asked?.cancel === true) return undefined;
+  const out = (await generation.hooks.call('channel.outbound', { ...first, content: asked?.content ?? message.text }, context)) ?? first;
+  if ('cancel' in out && out.cancel === true) return undefined;
+  try {
+    const result = await transmit(generation, { ...message, to: out.to, text: out.content });
+    generation.hooks.emit('message_sent', { to: out.to, content: out.content, success: true }, context);
+    return result;
+  } catch (error) {
+    generation.hooks.emit('message_sent', { to: out.to, content: out.content, success: false, error: errorText(error) }, context);
+    throw error;
+  }
+}
+
+/** How a channel takes a file; one of the open members of its outbound adapter. */
+type SendMedia = (params: Record<string, unknown>) => Promise<{ messageId?: string }>;
+
+async function transmit(generation: Generation, { channel, accountId, to, text, threadId, media = [] }: OutboundMessage): Promise<{ messageId?: string }> {
+  const { outbound } = channel;
+  const base = { cfg: channelConfig(generation, channel.id), to, accountId, ...(threadId === undefined ? {} : { threadId }) };
+  let last: { messageId?: string } = {};
+  if (media.length > 0) {
+    const sendMedia = outbound?.sendMedia as SendMedia | undefined;
+    if (typeof sendMedia !== 'function') throw durarError('DUR_CHANNEL_NO_MEDIA', { channel: channel.id });
+    for (const [index, mediaUrl] of media.entries()) last = await sendMedia.call(outbound, { ...base, text: index === 0 ? text : '', mediaUrl });
+    return last ?? {};
+  }
+  if (outbound?.sendText === undefined) throw durarError('DUR_CHANNEL_NO_TEXT', { channel: channel.id });
+  for (const part of cut(text, outbound.textChunkLimit)) last = await outbound.sendText({ ...base, text: part });
+  return last ?? {};
 }
 
 /** Cuts at the last line break or blank before the limit, else at the limit. */

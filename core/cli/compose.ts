@@ -12,7 +12,7 @@ import { acquireGatewayLock, type GatewayLock } from '../state/lock.ts';
 import { openState } from '../state/state.ts';
 import { describeBoot, describeSlots } from './boot-description.ts';
 import type { BootReport, GatewayFlags } from './boot-report.ts';
-import { resolveGatewayAuth } from './gateway-auth.ts';
+import { resolveGatewaySettings } from './gateway-settings.ts';
 import { createLiveChanges, type LiveChanges } from './live-changes.ts';
 import type { RuntimeRooms } from './plugin-runtime.ts';
 import { createStages } from './stages.ts';
@@ -22,7 +22,6 @@ import { readHostVersion } from './version.ts';
 const STOP_LIMIT_MS = 10_000;
 const LOCK_TRIES = 5;
 const LOCK_PAUSE_MS = 60;
-const LOOPBACK = '127.0.0.1';
 
 export interface RunGatewayOptions {
   paths: Paths;
@@ -85,17 +84,20 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
 
     const { config, resolvedConfig } = host.current();
     let changes: LiveChanges | undefined;
+    const live = (): LiveChanges => {
+      if (changes === undefined) throw durarError('DUR_HOST_STARTING', { room: 'reload' });
+      return changes;
+    };
     let slots = await describeSlots(host.current());
+    const settings = await resolveGatewaySettings({ config: resolvedConfig, env, flags, paths });
     const gateway = createGateway({
       source: host,
       agent,
       sessions,
+      channels,
       state,
       control: {
-        async reload() {
-          if (changes === undefined) throw durarError('DUR_HOST_STARTING', { room: 'reload' });
-          return changes.reload();
-        },
+        reload: async () => live().reload(),
         stop: (reason) => void stop(reason),
         status: () => ({
           pid: process.pid,
@@ -106,13 +108,15 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
           stateDir: paths.stateDir,
         }),
         models: () => agent.models.list(),
-        configFile: async () => stages.describeConfigFile(),
+        config: {
+          env,
+          isSecret: stages.isSecret,
+          adopt: (candidate, reason) => live().adopt(candidate, reason),
+          revert: () => live().revert(),
+        },
+        logs: { file: () => options.log.filePath(), flush: () => options.log.flush() },
       },
-      settings: {
-        host: bindAddress(flags.bind ?? config.gateway.bind, config.gateway.customBindHost),
-        port: flags.port ?? portOf(env.Durar_GATEWAY_PORT) ?? config.gateway.port,
-        auth: await resolveGatewayAuth({ config: resolvedConfig, env, flags, stateDbDir: paths.stateDbDir }),
-      },
+      settings,
       paths,
       version,
       log: options.log.child('gateway'),
@@ -193,27 +197,4 @@ function installCrashHandlers(host: Host, log: { error(text: string, fields?: Re
     process.off('uncaughtException', onCrash);
     process.off('unhandledRejection', onCrash);
   };
-}
-
-function bindAddress(bind: string, custom: string | undefined): string {
-  switch (bind) {
-    case 'lan':
-      return '0.0.0.0';
-    case 'custom':
-      return custom ?? LOOPBACK;
-    case 'auto':
-    case 'loopback':
-      return LOOPBACK;
-    default:
-      throw durarError(
-        'DUR_CONFIG_INVALID',
-        { path: 'gateway.bind', reason: `is '${bind}', which this version does not serve` },
-        { hint: 'Use loopback, lan or custom.' },
-      );
-  }
-}
-
-function portOf(text: string | undefined): number | undefined {
-  const port = Number(text);
-  return text === undefined || !Number.isInteger(port) || port < 0 || port > 65_535 ? undefined : port;
 }

@@ -1,6 +1,7 @@
 import { type ErrorReport, errorText, reportError } from '../../sdk/index.ts';
 import type { Channels } from '../channels/accounts.ts';
 import { diffConfig } from '../config/changes.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import { type FileWatch, watchFiles } from '../config/watch.ts';
 import { type ActivationReport, type Host, HostFailure } from '../kernel/host.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -10,6 +11,10 @@ import type { Stages } from './stages.ts';
 export interface LiveChanges {
   /** Activates anew for a command of ours: refused when it breaks what works. Throws `HostFailure`; the running generation goes on. */
   reload(): Promise<ActivationReport>;
+  /** The same for a configuration that is about to be written. */
+  adopt(candidate: LoadedConfig, reason: string): Promise<void>;
+  /** Goes back to what is on disk, when it could not be written. */
+  revert(): Promise<void>;
   /** Why what is on disk now is not live; empty when it is. */
   refused(): readonly ErrorReport[];
   stop(): Promise<void>;
@@ -48,7 +53,7 @@ export async function createLiveChanges({ host, stages, channels, log, onApplied
 
   /** A file changed: the new generation replaces the old one whole, or the reasons are logged and nothing changes. */
   async function onEdit(file: string): Promise<void> {
-    const before = host.current().config;
+    const before = host.current().resolvedConfig;
     const isConfig = !stages.isRecords(file);
     if ((before.gateway.reload.mode === 'off' && isConfig) || (await stages.isApplied(file))) return;
     try {
@@ -57,7 +62,7 @@ export async function createLiveChanges({ host, stages, channels, log, onApplied
       log.error(`the change of '${file}' is not applied; generation ${host.current().number} goes on: ${errorText(error)}`, { failures: refused });
       return;
     }
-    const later = diffConfig(before, host.current().config).filter((change) => change.reload === 'restart');
+    const later = diffConfig(before, host.current().resolvedConfig).filter((change) => change.reload === 'restart');
     if (later.length > 0) log.warn(`these take effect after a restart of the gateway: ${later.map((change) => change.path).join(', ')}`);
   }
 
@@ -79,6 +84,18 @@ export async function createLiveChanges({ host, stages, channels, log, onApplied
   await look();
   return {
     reload: () => activate('reload', true),
+    async adopt(candidate, reason) {
+      const withdraw = stages.offer(candidate);
+      try {
+        await activate(reason, true);
+      } catch (error) {
+        withdraw();
+        throw error;
+      }
+    },
+    async revert() {
+      await activate('the configuration was not written', false);
+    },
     refused: () => refused,
     async stop() {
       isStopped = true;

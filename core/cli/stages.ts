@@ -35,8 +35,6 @@ export interface StageOptions {
 
 /** The stages of the kernel's host, filled with the rooms above it. */
 export interface Stages extends HostStages {
-  /** The configuration file as it was last read. */
-  describeConfigFile(): { exists: boolean; hash: string; issues: Array<{ path: string; message: string }> };
   /** Everything a generation is made of, beside the extensions' own folders. */
   watchedFiles(): string[];
   isRecords(file: string): boolean;
@@ -44,6 +42,10 @@ export interface Stages extends HostStages {
   isApplied(file: string): Promise<boolean>;
   /** The effective environment: the process, `.env` files, the `env` block. */
   env(): Environment;
+  /** The extensions' own secret fields. */
+  isSecret: SecretTest;
+  /** The next activation takes this configuration, which is not in the file yet. Returns the way back, for one that is refused. */
+  offer(candidate: LoadedConfig): () => void;
   /** Writes the manifest index, once the boot is over. */
   saveIndex(): Promise<void>;
 }
@@ -116,7 +118,6 @@ export function createStages(options: StageOptions): Stages {
         owner,
       ),
     onSecretValues: (values) => log.setSecretValues(values),
-    describeConfigFile: () => ({ exists: loaded?.exists === true, hash: loaded?.hash ?? '', issues: [] }),
     watchedFiles: () => [...(loaded?.files ?? [paths.configFile]), join(paths.stateDir, '.env'), records],
     isRecords: (file) => file === records,
     async isApplied(file) {
@@ -124,6 +125,15 @@ export function createStages(options: StageOptions): Stages {
       return known !== undefined && known === (await hashFile(file));
     },
     env: () => loaded?.env ?? env,
+    isSecret: isPluginSecret,
+    offer(candidate) {
+      const before = loaded;
+      fresh = candidate;
+      return () => {
+        fresh = undefined;
+        loaded = before;
+      };
+    },
     async saveIndex() {
       await catalog?.saveIndex();
     },

@@ -8,12 +8,17 @@ import type { ConnectedClient, Connection } from './connection.ts';
 import type { GatewayContext } from './context.ts';
 import type { ExtensionMethods, MethodEntry } from './extension-methods.ts';
 import { agentMethods } from './methods/agent.ts';
+import { agentsMethods } from './methods/agents.ts';
 import { chatMethods } from './methods/chat.ts';
 import { configMethods } from './methods/config.ts';
+import { logsMethods } from './methods/logs.ts';
+import { devicesMethods } from './methods/devices.ts';
 import { modelsMethods } from './methods/models.ts';
 import { pluginsMethods } from './methods/plugins.ts';
+import { sendMethods } from './methods/send.ts';
 import { sessionsMethods } from './methods/sessions.ts';
 import { systemMethods } from './methods/system.ts';
+import { toolsMethods } from './methods/tools.ts';
 
 export interface Methods {
   /** Answers one request of a connected client. Never throws. */
@@ -94,6 +99,11 @@ function coreEntries(context: GatewayContext): Map<string, MethodEntry> {
     ...pluginsMethods(context),
     ...modelsMethods(context),
     ...configMethods(context),
+    ...agentsMethods(context),
+    ...toolsMethods(context),
+    ...logsMethods(context),
+    ...sendMethods(context),
+    ...devicesMethods(context),
   };
   const entries = new Map<string, MethodEntry>();
   for (const [name, row] of Object.entries(METHODS)) {

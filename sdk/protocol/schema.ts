@@ -6,12 +6,17 @@ import { EVENT_SOURCES } from './events.ts';
 import { EventFrame, RequestFrame, ResponseFrame } from './frames.ts';
 import { type JsonSchema, protocolDocument } from './json-schema.ts';
 import { AGENT_METHODS } from './methods/agent.ts';
+import { AGENTS_METHODS } from './methods/agents.ts';
 import { CHAT_METHODS } from './methods/chat.ts';
 import { CONFIG_METHODS } from './methods/config.ts';
+import { LOGS_METHODS } from './methods/logs.ts';
+import { DEVICES_METHODS } from './methods/devices.ts';
 import { MODELS_METHODS } from './methods/models.ts';
 import { PLUGINS_METHODS } from './methods/plugins.ts';
+import { SEND_METHODS } from './methods/send.ts';
 import { SESSIONS_METHODS } from './methods/sessions.ts';
 import { SYSTEM_METHODS } from './methods/system.ts';
+import { TOOLS_METHODS } from './methods/tools.ts';
 import { printSwift } from './swift.ts';
 import { printTypes } from './typescript.ts';
 import { PROTOCOL_VERSION } from './version.ts';
@@ -24,6 +29,11 @@ const METHOD_SOURCES: Record<string, MethodSource> = {
   ...PLUGINS_METHODS,
   ...MODELS_METHODS,
   ...CONFIG_METHODS,
+  ...AGENTS_METHODS,
+  ...TOOLS_METHODS,
+  ...LOGS_METHODS,
+  ...SEND_METHODS,
+  ...DEVICES_METHODS,
 };
 
 const camel = (name: string) => name.replace(/[.-](\w)/g, (_match, letter: string) => letter.toUpperCase());

@@ -1,13 +1,21 @@
 import type { SessionRecord } from '../../../sdk/index.ts';
+import { ProtocolError } from '../../../sdk/protocol/errors.ts';
+import type { SystemEventParams } from '../../../sdk/protocol/generated/types.ts';
 import { ADMIN_SCOPE } from '../../../sdk/protocol/scopes.ts';
 import type { MethodFamily } from '../call.ts';
 import type { GatewayContext } from '../context.ts';
 import { agentsOf } from '../health.ts';
+import { type GatewayIdentity, readIdentity } from '../identity.ts';
+import { type Beacon, parseBeacon } from '../presence.ts';
 import { sessionRow } from '../session-row.ts';
 
 const RECENT = 10;
 
-export function systemMethods(context: GatewayContext): MethodFamily<'health' | 'status' | 'gateway.stop'> {
+type Names = 'health' | 'status' | 'gateway.identity.get' | 'system-presence' | 'system-event' | 'gateway.stop';
+
+export function systemMethods(context: GatewayContext): MethodFamily<Names> {
+  let identity: GatewayIdentity | undefined;
+
   return {
     health: ({ probe }) => context.health.get(probe === undefined ? {} : { probe }),
 
@@ -15,7 +23,7 @@ export function systemMethods(context: GatewayContext): MethodFamily<'health' | 
       const generation = context.source.current();
       const isAdmin = client.can(ADMIN_SCOPE);
       const store = isAdmin ? `store:${generation.plan.slots.sessionStore.key}` : '[redacted]';
-      const { ids } = agentsOf(context);
+      const { defaultAgentId, ids } = agentsOf(context);
       const { sessions, total } = await context.sessions.list({ limit: RECENT });
       const recent = (rows: SessionRecord[]) => (isAdmin ? rows.map((row) => sessionRow(row)) : []);
       const byAgent = await Promise.all(
@@ -28,11 +36,32 @@ export function systemMethods(context: GatewayContext): MethodFamily<'health' | 
         runtimeVersion: context.version,
         uptimeMs: Date.now() - context.startedAt,
         connections: context.connections.size,
-        sessions: { paths: isAdmin ? [store] : [], count: total, defaults: {}, recent: recent(sessions), byAgent },
+        heartbeat: { defaultAgentId, agents: ids.map((agentId) => ({ agentId, enabled: false, every: 'disabled', everyMs: null })) },
+        channelSummary: generation.loaded('channel').map(({ value }) => value.meta.label),
+        queuedSystemEvents: isAdmin ? context.systemEvents.list().map(({ text }) => text) : [],
+        sessions: { paths: isAdmin ? [store] : [], count: total, defaults: await defaultsFor(isAdmin), recent: recent(sessions), byAgent },
         slots: generation.plan.slots as unknown as Record<string, unknown>,
         findings: generation.findings.length,
         ...(isAdmin ? { host: context.control.status() as Record<string, unknown> } : {}),
       };
+    },
+
+    'gateway.identity.get'() {
+      identity ??= readIdentity(context.state);
+      return identity;
+    },
+
+    'system-presence': () => context.presence.entries(),
+
+    'system-event'({ text, ...fields }, { client }) {
+      const line = text.trim();
+      if (line === '') throw new ProtocolError('INVALID_REQUEST', 'text required');
+      const told = parseBeacon(line);
+      const beacon: Beacon = { ...told, ...beaconFields(fields) };
+      if (told === undefined) context.systemEvents.add(context.sessions.canonicalKey(undefined), line);
+      if (Object.keys(beacon).length > 0) context.presence.beacon(client, { ...beacon, ...(told === undefined ? {} : { text: line }) });
+      context.presenceFeed.announce();
+      return { ok: true };
     },
 
     'gateway.stop'({ reason }, { client }) {
@@ -42,4 +71,27 @@ export function systemMethods(context: GatewayContext): MethodFamily<'health' | 
       return { ok: true };
     },
   };
+
+  /** The model of the default agent. */
+  async function defaultsFor(isAdmin: boolean): Promise<{ model: string | null; contextTokens: number | null }> {
+    if (!isAdmin) return { model: null, contextTokens: null };
+    const { provider, model } = context.agent.models.defaults();
+    const entry = (await context.control.models()).find((one) => one.provider === provider && one.id.toLowerCase() === model.toLowerCase());
+    return { model, contextTokens: entry?.contextWindow ?? null };
+  }
+}
+
+const TEXTS = ['deviceId', 'instanceId', 'host', 'ip', 'mode', 'version', 'platform', 'deviceFamily', 'modelIdentifier', 'reason'] as const;
+const LISTS = ['roles', 'scopes', 'tags'] as const;
+
+/** What the params hold for a row; the params are open, so nothing else of them is taken. */
+function beaconFields(params: Partial<SystemEventParams>): Beacon {
+  const beacon: Beacon = {};
+  for (const key of TEXTS) {
+    const value = params[key]?.trim();
+    if (value) beacon[key] = value;
+  }
+  for (const key of LISTS) if (params[key] !== undefined) beacon[key] = params[key].filter((value) => value.trim() !== '');
+  if (params.lastInputSeconds !== undefined) beacon.lastInputSeconds = params.lastInputSeconds;
+  return beacon;
 }
