@@ -38,6 +38,11 @@ export function fakeAgent(): FakeAgent {
   };
   const service: FakeAgent = {
     requests: [],
+    tools: {
+      all: async () => ({ agentId: 'main', tools: [] }),
+      effective: async ({ agentId }) => ({ agentId, profile: 'full', tools: [] }),
+    },
+    workspaceDir: () => tmpdir(),
     async accept(request) {
       if (request.agentId === 'zzz') throw durarError('DUR_AGENT_UNKNOWN', { id: 'zzz' });
       service.requests.push(request);
@@ -196,6 +201,7 @@ export async function startGateway(
   const options: GatewayOptions = {
     source,
     agent,
+    channels: { configured: () => [], send: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })) },
     sessions,
     state,
     control: {
@@ -215,7 +221,8 @@ export async function startGateway(
           maxTokens: 100,
         },
       ],
-      configFile: async () => ({ exists: true, hash: 'ab', issues: [] }),
+      config: { env: {}, isSecret: () => false, adopt: async () => {}, revert: async () => {} },
+      logs: { file: () => undefined, flush: async () => {} },
     },
     settings: { host: '127.0.0.1', port: 0, auth: { mode: 'token', token: TOKEN }, ...overrides.settings },
     paths: resolvePaths({ env: { HOME: stateDir, Durar_STATE_DIR: stateDir } }),
