@@ -5,13 +5,14 @@ import { createChannels } from '../channels/accounts.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
 import { createGateway } from '../gateway/server.ts';
-import { createHost, type Host } from '../kernel/host.ts';
+import { createHost } from '../kernel/host.ts';
 import type { Logging } from '../logging/logging.ts';
 import { createSessionService } from '../sessions/service.ts';
 import { acquireGatewayLock, type GatewayLock } from '../state/lock.ts';
 import { openState } from '../state/state.ts';
 import { describeBoot, describeSlots } from './boot-description.ts';
 import type { BootReport, GatewayFlags } from './boot-report.ts';
+import { installCrashHandlers } from './crash-handlers.ts';
 import { resolveGatewaySettings } from './gateway-settings.ts';
 import { createLiveChanges, type LiveChanges } from './live-changes.ts';
 import type { RuntimeRooms } from './plugin-runtime.ts';
@@ -50,6 +51,8 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
   const rooms: Partial<RuntimeRooms> = {};
 
   try {
+    // first, so that it is undone last: what extensions leave running may throw until the end
+    undo.push(installCrashHandlers((error) => rooms.host?.blame(error), log));
     await mkdir(paths.stateDbDir, { recursive: true, mode: 0o700 });
     const lock = await takeLock(paths.stateDbDir);
     undo.push(() => lock.release());
@@ -73,7 +76,6 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     });
     const host = createHost({ stages, log: options.log.child('kernel'), stateDir: paths.stateDir, workspaceDir: paths.workspaceDir });
     rooms.host = host;
-    undo.push(installCrashHandlers(host, log));
     undo.push(() => host.stop('stop', STOP_LIMIT_MS));
     const sessions = createSessionService({ source: host, log: options.log.child('sessions') });
     const agent = createAgentService({ source: host, sessions, cursors: state.cursors, paths, log: options.log.child('agent'), version, env: stages.env });
@@ -180,21 +182,4 @@ async function unwind(undo: Array<() => unknown>, log: { warn(text: string): voi
       log.warn(`a step of the shutdown failed: ${errorText(error)}`);
     }
   }
-}
-
-/** Errors outside any call are logged with the extension whose code threw; that extension is put out of use and the process lives. */
-function installCrashHandlers(host: Host, log: { error(text: string, fields?: Record<string, unknown>): void }): () => void {
-  const onCrash = (error: unknown) => {
-    const id = host.blame(error);
-    log.error(`${id === undefined ? 'an error outside any call' : `'${id}' is switched off after an error outside any call`}: ${errorText(error)}`, {
-      ...(id === undefined ? {} : { extension: id }),
-      trace: error instanceof Error ? error.stack : undefined,
-    });
-  };
-  process.on('uncaughtException', onCrash);
-  process.on('unhandledRejection', onCrash);
-  return () => {
-    process.off('uncaughtException', onCrash);
-    process.off('unhandledRejection', onCrash);
-  };
 }

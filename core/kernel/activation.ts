@@ -259,8 +259,8 @@ export function createGeneration(options: GenerationOptions, running?: LiveGener
     instance: (id) => live.get(id),
     quarantine(id, finding) {
       const instance = live.get(id);
-      if (instance !== undefined) instance.crashed = finding;
-      report(finding);
+      if (instance !== undefined) instance.crashed ??= finding;
+      if (!findings.some((known) => known.code === finding.code && known.owner.extension === id)) report(finding);
     },
     expire: () => expiry.abort(),
     retire() {

@@ -44,6 +44,8 @@ export const gatewayRun: Action = async (context) => {
     });
   }
   await gateway.closed;
+  // timers and sockets that an extension left behind would keep the process
+  process.exit(process.exitCode ?? 0);
 };
 
 /** Whoever started it and read along may be gone (`durar gateway run | head`, a closed terminal); the gateway goes on without. */
