@@ -24,6 +24,8 @@ export interface BootReport {
   packageDir: string;
   home: string;
   url: string;
+  /** SHA-256 of its certificate, where it serves TLS; what clients pin. */
+  tlsFingerprint?: string;
   stateDir: string;
   configFile: string;
   model?: string;
@@ -59,6 +61,7 @@ export function printBootReport(report: BootReport, output: Output): void {
   output.line();
   output.pairs([
     ['listening', paint.bold(report.url)],
+    ['certificate', report.tlsFingerprint === undefined ? undefined : `sha256 ${report.tlsFingerprint}`],
     ['model', report.model],
     ['configuration', report.configFile],
     ['state', report.stateDir],

@@ -5,6 +5,7 @@ import { createChannels } from '../channels/accounts.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
 import { createGateway } from '../gateway/server.ts';
+import { tlsFingerprint } from '../gateway/tls.ts';
 import { createHost } from '../kernel/host.ts';
 import type { Logging } from '../logging/logging.ts';
 import { createSessionService } from '../sessions/service.ts';
@@ -144,7 +145,8 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     });
     undo.push(() => changes?.stop());
     await stages.saveIndex();
-    options.print?.(await describeBoot({ host, paths, version, url }));
+    const tls = settings.tls === undefined ? {} : { tlsFingerprint: tlsFingerprint(settings.tls.cert) };
+    options.print?.({ ...(await describeBoot({ host, paths, version, url })), ...tls });
 
     let stopping: Promise<void> | undefined;
     function stop(reason: string): Promise<void> {

@@ -3,13 +3,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { durarError, errorCode } from '../../sdk/errors.ts';
 import type { Config } from '../config/schema.ts';
-
-/** How clients of this gateway prove themselves. */
-export interface GatewayAuth {
-  mode: 'none' | 'token' | 'password';
-  token?: string;
-  password?: string;
-}
+import type { GatewaySettings } from '../gateway/server.ts';
 
 export interface GatewayAuthOptions {
   /** With secrets resolved. */
@@ -23,25 +17,28 @@ export interface GatewayAuthOptions {
  * Flag, then environment, then configuration; a gateway without any of them makes a token and keeps it in the host's own facts. Throws
  * `DUR_GATEWAY_AUTH_AMBIGUOUS` when the configuration has both and no mode.
  */
-export async function resolveGatewayAuth({ config, env, flags, stateDbDir }: GatewayAuthOptions): Promise<GatewayAuth> {
-  const auth = config.gateway.auth as { mode?: string; token?: unknown; password?: unknown } | undefined;
-  const token = flags.token ?? env.Durar_GATEWAY_TOKEN ?? text(auth?.token);
-  const password = flags.password ?? env.Durar_GATEWAY_PASSWORD ?? text(auth?.password);
-  const mode = flags.auth ?? auth?.mode ?? (flags.token !== undefined ? 'token' : flags.password !== undefined ? 'password' : undefined);
-  if (mode === undefined && text(auth?.token) !== undefined && text(auth?.password) !== undefined) throw durarError('DUR_GATEWAY_AUTH_AMBIGUOUS');
+export async function resolveGatewayAuth({ config, env, flags, stateDbDir }: GatewayAuthOptions): Promise<GatewaySettings['auth']> {
+  const { auth, tailscale } = config.gateway;
+  const { rateLimit } = auth;
+  const token = flags.token ?? env.Durar_GATEWAY_TOKEN ?? text(auth.token);
+  const password = flags.password ?? env.Durar_GATEWAY_PASSWORD ?? text(auth.password);
+  const mode = flags.auth ?? auth.mode ?? (flags.token !== undefined ? 'token' : flags.password !== undefined ? 'password' : undefined);
+  if (mode === undefined && text(auth.token) !== undefined && text(auth.password) !== undefined) throw durarError('DUR_GATEWAY_AUTH_AMBIGUOUS');
   switch (mode ?? (password !== undefined && token === undefined ? 'password' : 'token')) {
     case 'none':
       return { mode: 'none' };
+    case 'trusted-proxy':
+      return { mode: 'trusted-proxy', rateLimit, ...(auth.trustedProxy === undefined ? {} : { trustedProxy: auth.trustedProxy }) };
     case 'password':
       if (password === undefined) throw durarError('DUR_CONFIG_INVALID', { path: 'gateway.auth.password', reason: 'is not set, and the mode is password' });
-      return { mode: 'password', password };
+      return { mode: 'password', password, rateLimit, allowTailscale: auth.allowTailscale === true };
     case 'token':
-      return { mode: 'token', token: token ?? (await ownToken(stateDbDir)) };
+      return { mode: 'token', token: token ?? (await ownToken(stateDbDir)), rateLimit, allowTailscale: auth.allowTailscale ?? tailscale.mode === 'serve' };
     default:
       throw durarError(
         'DUR_CONFIG_INVALID',
         { path: 'gateway.auth.mode', reason: `is '${mode}', which this version does not serve` },
-        { hint: 'Use token, password or none.' },
+        { hint: 'Use token, password, trusted-proxy or none.' },
       );
   }
 }

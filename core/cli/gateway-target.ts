@@ -1,6 +1,9 @@
-import { durarError } from '../../sdk/errors.ts';
+import { readFile } from 'node:fs/promises';
+import { durarError, errorCode } from '../../sdk/errors.ts';
 import { isRecord } from '../config/config-path.ts';
 import { loadConfig } from '../config/load.ts';
+import { type TlsSettings, tlsFingerprint, tlsPaths } from '../gateway/tls.ts';
+import { bindAddress } from './bind-address.ts';
 import type { CommandContext } from './command.ts';
 import { readOwnToken } from './gateway-auth.ts';
 
@@ -9,10 +12,15 @@ export interface GatewayTarget {
   url: string;
   token?: string;
   password?: string;
+  /** The only certificate that is accepted. */
+  tlsFingerprint?: string;
+  /** The gateway of this machine, whatever its address: nothing leaves the machine on the way to it. */
+  local: boolean;
 }
 
 interface TargetOptions {
   url?: string;
+  tlsFingerprint?: string;
   token?: string;
   password?: string;
 }
@@ -22,43 +30,71 @@ interface TargetOptions {
  * that no stored secret goes to an address that somebody else chose. Otherwise flag, environment, configuration, generated token. Throws
  * `DUR_CLI_CREDENTIALS`, `DUR_SECRET_UNRESOLVED`.
  */
-export async function findTarget({ options, env, paths }: CommandContext): Promise<GatewayTarget> {
+export async function findTarget(context: CommandContext): Promise<GatewayTarget> {
+  const { tlsFingerprint } = context.options as TargetOptions;
+  const target = await findGateway(context);
+  return tlsFingerprint === undefined ? target : { ...target, tlsFingerprint };
+}
+
+async function findGateway({ options, env, paths }: CommandContext): Promise<GatewayTarget> {
   const flags = options as TargetOptions;
   if (flags.url !== undefined) {
     if (flags.token === undefined && flags.password === undefined) throw durarError('DUR_CLI_CREDENTIALS');
-    return credentials(socketUrl(flags.url), flags.token, flags.password);
+    return credentials({ url: socketUrl(flags.url) }, flags.token, flags.password);
   }
   const fromEnv = { token: env.Durar_GATEWAY_TOKEN || undefined, password: env.Durar_GATEWAY_PASSWORD || undefined };
   const token = flags.token ?? fromEnv.token;
   const password = flags.password ?? fromEnv.password;
-  if (env.Durar_GATEWAY_URL) return credentials(socketUrl(env.Durar_GATEWAY_URL), token, password);
+  if (env.Durar_GATEWAY_URL) return credentials({ url: socketUrl(env.Durar_GATEWAY_URL) }, token, password);
 
   const { config, env: environment } = await loadConfig({ paths, env });
   const { auth, remote, mode } = config.gateway;
   const resolve = (path: string, value: unknown) => resolveSecret(path, value, environment);
   if (mode === 'remote' && remote?.url !== undefined) {
     return credentials(
-      socketUrl(remote.url),
+      { url: socketUrl(remote.url), ...pin(remote.tlsFingerprint) },
       flags.token ?? resolve('gateway.remote.token', remote.token) ?? fromEnv.token ?? resolve('gateway.auth.token', auth.token),
       flags.password ?? fromEnv.password ?? resolve('gateway.remote.password', remote.password) ?? resolve('gateway.auth.password', auth.password),
     );
   }
   const port = Number(env.Durar_GATEWAY_PORT) || config.gateway.port;
-  const host = config.gateway.bind === 'custom' ? (config.gateway.customBindHost ?? 'localhost') : '127.0.0.1';
-  const url = `${config.gateway.tls.enabled ? 'wss' : 'ws'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  if (auth.mode === 'none') return credentials(url, token, password);
+  const { bind, customBindHost, tls } = config.gateway;
+  const bound = bindAddress(bind, customBindHost);
+  const host = bound === '0.0.0.0' || bound === '::' ? '127.0.0.1' : bound;
+  const url = `${tls.enabled ? 'wss' : 'ws'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const here = { url, local: true, ...(tls.enabled ? pin(await ownFingerprint(tls, paths.stateDir)) : {}) };
+  // Nothing is asked for, or nothing that a command could show.
+  if (auth.mode === 'none' || auth.mode === 'trusted-proxy') return credentials(here, token, password);
   const local = {
     token: token ?? (auth.mode === 'password' ? undefined : resolve('gateway.auth.token', auth.token)),
     password: password ?? (auth.mode === 'token' ? undefined : resolve('gateway.auth.password', auth.password)),
   };
   if (local.token === undefined && local.password === undefined) {
-    return credentials(url, (await readOwnToken(paths.stateDbDir)) ?? resolve('gateway.remote.token', remote?.token), undefined);
+    return credentials(here, (await readOwnToken(paths.stateDbDir)) ?? resolve('gateway.remote.token', remote?.token), undefined);
   }
-  return credentials(url, local.token, local.password);
+  return credentials(here, local.token, local.password);
 }
 
-function credentials(url: string, token: string | undefined, password: string | undefined): GatewayTarget {
-  return { url, ...(token === undefined ? {} : { token }), ...(password === undefined ? {} : { password }) };
+function credentials(
+  target: Pick<GatewayTarget, 'url' | 'tlsFingerprint'> & { local?: boolean },
+  token: string | undefined,
+  password: string | undefined,
+): GatewayTarget {
+  return { local: false, ...target, ...(token === undefined ? {} : { token }), ...(password === undefined ? {} : { password }) };
+}
+
+function pin(tlsFingerprint: string | undefined): Pick<GatewayTarget, 'tlsFingerprint'> {
+  return tlsFingerprint === undefined ? {} : { tlsFingerprint };
+}
+
+/** Of the certificate that the gateway of this machine shows; undefined before it has one. */
+async function ownFingerprint(tls: TlsSettings, stateDir: string): Promise<string | undefined> {
+  try {
+    return tlsFingerprint(await readFile(tlsPaths(tls, stateDir).cert, 'utf8'));
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 function socketUrl(text: string): string {

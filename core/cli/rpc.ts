@@ -35,7 +35,11 @@ const FOREVER_MS = 2_147_483_647;
 /** Connects to the gateway of this profile, or to the one that the flags name. Throws `DUR_GATEWAY_UNREACHABLE`, `DUR_GATEWAY_REFUSED`, and what `findTarget` throws. */
 export async function openRpc(context: CommandContext, { approves = true }: RpcOptions = {}): Promise<Rpc> {
   const target = await findTarget(context);
-  const device = createDevice(context.paths.stateDir);
+  const { paths, env } = context;
+  const isBlank = target.token === undefined && target.password === undefined && !env.Durar_GATEWAY_URL && !existsSync(paths.stateDir);
+  // Without a state folder this profile has no gateway: what listens there is another's, and no key is made to knock at its door.
+  if (isBlank) throw durarError('DUR_GATEWAY_UNREACHABLE', { url: target.url });
+  const device = createDevice(paths.stateDir);
   // A device is granted the scopes of its first connection for good, so that one asks for all of them.
   const isGranted = () => device.exists() && device.tokens.load('operator')?.scopes.includes(ADMIN_SCOPE) === true;
   if (!approves && !isGranted()) (await connect(context, target, device, OPERATOR_SCOPES)).close();
@@ -43,13 +47,16 @@ export async function openRpc(context: CommandContext, { approves = true }: RpcO
 }
 
 async function connect({ options, env }: CommandContext, target: GatewayTarget, device: Device, scopes: readonly string[]): Promise<Rpc> {
-  const { url, token, password } = target;
+  const { url, token, password, tlsFingerprint } = target;
   const listeners = new Set<(event: string, payload: unknown) => void>();
   const closed = Promise.withResolvers<DurarError>();
   const timeoutMs = (options.timeout as number | undefined) ?? TIMEOUT_MS;
   const client = createGatewayClient({
     url,
-    socketFactory: nodeSocketFactory({ allowPlaintext: env.Durar_ALLOW_INSECURE_PRIVATE_WS === '1' }),
+    socketFactory: nodeSocketFactory({
+      allowPlaintext: target.local || env.Durar_ALLOW_INSECURE_PRIVATE_WS === '1',
+      ...(tlsFingerprint === undefined ? {} : { tlsFingerprint }),
+    }),
     client: { id: 'cli', version: readHostVersion(), platform: process.platform, mode: 'cli' },
     auth: { ...(token === undefined ? {} : { token }), ...(password === undefined ? {} : { password }) },
     get identity() {
@@ -58,7 +65,7 @@ async function connect({ options, env }: CommandContext, target: GatewayTarget, 
     get tokens() {
       return device.tokens;
     },
-    isTrusted: isTrustedUrl(url),
+    isTrusted: target.local || tlsFingerprint !== undefined || (isTrustedUrl(url) && url.startsWith('ws:')),
     scopes,
     caps: ['tool-events'],
     connectTimeoutMs: timeoutMs,

@@ -6,6 +6,7 @@ import type { ConnectClient, ConnectParams } from '../../sdk/protocol/generated/
 import { requestFrame } from '../../sdk/protocol/generated/validators.js';
 import { hasScope, type ProtocolRole } from '../../sdk/protocol/scopes.ts';
 import { LIMITS } from '../../sdk/protocol/version.ts';
+import type { AuthMethod } from './auth.ts';
 import type { Peer } from './peer.ts';
 
 /** Who is at the other end, once the handshake accepted it. */
@@ -20,6 +21,8 @@ export interface ConnectedClient {
   /** epoch ms */
   readonly connectedAt: number;
   readonly deviceId?: string;
+  /** What let it in. */
+  readonly method: AuthMethod;
   readonly peer: Peer;
   /** Refusals by role in a row. */
   roleRefusals: number;
@@ -32,6 +35,10 @@ export function connectedClient(params: {
   scopes: readonly string[];
   connect: ConnectParams;
   deviceId: string | undefined;
+  /** Default: what it sent. */
+  info?: ConnectClient;
+  /** Default: the shared token. */
+  method?: AuthMethod;
   peer: Peer;
 }): ConnectedClient {
   const held = new Set(params.scopes);
@@ -40,11 +47,12 @@ export function connectedClient(params: {
     connId: params.connId,
     role: params.role,
     scopes: params.scopes,
-    info: params.connect.client,
+    info: params.info ?? params.connect.client,
     caps: new Set(params.connect.caps ?? []),
     claims: { commands, ...(permissions === undefined ? {} : { permissions }), ...(pathEnv === undefined ? {} : { pathEnv }) },
     connectedAt: Date.now(),
     ...(params.deviceId === undefined ? {} : { deviceId: params.deviceId }),
+    method: params.method ?? 'token',
     peer: params.peer,
     roleRefusals: 0,
     can: (scope) => hasScope(params.role, held, scope),

@@ -1,203 +1,252 @@
-import { createHash, createPublicKey, randomBytes, randomUUID, verify } from 'node:crypto';
-import { type DeviceAuthFields, deviceAuthPayloadV2, deviceAuthPayloadV3, metadataField } from '../../sdk/protocol/device-auth.ts';
-import { hasScope, normalizeScopes, type ProtocolRole } from '../../sdk/protocol/scopes.ts';
-import type { State } from '../state/state.ts';
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { ProtocolRole } from '../../sdk/protocol/scopes.ts';
+import type { Row, State } from '../state/state.ts';
 import { isSameSecret } from './auth.ts';
+import {
+  covers,
+  type DeviceClaim,
+  type DeviceToken,
+  includesClaim,
+  missingApproval,
+  type PairedDevice,
+  type PairingReason,
+  type PairingRequest,
+  tokenScopes,
+} from './device-record.ts';
 
-export interface DeviceToken {
-  token: string;
-  role: ProtocolRole;
-  scopes: string[];
-  createdAtMs: number;
-  rotatedAtMs?: number;
-  revokedAtMs?: number;
-}
+export type { DeviceClaim, DeviceToken, PairedDevice, PairingReason, PairingRequest } from './device-record.ts';
 
-export interface PairedDevice {
-  deviceId: string;
-  /** base64url of the raw key */
-  publicKey: string;
-  displayName?: string;
-  platform?: string;
-  deviceFamily?: string;
-  clientId: string;
-  clientMode: string;
-  roles: ProtocolRole[];
-  /** Approved operator scopes, normalized. */
-  scopes: string[];
-  remoteIp?: string;
-  createdAtMs: number;
-  approvedAtMs: number;
-  tokens: Partial<Record<ProtocolRole, DeviceToken>>;
-}
-
-/** What a connecting device claims, its signature already verified. */
-export interface DeviceClaim {
-  deviceId: string;
-  publicKey: string;
-  displayName?: string;
-  platform?: string;
-  deviceFamily?: string;
-  clientId: string;
-  clientMode: string;
-  role: ProtocolRole;
-  scopes: string[];
-  remoteIp?: string;
-}
-
-export interface PairingRequest extends Omit<DeviceClaim, 'role'> {
-  requestId: string;
-  role: ProtocolRole;
-  roles: ProtocolRole[];
-  silent: boolean;
-  /** The device was paired before and asks for more, or anew. */
-  isRepair: boolean;
-  /** epoch ms */
-  ts: number;
-}
-
-export type PairingReason = 'not-paired' | 'role-upgrade' | 'scope-upgrade' | 'metadata-upgrade';
-
+/** The paired devices, their tokens and what waits for approval; all of it survives a restart. */
 export interface Devices {
   get(deviceId: string): PairedDevice | undefined;
+  /** Newest approval first. */
   list(): PairedDevice[];
+  /** Newest first, expired ones left out. */
+  pending(): PairingRequest[];
   /** What must be approved before this claim may connect; undefined: nothing. */
   missing(claim: DeviceClaim): PairingReason | undefined;
-  /** Grants what the claim asks for, beside what was granted before. */
-  approve(claim: DeviceClaim): PairedDevice;
+  /** Grants what the claim asks for, and `more`, beside what was granted before. */
+  approve(claim: DeviceClaim, more?: { roles: readonly ProtocolRole[]; scopes: readonly string[] }): PairedDevice;
   /** Records that somebody has to decide. The same question again keeps its request. */
   request(claim: DeviceClaim): { request: PairingRequest; created: boolean };
+  findRequest(requestId: string): PairingRequest | undefined;
   hasPending(deviceId: string): boolean;
-  /** The role's present token, or a new one when there is none that covers the scopes. */
-  issueToken(deviceId: string, role: ProtocolRole, scopes: readonly string[]): DeviceToken;
+  reject(requestId: string): void;
+  /** False when there is no such device. */
+  remove(deviceId: string): boolean;
+  /** The role's present token, or a new one when there is none that covers the scopes; undefined when nobody approved the role and the scopes. */
+  issueToken(deviceId: string, role: ProtocolRole, scopes: readonly string[]): DeviceToken | undefined;
   checkToken(params: { deviceId: string; token: string; role: ProtocolRole; scopes: readonly string[] }): boolean;
+  /** Replaces a live token; undefined when pairing never granted that much. */
+  rotateToken(params: { deviceId: string; role: ProtocolRole; scopes: readonly string[] }): DeviceToken | undefined;
+  /** When it was revoked; undefined when there is no such token. */
+  revokeToken(deviceId: string, role: ProtocolRole): number | undefined;
+  /** Writes what is only in memory. */
+  close(): void;
 }
 
-const NAMESPACE = 'gateway.devices';
 const PENDING_MS = 300_000;
 const MAX_PENDING = 200;
+/** Uses of tokens are written together, so that a connect costs no write. */
+const USED_DELAY_MS = 10_000;
 
-export function createDevices(state: Pick<State, 'kv'>, now: () => number = Date.now): Devices {
-  const pending = new Map<string, PairingRequest>();
-  const get = (deviceId: string) => state.kv.get(NAMESPACE, deviceId) as PairedDevice | undefined;
-  const put = (device: PairedDevice) => state.kv.set(NAMESPACE, device.deviceId, device);
-  const dropExpired = () => {
-    const oldest = now() - PENDING_MS;
-    for (const [id, request] of pending) if (request.ts < oldest || pending.size > MAX_PENDING) pending.delete(id);
+const STEPS = [
+  `CREATE TABLE devices (device_id TEXT PRIMARY KEY, approved_at INTEGER NOT NULL, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE device_tokens (
+     device_id TEXT NOT NULL REFERENCES devices ON DELETE CASCADE, role TEXT NOT NULL, token TEXT NOT NULL, scopes TEXT NOT NULL,
+     created_at INTEGER NOT NULL, rotated_at INTEGER, revoked_at INTEGER, last_used_at INTEGER, PRIMARY KEY (device_id, role)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE device_requests (request_id TEXT PRIMARY KEY, device_id TEXT NOT NULL UNIQUE, ts INTEGER NOT NULL, record TEXT NOT NULL) STRICT, WITHOUT ROWID`,
+];
+
+export function createDevices({ db }: Pick<State, 'db'>, now: () => number = Date.now): Devices {
+  db.migrate('devices', STEPS);
+  const used = new Map<string, { deviceId: string; role: string; at: number }>();
+  let flushing: NodeJS.Timeout | undefined;
+
+  const flush = () => {
+    clearTimeout(flushing);
+    flushing = undefined;
+    if (used.size === 0) return;
+    db.transaction(() => {
+      for (const { deviceId, role, at } of used.values())
+        db.run('UPDATE device_tokens SET last_used_at = ? WHERE device_id = ? AND role = ?', at, deviceId, role);
+    });
+    used.clear();
   };
-  const pendingOf = (deviceId: string) => {
+
+  const readDevice = (row: Row): PairedDevice => {
+    const record = JSON.parse(String(row.record)) as Omit<PairedDevice, 'tokens'>;
+    const tokens: PairedDevice['tokens'] = {};
+    for (const entry of db.all('SELECT * FROM device_tokens WHERE device_id = ?', record.deviceId)) {
+      const token = readToken(entry);
+      const at = used.get(`${record.deviceId}|${token.role}`)?.at;
+      tokens[token.role] = at === undefined ? token : { ...token, lastUsedAtMs: at };
+    }
+    return { ...record, tokens };
+  };
+
+  const get = (deviceId: string) => {
+    const row = db.get('SELECT record FROM devices WHERE device_id = ?', deviceId);
+    return row === undefined ? undefined : readDevice(row);
+  };
+
+  const putToken = (deviceId: string, { role, token, scopes, createdAtMs, rotatedAtMs, lastUsedAtMs }: DeviceToken) => {
+    db.run(
+      `INSERT INTO device_tokens (device_id, role, token, scopes, created_at, rotated_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET token = excluded.token, scopes = excluded.scopes, rotated_at = excluded.rotated_at, revoked_at = NULL`,
+      deviceId,
+      role,
+      token,
+      JSON.stringify(scopes),
+      createdAtMs,
+      rotatedAtMs ?? null,
+      lastUsedAtMs ?? null,
+    );
+  };
+
+  const mint = (deviceId: string, role: ProtocolRole, scopes: string[], before: DeviceToken | undefined): DeviceToken => {
+    const token: DeviceToken = {
+      token: randomBytes(32).toString('base64url'),
+      role,
+      scopes,
+      createdAtMs: before?.createdAtMs ?? now(),
+      ...(before === undefined ? {} : { rotatedAtMs: now() }),
+      ...(before?.lastUsedAtMs === undefined ? {} : { lastUsedAtMs: before.lastUsedAtMs }),
+    };
+    putToken(deviceId, token);
+    return token;
+  };
+
+  const dropExpired = () => db.run('DELETE FROM device_requests WHERE ts < ?', now() - PENDING_MS);
+  const readRequest = (row: Row | undefined) => (row === undefined ? undefined : ({ ...JSON.parse(String(row.record)), ts: Number(row.ts) } as PairingRequest));
+  const requestOf = (deviceId: string) => {
     dropExpired();
-    return [...pending.values()].find((request) => request.deviceId === deviceId);
+    return readRequest(db.get('SELECT record, ts FROM device_requests WHERE device_id = ?', deviceId));
   };
 
   return {
     get,
-    list: () => state.kv.list(NAMESPACE).map(({ value }) => value as PairedDevice),
-    missing(claim) {
-      const device = get(claim.deviceId);
-      if (device === undefined || device.publicKey !== claim.publicKey) return 'not-paired';
-      const token = device.tokens[claim.role];
-      if (!device.roles.includes(claim.role) || token?.revokedAtMs !== undefined) return 'role-upgrade';
-      if (!covers(claim.role, device.scopes, claim.scopes)) return 'scope-upgrade';
-      const isChanged = (pinned: string | undefined, claimed: string | undefined) => pinned !== undefined && metadataField(pinned) !== metadataField(claimed);
-      return isChanged(device.platform, claim.platform) || isChanged(device.deviceFamily, claim.deviceFamily) ? 'metadata-upgrade' : undefined;
+    list: () => db.all('SELECT record FROM devices ORDER BY approved_at DESC, device_id').map(readDevice),
+    pending() {
+      dropExpired();
+      return db.all('SELECT record, ts FROM device_requests ORDER BY ts DESC, request_id').map((row) => readRequest(row) as PairingRequest);
     },
-    approve(claim) {
+    missing: (claim) => missingApproval(get(claim.deviceId), claim),
+    approve(claim, more = { roles: [], scopes: [] }) {
       const before = get(claim.deviceId);
       const kept = before?.publicKey === claim.publicKey ? before : undefined;
-      const { role, scopes, ...description } = claim;
-      const tokens = { ...kept?.tokens };
-      if (tokens[role]?.revokedAtMs !== undefined) delete tokens[role];
-      const device: PairedDevice = {
-        ...description,
-        roles: [...new Set([...(kept?.roles ?? []), role])],
-        scopes: normalizeScopes('operator', [...(kept?.scopes ?? []), ...scopes]),
+      const { deviceId, publicKey, displayName, platform, deviceFamily, clientId, clientMode, remoteIp, role } = claim;
+      const granted = [...new Set([role, ...more.roles])];
+      const record: Omit<PairedDevice, 'tokens'> = {
+        deviceId,
+        publicKey,
+        ...(displayName === undefined ? {} : { displayName }),
+        ...(platform === undefined ? {} : { platform }),
+        ...(deviceFamily === undefined ? {} : { deviceFamily }),
+        clientId,
+        clientMode,
+        role,
+        roles: [...new Set([...(kept?.roles ?? []), ...granted])],
+        scopes: [...new Set([...(kept?.scopes ?? []), ...claim.scopes, ...more.scopes])],
+        ...(remoteIp === undefined ? {} : { remoteIp }),
         createdAtMs: kept?.createdAtMs ?? now(),
         approvedAtMs: now(),
-        tokens,
       };
-      put(device);
-      for (const [id, request] of pending) if (request.deviceId === claim.deviceId) pending.delete(id);
-      return device;
+      db.transaction(() => {
+        if (kept === undefined) db.run('DELETE FROM devices WHERE device_id = ?', deviceId);
+        db.run(
+          'INSERT INTO devices (device_id, approved_at, record) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET approved_at = excluded.approved_at, record = excluded.record',
+          deviceId,
+          record.approvedAtMs,
+          JSON.stringify(record),
+        );
+        for (const one of granted) {
+          const token = kept?.tokens[one];
+          const scopes = tokenScopes(one, [...(token?.scopes ?? []), ...claim.scopes, ...more.scopes]);
+          if (token === undefined || token.revokedAtMs !== undefined || !covers(one, token.scopes, scopes)) mint(deviceId, one, scopes, token);
+        }
+        db.run('DELETE FROM device_requests WHERE device_id = ?', deviceId);
+      });
+      return get(deviceId) as PairedDevice;
     },
     request(claim) {
-      const present = pendingOf(claim.deviceId);
-      if (present !== undefined && isSameQuestion(present, claim)) {
-        present.ts = now();
-        return { request: present, created: false };
+      const present = requestOf(claim.deviceId);
+      if (present !== undefined && includesClaim(present, claim)) {
+        const ts = now();
+        db.run('UPDATE device_requests SET ts = ? WHERE request_id = ?', ts, present.requestId);
+        return { request: { ...present, ts }, created: false };
       }
-      if (present !== undefined) pending.delete(present.requestId);
+      const kept = present?.publicKey === claim.publicKey ? present : undefined;
       const request: PairingRequest = {
         requestId: randomUUID(),
         ...claim,
-        roles: [...new Set([...(present?.roles ?? []), claim.role])],
-        scopes: [...new Set([...(present?.scopes ?? []), ...claim.scopes])],
+        roles: [...new Set([...(kept?.roles ?? []), claim.role])],
+        scopes: [...new Set([...(kept?.scopes ?? []), ...claim.scopes])],
         silent: false,
         isRepair: get(claim.deviceId) !== undefined,
         ts: now(),
       };
-      pending.set(request.requestId, request);
+      db.transaction(() => {
+        db.run('DELETE FROM device_requests WHERE device_id = ?', claim.deviceId);
+        db.run('DELETE FROM device_requests WHERE request_id IN (SELECT request_id FROM device_requests ORDER BY ts DESC LIMIT -1 OFFSET ?)', MAX_PENDING - 1);
+        const { requestId, deviceId, ts } = request;
+        db.run('INSERT INTO device_requests (request_id, device_id, ts, record) VALUES (?, ?, ?, ?)', requestId, deviceId, ts, JSON.stringify(request));
+      });
       return { request, created: true };
     },
-    hasPending: (deviceId) => pendingOf(deviceId) !== undefined,
+    findRequest(requestId) {
+      dropExpired();
+      return readRequest(db.get('SELECT record, ts FROM device_requests WHERE request_id = ?', requestId));
+    },
+    hasPending: (deviceId) => requestOf(deviceId) !== undefined,
+    reject: (requestId) => void db.run('DELETE FROM device_requests WHERE request_id = ?', requestId),
+    remove(deviceId) {
+      return db.transaction(() => {
+        db.run('DELETE FROM device_requests WHERE device_id = ?', deviceId);
+        return db.run('DELETE FROM devices WHERE device_id = ?', deviceId) > 0;
+      });
+    },
     issueToken(deviceId, role, scopes) {
       const device = get(deviceId);
-      if (device === undefined) throw new Error(`device ${deviceId} is not paired`);
-      const present = device.tokens[role];
-      if (present !== undefined && present.revokedAtMs === undefined && covers(role, present.scopes, scopes)) return present;
-      const issued: DeviceToken = {
-        token: randomBytes(32).toString('base64url'),
-        role,
-        scopes: normalizeScopes(role, [...(present?.scopes ?? []), ...scopes]),
-        createdAtMs: present?.createdAtMs ?? now(),
-        ...(present === undefined ? {} : { rotatedAtMs: now() }),
-      };
-      put({ ...device, tokens: { ...device.tokens, [role]: issued } });
-      return issued;
+      const present = device?.tokens[role];
+      if (device === undefined || !device.roles.includes(role) || present?.revokedAtMs !== undefined || !covers(role, device.scopes, scopes)) return undefined;
+      if (present !== undefined && covers(role, present.scopes, scopes)) return present;
+      return mint(deviceId, role, tokenScopes(role, [...(present?.scopes ?? []), ...scopes]), present);
     },
     checkToken({ deviceId, token, role, scopes }) {
       const device = get(deviceId);
       const entry = device?.tokens[role];
       if (device === undefined || entry === undefined || entry.revokedAtMs !== undefined) return false;
-      return isSameSecret(token, entry.token) && covers(role, device.scopes, entry.scopes) && covers(role, entry.scopes, scopes);
+      const isValid = isSameSecret(token, entry.token) && covers(role, device.scopes, entry.scopes) && covers(role, entry.scopes, scopes);
+      if (!isValid) return false;
+      used.set(`${deviceId}|${role}`, { deviceId, role, at: now() });
+      flushing ??= setTimeout(flush, USED_DELAY_MS).unref();
+      return true;
     },
+    rotateToken({ deviceId, role, scopes }) {
+      const device = get(deviceId);
+      const present = device?.tokens[role];
+      if (device === undefined || present === undefined || present.revokedAtMs !== undefined) return undefined;
+      if (!device.roles.includes(role) || !covers(role, device.scopes, scopes)) return undefined;
+      return mint(deviceId, role, tokenScopes(role, scopes), present);
+    },
+    revokeToken(deviceId, role) {
+      const at = now();
+      return db.run('UPDATE device_tokens SET revoked_at = ? WHERE device_id = ? AND role = ?', at, deviceId, role) > 0 ? at : undefined;
+    },
+    close: flush,
   };
 }
 
-/** base64url of the raw 32 bytes, from that form, its padded or plain base64 forms, or a PEM. undefined: not such a key. */
-export function normalizePublicKey(text: string): string | undefined {
-  if (text.includes('BEGIN')) {
-    try {
-      return createPublicKey(text).export({ format: 'jwk' }).x;
-    } catch {
-      return undefined;
-    }
-  }
-  const plain = text.trim().replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
-  return /^[\w-]{43}$/.test(plain) ? plain : undefined;
-}
-
-/** The id of a key: lower-case hex SHA-256 of its raw bytes. */
-export function deviceIdOf(publicKey: string): string {
-  return createHash('sha256').update(Buffer.from(publicKey, 'base64url')).digest('hex');
-}
-
-/** True when the signature fits the preferred or the older payload. */
-export function verifyDeviceSignature(publicKey: string, signature: string, fields: DeviceAuthFields): boolean {
-  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: publicKey }, format: 'jwk' });
-  const bytes = Buffer.from(signature, 'base64url');
-  return [deviceAuthPayloadV3, deviceAuthPayloadV2].some((payload) => verify(null, Buffer.from(payload(fields)), key, bytes));
-}
-
-function covers(role: ProtocolRole, held: readonly string[], wanted: readonly string[]): boolean {
-  return wanted.every((scope) => hasScope(role, held, scope));
-}
-
-function isSameQuestion(request: PairingRequest, claim: DeviceClaim): boolean {
-  return (
-    request.publicKey === claim.publicKey &&
-    request.role === claim.role &&
-    request.scopes.length === claim.scopes.length &&
-    claim.scopes.every((scope) => request.scopes.includes(scope))
-  );
+function readToken(row: Row): DeviceToken {
+  return {
+    token: String(row.token),
+    role: row.role as ProtocolRole,
+    scopes: JSON.parse(String(row.scopes)) as string[],
+    createdAtMs: Number(row.created_at),
+    ...(row.rotated_at === null ? {} : { rotatedAtMs: Number(row.rotated_at) }),
+    ...(row.revoked_at === null ? {} : { revokedAtMs: Number(row.revoked_at) }),
+    ...(row.last_used_at === null ? {} : { lastUsedAtMs: Number(row.last_used_at) }),
+  };
 }

@@ -3,14 +3,15 @@ import { EVENTS } from '../../sdk/protocol/generated/tables.ts';
 import type { HelloOk } from '../../sdk/protocol/generated/types.ts';
 import { ADMIN_SCOPE } from '../../sdk/protocol/scopes.ts';
 import { LIMITS, PROTOCOL_VERSION } from '../../sdk/protocol/version.ts';
+import { BOOTSTRAP_ROLES, BOOTSTRAP_SCOPES } from './bootstrap.ts';
 import type { ConnectedClient } from './connection.ts';
 import type { GatewayContext } from './context.ts';
+import { covers, type DeviceToken } from './device-record.ts';
 import { agentsOf } from './health.ts';
 
 /** The answer to an accepted handshake. Issues the device's token. */
 export function helloOk(context: GatewayContext, client: ConnectedClient, methods: string[], foreign: readonly GatewayEvent[]): HelloOk {
   const { defaultAgentId, main, mainKey } = agentsOf(context);
-  const token = client.deviceId === undefined ? undefined : context.devices.issueToken(client.deviceId, client.role, client.scopes);
   const { paths, settings } = context;
   return {
     type: 'hello-ok',
@@ -25,15 +26,30 @@ export function helloOk(context: GatewayContext, client: ConnectedClient, method
       sessionDefaults: { defaultAgentId, mainKey, mainSessionKey: main, scope: 'per-sender' },
       ...(client.can(ADMIN_SCOPE) ? { configPath: paths.configFile, stateDir: paths.stateDir, authMode: settings.auth.mode } : {}),
     },
-    ...(token === undefined
-      ? {}
-      : { auth: { deviceToken: token.token, role: client.role, scopes: token.scopes, issuedAtMs: token.rotatedAtMs ?? token.createdAtMs } }),
+    ...grants(context, client),
     policy: {
       maxPayload: LIMITS.maxPayload,
       maxBufferedBytes: settings.maxBufferedBytes ?? LIMITS.maxBufferedBytes,
       tickIntervalMs: context.tickIntervalMs,
     },
   };
+}
+
+/** The device's token; after a bootstrap also those of the other roles that the setup code covers. None for a device that nobody approved. */
+function grants({ devices }: GatewayContext, { deviceId, role, scopes, method }: ConnectedClient): Pick<HelloOk, 'auth'> {
+  if (deviceId === undefined) return {};
+  const granted = devices.issueToken(deviceId, role, scopes);
+  if (granted === undefined) return {};
+  if (method !== 'bootstrap-token') return { auth: grantOf(granted) };
+  const others = BOOTSTRAP_ROLES.filter((other) => other !== role).flatMap((other) => {
+    const token = devices.issueToken(deviceId, other, []);
+    return token !== undefined && covers(other, BOOTSTRAP_SCOPES, token.scopes) ? [grantOf(token)] : [];
+  });
+  return { auth: { ...grantOf(granted), ...(others.length === 0 ? {} : { deviceTokens: others }) } };
+}
+
+function grantOf({ token, role, scopes, rotatedAtMs, createdAtMs }: DeviceToken) {
+  return { deviceToken: token, role, scopes, issuedAtMs: rotatedAtMs ?? createdAtMs };
 }
 
 export function stateVersion(context: Pick<GatewayContext, 'presence' | 'health'>): { presence: number; health: number } {

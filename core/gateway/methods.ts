@@ -11,11 +11,13 @@ import { agentMethods } from './methods/agent.ts';
 import { agentsMethods } from './methods/agents.ts';
 import { chatMethods } from './methods/chat.ts';
 import { configMethods } from './methods/config.ts';
-import { logsMethods } from './methods/logs.ts';
 import { devicesMethods } from './methods/devices.ts';
+import { logsMethods } from './methods/logs.ts';
 import { modelsMethods } from './methods/models.ts';
 import { pluginsMethods } from './methods/plugins.ts';
 import { sendMethods } from './methods/send.ts';
+import { sessionChangeMethods } from './methods/session-changes.ts';
+import { sessionRunMethods } from './methods/session-runs.ts';
 import { sessionsMethods } from './methods/sessions.ts';
 import { systemMethods } from './methods/system.ts';
 import { toolsMethods } from './methods/tools.ts';
@@ -96,6 +98,8 @@ function coreEntries(context: GatewayContext): Map<string, MethodEntry> {
     ...agentMethods(context),
     ...chatMethods(context),
     ...sessionsMethods(context),
+    ...sessionRunMethods(context),
+    ...sessionChangeMethods(context),
     ...pluginsMethods(context),
     ...modelsMethods(context),
     ...configMethods(context),
@@ -120,7 +124,7 @@ function coreEntries(context: GatewayContext): Map<string, MethodEntry> {
 }
 
 /** Codes whose cause is the request itself. */
-const CALLER_CODES = new Set(['DUR_SESSION_KEY', 'DUR_AGENT_UNKNOWN', 'DUR_MODEL_UNKNOWN', 'DUR_MODEL_NOT_ALLOWED']);
+const CALLER_CODES = new Set(['DUR_SESSION_KEY', 'DUR_SESSION_UNKNOWN', 'DUR_AGENT_UNKNOWN', 'DUR_MODEL_UNKNOWN', 'DUR_MODEL_NOT_ALLOWED']);
 
 function wireError(report: ReturnType<typeof reportError>) {
   return {

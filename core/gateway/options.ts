@@ -1,19 +1,39 @@
 import type { ModelEntry } from '../../sdk/index.ts';
 import type { AgentService } from '../agent/service.ts';
+import type { Channels } from '../channels/accounts.ts';
 import type { Paths } from '../config/paths.ts';
 import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { SessionService } from '../sessions/service.ts';
 import type { State } from '../state/state.ts';
+import type { ConfigControl } from './config-file.ts';
+import type { TailscaleWhois } from './tailscale.ts';
+import type { TlsFiles } from './tls.ts';
 
-export type AuthMode = 'token' | 'password' | 'none';
+export type AuthMode = 'token' | 'password' | 'none' | 'trusted-proxy';
 
 /** Everything resolved by the caller: no references, no defaults of the configuration left to apply. */
 export interface GatewaySettings {
   host: string;
   /** 0 lets the system choose. */
   port: number;
-  auth: { mode: AuthMode; token?: string; password?: string; rateLimit?: RateLimitSettings };
+  auth: {
+    mode: AuthMode;
+    token?: string;
+    password?: string;
+    rateLimit?: RateLimitSettings;
+    trustedProxy?: TrustedProxySettings;
+    /** Believe the identity headers of Tailscale Serve. */
+    allowTailscale?: boolean;
+    /** Default: the `tailscale` command. */
+    tailscaleWhois?: TailscaleWhois;
+  };
+  /** Serve TLS instead of plain sockets. */
+  tls?: TlsFiles;
+  /** Addresses and networks whose forwarded headers are believed. */
+  trustedProxies?: readonly string[];
+  /** Believe `X-Real-IP` of such a proxy when it sends no `X-Forwarded-For`. */
+  allowRealIpFallback?: boolean;
   controlUi?: ControlUiSettings;
   tickIntervalMs?: number;
   handshakeTimeoutMs?: number;
@@ -27,6 +47,15 @@ export interface RateLimitSettings {
   windowMs?: number;
   lockoutMs?: number;
   exemptLoopback?: boolean;
+}
+
+/** What a proxy must send for its client to be let in. */
+export interface TrustedProxySettings {
+  /** Holds the user's name. */
+  userHeader: string;
+  requiredHeaders?: readonly string[];
+  /** Absent or empty: every user that the proxy names. */
+  allowUsers?: readonly string[];
 }
 
 export interface ControlUiSettings {
@@ -49,21 +78,34 @@ export interface GatewayControl {
   status(): object;
   /** The models that may be used now. */
   models(): Promise<ModelEntry[]>;
-  /** The configuration file: its text's hash, and what is wrong with it. */
-  configFile(): Promise<{ exists: boolean; hash: string; issues: Array<{ path: string; message: string }> }>;
+  config: ConfigControl;
+  /** The log file of this process; undefined: it writes none. `flush` puts what waits into it. */
+  logs: { file(): string | undefined; flush(): Promise<void> };
 }
 
 /** What the gateway asks of the runs. */
-export type GatewayAgent = Pick<AgentService, 'accept' | 'wait' | 'abort' | 'active' | 'onEvent'>;
+export type GatewayAgent = Pick<
+  AgentService,
+  'accept' | 'steer' | 'wait' | 'abort' | 'active' | 'onEvent' | 'tools' | 'workspaceDir' | 'session' | 'compact' | 'reset' | 'remove'
+> & {
+  models: Pick<AgentService['models'], 'defaults' | 'choose'>;
+};
 
-/** What it asks of the sessions; it only reads. */
-export type GatewaySessions = Pick<SessionService, 'canonicalKey' | 'get' | 'getById' | 'list' | 'read'>;
+/** What it asks of the sessions. */
+export type GatewaySessions = Pick<
+  SessionService,
+  'canonicalKey' | 'get' | 'getById' | 'list' | 'read' | 'context' | 'patch' | 'append' | 'sessionFile' | 'onUpdate'
+>;
+
+/** What it asks of the channels. */
+export type GatewayChannels = Pick<Channels, 'configured' | 'send'>;
 
 export interface GatewayOptions {
   source: GenerationSource;
   agent: GatewayAgent;
+  channels: GatewayChannels;
   sessions: GatewaySessions;
-  state: Pick<State, 'kv'>;
+  state: Pick<State, 'kv' | 'db'>;
   control: GatewayControl;
   settings: GatewaySettings;
   paths: Paths;

@@ -1,11 +1,13 @@
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { durarError, errorCode, errorText } from '../../sdk/errors.ts';
+import { errorText } from '../../sdk/errors.ts';
 import type { PluginRuntime } from '../../sdk/index.ts';
 import { LIMITS } from '../../sdk/protocol/version.ts';
+import { createAdmission, meter, refuseUpgrade } from './admission.ts';
 import { assertBindable, createAuth } from './auth.ts';
+import { createBootstrap } from './bootstrap.ts';
+import { createConfigFile } from './config-file.ts';
 import { type ConnectedClient, type Connection, connectedClient, openConnection, type Request } from './connection.ts';
 import type { GatewayContext } from './context.ts';
 import { createDevices } from './devices.ts';
@@ -16,12 +18,17 @@ import { createHealth } from './health.ts';
 import { helloOk, stateVersion } from './hello.ts';
 import { createHttpHandler } from './http.ts';
 import { createIdempotency } from './idempotency.ts';
+import { createListener, listenOn } from './listener.ts';
 import { createMethods } from './methods.ts';
 import type { GatewayOptions } from './options.ts';
-import { peerOf } from './peer.ts';
+import { createPeerReader, type Peer } from './peer.ts';
 import { createPresence } from './presence.ts';
+import { createPresenceFeed } from './presence-feed.ts';
 import { createRuns } from './runs.ts';
+import { createSessionEvents } from './session-events.ts';
 import { createSockets, deviceView, type Sockets } from './sockets.ts';
+import { createSystemEvents } from './system-events.ts';
+import { createTailscale } from './tailscale.ts';
 
 export type { AuthMode, ControlUiSettings, GatewayControl, GatewayOptions, GatewaySettings, RateLimitSettings } from './options.ts';
 
@@ -41,9 +48,6 @@ export interface Gateway {
   close(reason?: string, restartExpectedMs?: number): Promise<void>;
 }
 
-const MAX_PREAUTH_PER_ADDRESS = 32;
-/** Framing and control frames beside the payload that an unauthenticated socket may send. */
-const PREAUTH_SLACK_BYTES = 2048;
 const SOCKET_OPTIONS = {
   noServer: true,
   maxPayload: LIMITS.maxPayload,
@@ -60,20 +64,24 @@ export function createGateway(options: GatewayOptions): Gateway {
   const methods = createMethods(context, extensions);
   const { connections, hub, log, settings } = context;
   const sockets = createSockets(connections, hub, log);
-  const unauthenticated = new Map<string, number>();
+  const admission = createAdmission(settings.maxPreauthConnectionsPerAddress);
+  const tailscale = settings.auth.allowTailscale === true ? createTailscale(settings.auth.tailscaleWhois) : undefined;
   const pending = new Set<Connection>();
   let closing: Promise<void> | undefined;
   let tick: NodeJS.Timeout | undefined;
 
-  const http = createServer(createHttpHandler(context, () => closing !== undefined));
+  const http = createListener(
+    createHttpHandler(context, () => closing !== undefined),
+    settings.tls,
+  );
   const upgrades = new WebSocketServer(SOCKET_OPTIONS);
 
   const handshake = (connection: Connection, request: Request): ConnectedClient | undefined => {
     try {
-      const { connect, deviceId, role, scopes } = shakeHands(context, request, connection);
-      const client = connectedClient({ connId: connection.id, connect, deviceId, role, scopes, peer: connection.peer });
+      const { deviceId, role, scopes, ...accepted } = shakeHands(context, request, connection);
+      const client = connectedClient({ connId: connection.id, ...accepted, deviceId, role, scopes, peer: connection.peer });
       const listed = methods.listed();
-      context.presence.connected(client);
+      if (context.presence.connected(client)) context.presenceFeed.announce();
       const hello = helloOk(context, client, listed, extensions.events());
       pending.delete(connection);
       connections.add(connection);
@@ -94,14 +102,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     pending.delete(connection);
     if (!connections.delete(connection) || connection.client === undefined) return;
     sockets.disconnected(connection.client);
-    if (context.presence.disconnected(connection.client)) {
-      hub.broadcast('presence', { presence: context.presence.entries() }, { stateVersion: stateVersion(context) });
-    }
+    if (context.presence.disconnected(connection.client)) context.presenceFeed.announce();
   };
 
-  const open = (socket: WebSocket, raw: Duplex, request: IncomingMessage) => {
-    const peer = peerOf(request);
-    count(unauthenticated, peer.ip, 1);
+  const open = (socket: WebSocket, raw: Duplex, peer: Peer, leave: () => void) => {
     const connection = openConnection({
       socket,
       raw,
@@ -126,21 +130,26 @@ export function createGateway(options: GatewayOptions): Gateway {
     });
     pending.add(connection);
     const stopMetering = meter(raw, () => connection.close(1009, 'preauth payload too large'));
-    let isSettled = false;
     function settle() {
-      if (isSettled) return;
-      isSettled = true;
       stopMetering();
-      count(unauthenticated, peer.ip, -1);
+      leave();
     }
   };
 
   http.on('upgrade', (request: IncomingMessage, raw: Duplex, head: Buffer) => {
     raw.on('error', () => raw.destroy());
     if (closing !== undefined) return refuseUpgrade(raw, 'Gateway websocket handlers unavailable');
-    const limit = settings.maxPreauthConnectionsPerAddress ?? MAX_PREAUTH_PER_ADDRESS;
-    if ((unauthenticated.get(peerOf(request).ip) ?? 0) >= limit) return refuseUpgrade(raw, 'Too many unauthenticated sockets');
-    upgrades.handleUpgrade(request, raw, head, (socket) => open(socket, raw, request));
+    const peer = context.peerOf(request);
+    const leave = admission.enter(peer.ip);
+    if (leave === undefined) return refuseUpgrade(raw, 'Too many unauthenticated sockets');
+    raw.once('close', leave);
+    const accept = () => upgrades.handleUpgrade(request, raw, head, (socket) => open(socket, raw, peer, leave));
+    if (tailscale === undefined) return accept();
+    tailscale(request).then((verdict) => {
+      if (closing !== undefined) return refuseUpgrade(raw, 'Gateway websocket handlers unavailable');
+      if (verdict !== undefined) peer.tailscale = verdict;
+      accept();
+    });
   });
 
   const beat = () => {
@@ -156,6 +165,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     hub.broadcast('shutdown', { reason, restartExpectedMs: restartExpectedMs ?? null });
     stopFollowing();
     context.runs.close();
+    context.presenceFeed.close();
+    context.sessionEvents.close();
     const open = [...connections, ...pending];
     const gone = open.map((connection) => new Promise<void>((resolve) => connection.signal.addEventListener('abort', () => resolve())));
     for (const connection of open) connection.close(1012, 'service restart');
@@ -164,25 +175,18 @@ export function createGateway(options: GatewayOptions): Gateway {
     await Promise.all(gone);
     http.closeAllConnections();
     await unbound;
+    context.devices.close();
   };
   const stopFollowing = context.source.onSwap(refreshHealth);
 
   return {
     async listen() {
       assertBindable(settings);
-      const { host } = settings;
-      await new Promise<void>((resolve, reject) => {
-        http.once('error', (error) => reject(bindError(error, host, settings.port)));
-        http.listen({ host, port: settings.port }, () => {
-          http.removeAllListeners('error');
-          resolve();
-        });
-      });
+      const { port, url } = await listenOn(http, settings);
       http.on('error', (error) => log.error('the gateway socket failed', { reason: error.message }));
       tick = setInterval(beat, context.tickIntervalMs);
       refreshHealth();
-      const { port } = http.address() as AddressInfo;
-      return { host, port, url: `ws://${host.includes(':') ? `[${host}]` : host}:${port}` };
+      return { host: settings.host, port, url };
     },
     broadcast: (event, payload, broadcastOptions) => hub.broadcast(event, payload, broadcastOptions),
     listeners: (scope) => hub.listeners(scope),
@@ -206,47 +210,28 @@ function createContext(options: GatewayOptions, extensions: ExtensionMethods): G
   const connections = new Set<Connection>();
   const hub = createEventHub(connections, settings.maxBufferedBytes, extensions.event);
   const presence = createPresence({ version: options.version });
+  const systemEvents = createSystemEvents(options.sessions);
+  const agent = systemEvents.attach(options.agent);
   const health = createHealth(options, (payload) => hub.broadcast('health', payload, { stateVersion: stateVersion({ presence, health }) }));
+  const sessionEvents = createSessionEvents({ ...options, hub });
   return {
     ...options,
     startedAt: Date.now(),
     tickIntervalMs: settings.tickIntervalMs ?? LIMITS.tickIntervalMs,
     connections,
     hub,
+    agent,
     presence,
+    presenceFeed: createPresenceFeed({ presence, health, hub, connections }),
+    systemEvents,
+    configFile: createConfigFile(options),
     health,
     auth: createAuth(settings.auth),
+    peerOf: createPeerReader(settings),
     devices: createDevices(options.state),
+    bootstrap: createBootstrap(options.state),
     idempotency: createIdempotency(),
-    runs: createRuns({ agent: options.agent, hub }),
+    runs: createRuns({ agent, hub, liveRow: sessionEvents.liveRow }),
+    sessionEvents,
   };
-}
-
-/** Watches what an unauthenticated socket sends, as the library's own limit is that of an accepted one. */
-function meter(raw: Duplex, exceeded: () => void): () => void {
-  let bytes = 0;
-  const take = (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes <= LIMITS.maxPreauthPayload + PREAUTH_SLACK_BYTES) return;
-    stop();
-    exceeded();
-  };
-  const stop = () => raw.removeListener('data', take);
-  raw.on('data', take);
-  return stop;
-}
-
-function count(counts: Map<string, number>, ip: string, change: number): void {
-  const next = (counts.get(ip) ?? 0) + change;
-  if (next > 0) counts.set(ip, next);
-  else counts.delete(ip);
-}
-
-function refuseUpgrade(raw: Duplex, text: string): void {
-  raw.end(`HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`);
-}
-
-function bindError(error: Error, host: string, port: number): Error {
-  if (errorCode(error) === 'EADDRINUSE') return durarError('DUR_GATEWAY_IN_USE', { host, port }, { cause: error });
-  return durarError('DUR_GATEWAY_BIND', { host, port, reason: error.message }, { cause: error });
 }

@@ -27,7 +27,7 @@ export const GATEWAY_ERRORS = {
   DUR_GATEWAY_REFUSED: { message: 'the gateway refused the connection: {reason}', hint: "Check the token, or run the command on the gateway's own machine." },
   DUR_GATEWAY_CLOSED: { message: 'the gateway closed the connection ({code} {reason})', hint: 'Try again.', retry: true },
   DUR_GATEWAY_TIMEOUT: { message: '{method} did not answer within {ms} ms', hint: 'Try again with a larger --timeout.', retry: true },
-  DUR_GATEWAY_RPC: { message: '{reason}', hint: 'See `durar gateway call {method} --help`.' },
+  DUR_GATEWAY_RPC: { message: '{reason}', hint: 'See {method} in docs/reference/protocol.md.' },
   DUR_GATEWAY_INSECURE_PAGE: { message: 'the page may not use keys, as it is not a secure context', hint: 'Open it over https:// or from localhost.' },
   DUR_GATEWAY_PLAINTEXT: {
     message: 'refusing to send credentials to {url} without TLS',

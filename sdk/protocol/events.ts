@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { PresenceEntry } from './connect.ts';
 import { type EventSource, nullable, open, optional } from './define.ts';
+import { DevicePairingRequest } from './methods/devices.ts';
 import { SessionRow } from './methods/sessions.ts';
 import { HealthPayload } from './methods/system.ts';
 
@@ -81,7 +82,7 @@ export const EVENT_SOURCES: Record<string, EventSource> = {
   tick: everyone(open({ ts: Type.Number() }), true),
   shutdown: everyone(open({ reason: Type.String(), restartExpectedMs: nullable(Type.Integer()) }), false),
   health: everyone(HealthPayload, false),
-  'device.pair.requested': scoped('operator.pairing', open({ requestId: Type.String(), deviceId: Type.String() }), true),
+  'device.pair.requested': scoped('operator.pairing', DevicePairingRequest, true),
   'device.pair.resolved': scoped(
     'operator.pairing',
     open({ requestId: Type.String(), deviceId: Type.String(), decision: Type.String(), ts: Type.Number() }),
@@ -91,4 +92,23 @@ export const EVENT_SOURCES: Record<string, EventSource> = {
   'exec.approval.resolved': scoped('operator.approvals', approvalResolved, true),
   'plugin.approval.requested': scoped('operator.approvals', approvalRequested, true),
   'plugin.approval.resolved': scoped('operator.approvals', approvalResolved, true),
+  'node.pair.requested': scoped('operator.pairing', open({ requestId: Type.String(), nodeId: Type.String(), silent: Type.Boolean(), ts: Type.Number() }), true),
+  'node.pair.resolved': scoped(
+    'operator.pairing',
+    open({ requestId: Type.String(), nodeId: Type.String(), decision: Type.String(), ts: Type.Number() }),
+    true,
+  ),
+  /** Goes to the one node. */
+  'node.invoke.request': scoped(
+    'operator.admin',
+    open({
+      id: Type.String(),
+      nodeId: Type.String(),
+      command: Type.String(),
+      paramsJSON: nullable(Type.String()),
+      timeoutMs: optional(Type.Integer()),
+      idempotencyKey: Type.String(),
+    }),
+    false,
+  ),
 };

@@ -2,7 +2,7 @@ import { createPrivateKey, sign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { deviceIdOf, normalizePublicKey, verifyDeviceSignature } from '../../core/gateway/devices.ts';
+import { deviceIdOf, normalizePublicKey, verifyDeviceSignature } from '../../core/gateway/device-key.ts';
 import { type DeviceAuthFields, deviceAuthPayloadV2, deviceAuthPayloadV3 } from '../../sdk/protocol/device-auth.ts';
 
 interface Vectors {

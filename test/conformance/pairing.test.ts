@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createDevices } from '../../core/gateway/devices.ts';
 import { connect, newDevice, shake, startGateway } from './harness.ts';
 
 const REMOTE = { headers: { 'x-forwarded-for': '203.0.113.9' } };
@@ -123,7 +124,7 @@ describe('a helper on this machine', () => {
     expect(socket.hello).not.toHaveProperty('auth');
     expect((await socket.call('status')).ok).toBe(true);
     expect((await socket.call('chat.send', {})).error).toMatchObject({ message: 'missing scope: operator.write' });
-    expect(options.state.kv.get('gateway.devices', device.id)).toBeUndefined();
+    expect(createDevices(options.state).get(device.id)).toBeUndefined();
     expect((await connect(url, { device })).hello.auth).toMatchObject({ scopes: expect.arrayContaining(['operator.admin']) });
   });
 

@@ -69,6 +69,9 @@ public enum GatewayFrame: Codable, Hashable, Sendable {
 public enum GatewayMethod: String, Codable, CaseIterable, Sendable {
     case health = "health"
     case status = "status"
+    case gatewayIdentityGet = "gateway.identity.get"
+    case systemPresence = "system-presence"
+    case systemEvent = "system-event"
     case gatewayStop = "gateway.stop"
     case agent = "agent"
     case agentWait = "agent.wait"
@@ -101,6 +104,25 @@ public enum GatewayMethod: String, Codable, CaseIterable, Sendable {
     case configApply = "config.apply"
     case configSchema = "config.schema"
     case configSchemaLookup = "config.schema.lookup"
+    case agentsList = "agents.list"
+    case agentsCreate = "agents.create"
+    case agentsUpdate = "agents.update"
+    case agentsDelete = "agents.delete"
+    case agentsFilesList = "agents.files.list"
+    case agentsFilesGet = "agents.files.get"
+    case agentsFilesSet = "agents.files.set"
+    case agentIdentityGet = "agent.identity.get"
+    case toolsCatalog = "tools.catalog"
+    case toolsEffective = "tools.effective"
+    case logsTail = "logs.tail"
+    case send = "send"
+    case devicePairList = "device.pair.list"
+    case devicePairApprove = "device.pair.approve"
+    case devicePairReject = "device.pair.reject"
+    case devicePairRemove = "device.pair.remove"
+    case deviceTokenRotate = "device.token.rotate"
+    case deviceTokenRevoke = "device.token.revoke"
+    case deviceBootstrapIssue = "device.bootstrap.issue"
 }
 
 public enum GatewayEvent: String, Codable, CaseIterable, Sendable {
@@ -120,6 +142,9 @@ public enum GatewayEvent: String, Codable, CaseIterable, Sendable {
     case execApprovalResolved = "exec.approval.resolved"
     case pluginApprovalRequested = "plugin.approval.requested"
     case pluginApprovalResolved = "plugin.approval.resolved"
+    case nodePairRequested = "node.pair.requested"
+    case nodePairResolved = "node.pair.resolved"
+    case nodeInvokeRequest = "node.invoke.request"
 }
 
 public struct AgentAccepted: Codable, Hashable, Sendable {
@@ -135,6 +160,31 @@ public struct AgentAccepted: Codable, Hashable, Sendable {
         self.runId = runId
         self.status = status
         self.acceptedAt = acceptedAt
+    }
+}
+
+public struct AgentFile: Codable, Hashable, Sendable {
+    public var name: String
+    public var path: String
+    public var missing: Bool
+    public var size: Int?
+    public var updatedAtMs: Double?
+    public var content: String?
+
+    public init(
+        name: String,
+        path: String,
+        missing: Bool,
+        size: Int? = nil,
+        updatedAtMs: Double? = nil,
+        content: String? = nil
+    ) {
+        self.name = name
+        self.path = path
+        self.missing = missing
+        self.size = size
+        self.updatedAtMs = updatedAtMs
+        self.content = content
     }
 }
 
@@ -191,6 +241,63 @@ public struct AgentFinalResultPayloadsItem: Codable, Hashable, Sendable {
     }
 }
 
+public struct AgentIdentity: Codable, Hashable, Sendable {
+    public var name: String?
+    public var theme: String?
+    public var emoji: String?
+    public var avatar: String?
+    public var avatarUrl: String?
+
+    public init(
+        name: String? = nil,
+        theme: String? = nil,
+        emoji: String? = nil,
+        avatar: String? = nil,
+        avatarUrl: String? = nil
+    ) {
+        self.name = name
+        self.theme = theme
+        self.emoji = emoji
+        self.avatar = avatar
+        self.avatarUrl = avatarUrl
+    }
+}
+
+public struct AgentRow: Codable, Hashable, Sendable {
+    public var id: String
+    public var name: String?
+    public var identity: AgentIdentity?
+    public var workspace: String?
+    public var model: AgentRowModel?
+
+    public init(
+        id: String,
+        name: String? = nil,
+        identity: AgentIdentity? = nil,
+        workspace: String? = nil,
+        model: AgentRowModel? = nil
+    ) {
+        self.id = id
+        self.name = name
+        self.identity = identity
+        self.workspace = workspace
+        self.model = model
+    }
+}
+
+public struct AgentRowModel: Codable, Hashable, Sendable {
+    public var primary: String?
+    public var fallbacks: [String]?
+
+    public init(
+        primary: String? = nil,
+        fallbacks: [String]? = nil
+    ) {
+        self.primary = primary
+        self.fallbacks = fallbacks
+    }
+}
+
 public struct Attachment: Codable, Hashable, Sendable {
     public var type: String?
     public var mimeType: String?
@@ -227,6 +334,42 @@ public struct AttachmentSource: Codable, Hashable, Sendable {
         self.media_type = media_type
         self.data = data
     }
+}
+
+public struct CatalogTool: Codable, Hashable, Sendable {
+    public var id: String
+    public var label: String
+    public var description: String
+    public var source: CatalogToolSource
+    public var pluginId: String?
+    public var optional: Bool?
+    public var defaultProfiles: [String]
+
+    public init(
+        id: String,
+        label: String,
+        description: String,
+        source: CatalogToolSource,
+        pluginId: String? = nil,
+        optional: Bool? = nil,
+        defaultProfiles: [String]
+    ) {
+        self.id = id
+        self.label = label
+        self.description = description
+        self.source = source
+        self.pluginId = pluginId
+        self.optional = optional
+        self.defaultProfiles = defaultProfiles
+    }
+}
+
+public struct CatalogToolSource: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let core: Self = "core"
+    public static let plugin: Self = "plugin"
 }
 
 public struct ChatAborted: Codable, Hashable, Sendable {
@@ -374,6 +517,95 @@ public struct ConnectDevice: Codable, Hashable, Sendable {
         self.signedAt = signedAt
         self.nonce = nonce
     }
+}
+
+public struct DevicePairingRequest: Codable, Hashable, Sendable {
+    public var requestId: String
+    public var deviceId: String
+    public var publicKey: String
+    public var displayName: String?
+    public var platform: String?
+    public var deviceFamily: String?
+    public var clientId: String?
+    public var clientMode: String?
+    public var remoteIp: String?
+    public var role: String?
+    public var roles: [String]?
+    public var scopes: [String]?
+    public var silent: Bool
+    public var isRepair: Bool
+    public var ts: Double
+
+    public init(
+        requestId: String,
+        deviceId: String,
+        publicKey: String,
+        displayName: String? = nil,
+        platform: String? = nil,
+        deviceFamily: String? = nil,
+        clientId: String? = nil,
+        clientMode: String? = nil,
+        remoteIp: String? = nil,
+        role: String? = nil,
+        roles: [String]? = nil,
+        scopes: [String]? = nil,
+        silent: Bool,
+        isRepair: Bool,
+        ts: Double
+    ) {
+        self.requestId = requestId
+        self.deviceId = deviceId
+        self.publicKey = publicKey
+        self.displayName = displayName
+        self.platform = platform
+        self.deviceFamily = deviceFamily
+        self.clientId = clientId
+        self.clientMode = clientMode
+        self.remoteIp = remoteIp
+        self.role = role
+        self.roles = roles
+        self.scopes = scopes
+        self.silent = silent
+        self.isRepair = isRepair
+        self.ts = ts
+    }
+}
+
+public struct EffectiveTool: Codable, Hashable, Sendable {
+    public var id: String
+    public var label: String
+    public var description: String
+    public var rawDescription: String
+    public var source: EffectiveToolSource
+    public var pluginId: String?
+    public var channelId: String?
+
+    public init(
+        id: String,
+        label: String,
+        description: String,
+        rawDescription: String,
+        source: EffectiveToolSource,
+        pluginId: String? = nil,
+        channelId: String? = nil
+    ) {
+        self.id = id
+        self.label = label
+        self.description = description
+        self.rawDescription = rawDescription
+        self.source = source
+        self.pluginId = pluginId
+        self.channelId = channelId
+    }
+}
+
+public struct EffectiveToolSource: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let core: Self = "core"
+    public static let plugin: Self = "plugin"
+    public static let channel: Self = "channel"
 }
 
 public struct ErrorShape: Codable, Hashable, Sendable {
@@ -601,6 +833,80 @@ public struct ModelRow: Codable, Hashable, Sendable {
         self.contextWindow = contextWindow
         self.reasoning = reasoning
         self.input = input
+    }
+}
+
+public struct PairedDevice: Codable, Hashable, Sendable {
+    public var deviceId: String
+    public var publicKey: String
+    public var displayName: String?
+    public var platform: String?
+    public var deviceFamily: String?
+    public var clientId: String?
+    public var clientMode: String?
+    public var remoteIp: String?
+    public var role: String
+    public var roles: [String]
+    public var scopes: [String]
+    public var createdAtMs: Double
+    public var approvedAtMs: Double
+    public var tokens: [PairedDeviceTokensItem]
+
+    public init(
+        deviceId: String,
+        publicKey: String,
+        displayName: String? = nil,
+        platform: String? = nil,
+        deviceFamily: String? = nil,
+        clientId: String? = nil,
+        clientMode: String? = nil,
+        remoteIp: String? = nil,
+        role: String,
+        roles: [String],
+        scopes: [String],
+        createdAtMs: Double,
+        approvedAtMs: Double,
+        tokens: [PairedDeviceTokensItem]
+    ) {
+        self.deviceId = deviceId
+        self.publicKey = publicKey
+        self.displayName = displayName
+        self.platform = platform
+        self.deviceFamily = deviceFamily
+        self.clientId = clientId
+        self.clientMode = clientMode
+        self.remoteIp = remoteIp
+        self.role = role
+        self.roles = roles
+        self.scopes = scopes
+        self.createdAtMs = createdAtMs
+        self.approvedAtMs = approvedAtMs
+        self.tokens = tokens
+    }
+}
+
+public struct PairedDeviceTokensItem: Codable, Hashable, Sendable {
+    public var role: String
+    public var scopes: [String]
+    public var createdAtMs: Double
+    public var rotatedAtMs: Double?
+    public var revokedAtMs: Double?
+    public var lastUsedAtMs: Double?
+
+    public init(
+        role: String,
+        scopes: [String],
+        createdAtMs: Double,
+        rotatedAtMs: Double? = nil,
+        revokedAtMs: Double? = nil,
+        lastUsedAtMs: Double? = nil
+    ) {
+        self.role = role
+        self.scopes = scopes
+        self.createdAtMs = createdAtMs
+        self.rotatedAtMs = rotatedAtMs
+        self.revokedAtMs = revokedAtMs
+        self.lastUsedAtMs = lastUsedAtMs
     }
 }
 
@@ -1241,6 +1547,9 @@ public struct StatusResult: Codable, Hashable, Sendable {
     public var runtimeVersion: String
     public var uptimeMs: Double
     public var connections: Int
+    public var heartbeat: StatusResultHeartbeat
+    public var channelSummary: [String]
+    public var queuedSystemEvents: [String]
     public var sessions: StatusResultSessions
     public var slots: [String: JSONValue]
     public var findings: Int
@@ -1250,6 +1559,9 @@ public struct StatusResult: Codable, Hashable, Sendable {
         runtimeVersion: String,
         uptimeMs: Double,
         connections: Int,
+        heartbeat: StatusResultHeartbeat,
+        channelSummary: [String],
+        queuedSystemEvents: [String],
         sessions: StatusResultSessions,
         slots: [String: JSONValue],
         findings: Int,
@@ -1258,6 +1570,9 @@ public struct StatusResult: Codable, Hashable, Sendable {
         self.runtimeVersion = runtimeVersion
         self.uptimeMs = uptimeMs
         self.connections = connections
+        self.heartbeat = heartbeat
+        self.channelSummary = channelSummary
+        self.queuedSystemEvents = queuedSystemEvents
         self.sessions = sessions
         self.slots = slots
         self.findings = findings
@@ -1265,17 +1580,49 @@ public struct StatusResult: Codable, Hashable, Sendable {
     }
 }
 
+public struct StatusResultHeartbeat: Codable, Hashable, Sendable {
+    public var defaultAgentId: String
+    public var agents: [StatusResultHeartbeatAgentsItem]
+
+    public init(
+        defaultAgentId: String,
+        agents: [StatusResultHeartbeatAgentsItem]
+    ) {
+        self.defaultAgentId = defaultAgentId
+        self.agents = agents
+    }
+}
+
+public struct StatusResultHeartbeatAgentsItem: Codable, Hashable, Sendable {
+    public var agentId: String
+    public var enabled: Bool
+    public var every: String
+    public var everyMs: Double?
+
+    public init(
+        agentId: String,
+        enabled: Bool,
+        every: String,
+        everyMs: Double? = nil
+    ) {
+        self.agentId = agentId
+        self.enabled = enabled
+        self.every = every
+        self.everyMs = everyMs
+    }
+}
+
 public struct StatusResultSessions: Codable, Hashable, Sendable {
     public var paths: [String]
     public var count: Int
-    public var defaults: [String: JSONValue]
+    public var defaults: StatusResultSessionsDefaults
     public var recent: [JSONValue]
     public var byAgent: [JSONValue]
 
     public init(
         paths: [String],
         count: Int,
-        defaults: [String: JSONValue],
+        defaults: StatusResultSessionsDefaults,
         recent: [JSONValue],
         byAgent: [JSONValue]
     ) {
@@ -1284,6 +1631,100 @@ public struct StatusResultSessions: Codable, Hashable, Sendable {
         self.defaults = defaults
         self.recent = recent
         self.byAgent = byAgent
+    }
+}
+
+public struct StatusResultSessionsDefaults: Codable, Hashable, Sendable {
+    public var model: String?
+    public var contextTokens: Double?
+
+    public init(
+        model: String? = nil,
+        contextTokens: Double? = nil
+    ) {
+        self.model = model
+        self.contextTokens = contextTokens
+    }
+}
+
+public typealias GatewayIdentityGetParams = [String: JSONValue]
+
+public struct GatewayIdentityGetResult: Codable, Hashable, Sendable {
+    public var deviceId: String
+    public var publicKey: String
+
+    public init(
+        deviceId: String,
+        publicKey: String
+    ) {
+        self.deviceId = deviceId
+        self.publicKey = publicKey
+    }
+}
+
+public typealias SystemPresenceParams = [String: JSONValue]
+
+public typealias SystemPresenceResult = [PresenceEntry]
+
+public struct SystemEventParams: Codable, Hashable, Sendable {
+    public var text: String
+    public var deviceId: String?
+    public var instanceId: String?
+    public var host: String?
+    public var ip: String?
+    public var mode: String?
+    public var version: String?
+    public var platform: String?
+    public var deviceFamily: String?
+    public var modelIdentifier: String?
+    public var reason: String?
+    public var lastInputSeconds: Double?
+    public var roles: [String]?
+    public var scopes: [String]?
+    public var tags: [String]?
+
+    public init(
+        text: String,
+        deviceId: String? = nil,
+        instanceId: String? = nil,
+        host: String? = nil,
+        ip: String? = nil,
+        mode: String? = nil,
+        version: String? = nil,
+        platform: String? = nil,
+        deviceFamily: String? = nil,
+        modelIdentifier: String? = nil,
+        reason: String? = nil,
+        lastInputSeconds: Double? = nil,
+        roles: [String]? = nil,
+        scopes: [String]? = nil,
+        tags: [String]? = nil
+    ) {
+        self.text = text
+        self.deviceId = deviceId
+        self.instanceId = instanceId
+        self.host = host
+        self.ip = ip
+        self.mode = mode
+        self.version = version
+        self.platform = platform
+        self.deviceFamily = deviceFamily
+        self.modelIdentifier = modelIdentifier
+        self.reason = reason
+        self.lastInputSeconds = lastInputSeconds
+        self.roles = roles
+        self.scopes = scopes
+        self.tags = tags
+    }
+}
+
+public struct SystemEventResult: Codable, Hashable, Sendable {
+    public var ok: Bool
+
+    public init(
+        ok: Bool
+    ) {
+        self.ok = ok
     }
 }
 
@@ -2649,6 +3090,672 @@ public struct ConfigSchemaLookupResult: Codable, Hashable, Sendable {
     }
 }
 
+public typealias AgentsListParams = [String: JSONValue]
+
+public struct AgentsListResult: Codable, Hashable, Sendable {
+    public var defaultId: String
+    public var mainKey: String
+    public var scope: AgentsListResultScope
+    public var agents: [AgentRow]
+
+    public init(
+        defaultId: String,
+        mainKey: String,
+        scope: AgentsListResultScope,
+        agents: [AgentRow]
+    ) {
+        self.defaultId = defaultId
+        self.mainKey = mainKey
+        self.scope = scope
+        self.agents = agents
+    }
+}
+
+public struct AgentsListResultScope: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let perSender: Self = "per-sender"
+    public static let global: Self = "global"
+}
+
+public struct AgentsCreateParams: Codable, Hashable, Sendable {
+    public var name: String
+    public var workspace: String
+    public var emoji: String?
+    public var avatar: String?
+
+    public init(
+        name: String,
+        workspace: String,
+        emoji: String? = nil,
+        avatar: String? = nil
+    ) {
+        self.name = name
+        self.workspace = workspace
+        self.emoji = emoji
+        self.avatar = avatar
+    }
+}
+
+public struct AgentsCreateResult: Codable, Hashable, Sendable {
+    public var ok: Bool
+    public var agentId: String
+    public var name: String
+    public var workspace: String
+
+    public init(
+        ok: Bool,
+        agentId: String,
+        name: String,
+        workspace: String
+    ) {
+        self.ok = ok
+        self.agentId = agentId
+        self.name = name
+        self.workspace = workspace
+    }
+}
+
+public struct AgentsUpdateParams: Codable, Hashable, Sendable {
+    public var agentId: String
+    public var name: String?
+    public var workspace: String?
+    public var model: String?
+    public var avatar: String?
+
+    public init(
+        agentId: String,
+        name: String? = nil,
+        workspace: String? = nil,
+        model: String? = nil,
+        avatar: String? = nil
+    ) {
+        self.agentId = agentId
+        self.name = name
+        self.workspace = workspace
+        self.model = model
+        self.avatar = avatar
+    }
+}
+
+public struct AgentsUpdateResult: Codable, Hashable, Sendable {
+    public var ok: Bool
+    public var agentId: String
+
+    public init(
+        ok: Bool,
+        agentId: String
+    ) {
+        self.ok = ok
+        self.agentId = agentId
+    }
+}
+
+public struct AgentsDeleteParams: Codable, Hashable, Sendable {
+    public var agentId: String
+    public var deleteFiles: Bool?
+
+    public init(
+        agentId: String,
+        deleteFiles: Bool? = nil
+    ) {
+        self.agentId = agentId
+        self.deleteFiles = deleteFiles
+    }
+}
+
+public struct AgentsDeleteResult: Codable, Hashable, Sendable {
+    public var ok: Bool
+    public var agentId: String
+    public var removedBindings: Int
+    public var movedTo: String?
+
+    public init(
+        ok: Bool,
+        agentId: String,
+        removedBindings: Int,
+        movedTo: String? = nil
+    ) {
+        self.ok = ok
+        self.agentId = agentId
+        self.removedBindings = removedBindings
+        self.movedTo = movedTo
+    }
+}
+
+public struct AgentsFilesListParams: Codable, Hashable, Sendable {
+    public var agentId: String
+
+    public init(
+        agentId: String
+    ) {
+        self.agentId = agentId
+    }
+}
+
+public struct AgentsFilesListResult: Codable, Hashable, Sendable {
+    public var agentId: String
+    public var workspace: String
+    public var files: [AgentFile]
+
+    public init(
+        agentId: String,
+        workspace: String,
+        files: [AgentFile]
+    ) {
+        self.agentId = agentId
+        self.workspace = workspace
+        self.files = files
+    }
+}
+
+public struct AgentsFilesGetParams: Codable, Hashable, Sendable {
+    public var agentId: String
+    public var name: String
+
+    public init(
+        agentId: String,
+        name: String
+    ) {
+        self.agentId = agentId
+        self.name = name
+    }
+}
+
+public struct AgentsFilesGetResult: Codable, Hashable, Sendable {
+    public var agentId: String
+    public var workspace: String
+    public var file: AgentFile
+
+    public init(
+        agentId: String,
+        workspace: String,
+        file: AgentFile
+    ) {
+        self.agentId = agentId
+        self.workspace = workspace
+        self.file = file
+    }
+}
+
+public struct AgentsFilesSetParams: Codable, Hashable, Sendable {
+    public var agentId: String
+    public var name: String
+    public var content: String
+
+    public init(
+        agentId: String,
+        name: String,
+        content: String
+    ) {
+        self.agentId = agentId
+        self.name = name
+        self.content = content
+    }
+}
+
+public struct AgentsFilesSetResult: Codable, Hashable, Sendable {
+    public var ok: Bool
+    public var agentId: String
+    public var workspace: String
+    public var file: AgentFile
+
+    public init(
+        ok: Bool,
+        agentId: String,
+        workspace: String,
+        file: AgentFile
+    ) {
+        self.ok = ok
+        self.agentId = agentId
+        self.workspace = workspace
+        self.file = file
+    }
+}
+
+public struct AgentIdentityGetParams: Codable, Hashable, Sendable {
+    public var agentId: String?
+    public var sessionKey: String?
+
+    public init(
+        agentId: String? = nil,
+        sessionKey: String? = nil
+    ) {
+        self.agentId = agentId
+        self.sessionKey = sessionKey
+    }
+}
+
+public struct AgentIdentityGetResult: Codable, Hashable, Sendable {
+    public var agentId: String
+    public var name: String?
+    public var avatar: String?
+    public var emoji: String?
+
+    public init(
+        agentId: String,
+        name: String? = nil,
+        avatar: String? = nil,
+        emoji: String? = nil
+    ) {
+        self.agentId = agentId
+        self.name = name
+        self.avatar = avatar
+        self.emoji = emoji
+    }
+}
+
+public struct ToolsCatalogParams: Codable, Hashable, Sendable {
+    public var agentId: String?
+    public var includePlugins: Bool?
+
+    public init(
+        agentId: String? = nil,
+        includePlugins: Bool? = nil
+    ) {
+        self.agentId = agentId
+        self.includePlugins = includePlugins
+    }
+}
+
+public struct ToolsCatalogResult: Codable, Hashable, Sendable {
+    public var agentId: String
+    public var profiles: [ToolsCatalogResultProfilesItem]
+    public var groups: [ToolsCatalogResultGroupsItem]
+
+    public init(
+        agentId: String,
+        profiles: [ToolsCatalogResultProfilesItem],
+        groups: [ToolsCatalogResultGroupsItem]
+    ) {
+        self.agentId = agentId
+        self.profiles = profiles
+        self.groups = groups
+    }
+}
+
+public struct ToolsCatalogResultProfilesItem: Codable, Hashable, Sendable {
+    public var id: String
+    public var label: String
+
+    public init(
+        id: String,
+        label: String
+    ) {
+        self.id = id
+        self.label = label
+    }
+}
+
+public struct ToolsCatalogResultGroupsItem: Codable, Hashable, Sendable {
+    public var id: String
+    public var label: String
+    public var source: ToolsCatalogResultGroupsItemSource
+    public var pluginId: String?
+    public var tools: [CatalogTool]
+
+    public init(
+        id: String,
+        label: String,
+        source: ToolsCatalogResultGroupsItemSource,
+        pluginId: String? = nil,
+        tools: [CatalogTool]
+    ) {
+        self.id = id
+        self.label = label
+        self.source = source
+        self.pluginId = pluginId
+        self.tools = tools
+    }
+}
+
+public struct ToolsCatalogResultGroupsItemSource: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let core: Self = "core"
+    public static let plugin: Self = "plugin"
+}
+
+public struct ToolsEffectiveParams: Codable, Hashable, Sendable {
+    public var sessionKey: String
+    public var agentId: String?
+
+    public init(
+        sessionKey: String,
+        agentId: String? = nil
+    ) {
+        self.sessionKey = sessionKey
+        self.agentId = agentId
+    }
+}
+
+public struct ToolsEffectiveResult: Codable, Hashable, Sendable {
+    public var agentId: String
+    public var profile: String
+    public var groups: [ToolsEffectiveResultGroupsItem]
+
+    public init(
+        agentId: String,
+        profile: String,
+        groups: [ToolsEffectiveResultGroupsItem]
+    ) {
+        self.agentId = agentId
+        self.profile = profile
+        self.groups = groups
+    }
+}
+
+public struct ToolsEffectiveResultGroupsItem: Codable, Hashable, Sendable {
+    public var id: ToolsEffectiveResultGroupsItemId
+    public var label: String
+    public var source: ToolsEffectiveResultGroupsItemSource
+    public var tools: [EffectiveTool]
+
+    public init(
+        id: ToolsEffectiveResultGroupsItemId,
+        label: String,
+        source: ToolsEffectiveResultGroupsItemSource,
+        tools: [EffectiveTool]
+    ) {
+        self.id = id
+        self.label = label
+        self.source = source
+        self.tools = tools
+    }
+}
+
+public struct ToolsEffectiveResultGroupsItemId: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let core: Self = "core"
+    public static let plugin: Self = "plugin"
+    public static let channel: Self = "channel"
+}
+
+public struct ToolsEffectiveResultGroupsItemSource: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let core: Self = "core"
+    public static let plugin: Self = "plugin"
+    public static let channel: Self = "channel"
+}
+
+public struct LogsTailParams: Codable, Hashable, Sendable {
+    public var cursor: Int?
+    public var limit: Int?
+    public var maxBytes: Int?
+
+    public init(
+        cursor: Int? = nil,
+        limit: Int? = nil,
+        maxBytes: Int? = nil
+    ) {
+        self.cursor = cursor
+        self.limit = limit
+        self.maxBytes = maxBytes
+    }
+}
+
+public struct LogsTailResult: Codable, Hashable, Sendable {
+    public var file: String
+    public var cursor: Int
+    public var size: Int
+    public var lines: [String]
+    public var truncated: Bool
+    public var reset: Bool
+
+    public init(
+        file: String,
+        cursor: Int,
+        size: Int,
+        lines: [String],
+        truncated: Bool,
+        reset: Bool
+    ) {
+        self.file = file
+        self.cursor = cursor
+        self.size = size
+        self.lines = lines
+        self.truncated = truncated
+        self.reset = reset
+    }
+}
+
+public struct SendParams: Codable, Hashable, Sendable {
+    public var to: String
+    public var message: String?
+    public var mediaUrl: String?
+    public var mediaUrls: [String]?
+    public var gifPlayback: Bool?
+    public var channel: String?
+    public var accountId: String?
+    public var agentId: String?
+    public var threadId: String?
+    public var sessionKey: String?
+    public var idempotencyKey: String
+
+    public init(
+        to: String,
+        message: String? = nil,
+        mediaUrl: String? = nil,
+        mediaUrls: [String]? = nil,
+        gifPlayback: Bool? = nil,
+        channel: String? = nil,
+        accountId: String? = nil,
+        agentId: String? = nil,
+        threadId: String? = nil,
+        sessionKey: String? = nil,
+        idempotencyKey: String
+    ) {
+        self.to = to
+        self.message = message
+        self.mediaUrl = mediaUrl
+        self.mediaUrls = mediaUrls
+        self.gifPlayback = gifPlayback
+        self.channel = channel
+        self.accountId = accountId
+        self.agentId = agentId
+        self.threadId = threadId
+        self.sessionKey = sessionKey
+        self.idempotencyKey = idempotencyKey
+    }
+}
+
+public struct SendResult: Codable, Hashable, Sendable {
+    public var runId: String
+    public var messageId: String?
+    public var channel: String
+    public var chatId: String?
+    public var channelId: String?
+    public var toJid: String?
+    public var conversationId: String?
+
+    public init(
+        runId: String,
+        messageId: String? = nil,
+        channel: String,
+        chatId: String? = nil,
+        channelId: String? = nil,
+        toJid: String? = nil,
+        conversationId: String? = nil
+    ) {
+        self.runId = runId
+        self.messageId = messageId
+        self.channel = channel
+        self.chatId = chatId
+        self.channelId = channelId
+        self.toJid = toJid
+        self.conversationId = conversationId
+    }
+}
+
+public typealias DevicePairListParams = [String: JSONValue]
+
+public struct DevicePairListResult: Codable, Hashable, Sendable {
+    public var pending: [DevicePairingRequest]
+    public var paired: [PairedDevice]
+
+    public init(
+        pending: [DevicePairingRequest],
+        paired: [PairedDevice]
+    ) {
+        self.pending = pending
+        self.paired = paired
+    }
+}
+
+public struct DevicePairApproveParams: Codable, Hashable, Sendable {
+    public var requestId: String
+
+    public init(
+        requestId: String
+    ) {
+        self.requestId = requestId
+    }
+}
+
+public struct DevicePairApproveResult: Codable, Hashable, Sendable {
+    public var requestId: String
+    public var device: PairedDevice
+
+    public init(
+        requestId: String,
+        device: PairedDevice
+    ) {
+        self.requestId = requestId
+        self.device = device
+    }
+}
+
+public struct DevicePairRejectParams: Codable, Hashable, Sendable {
+    public var requestId: String
+
+    public init(
+        requestId: String
+    ) {
+        self.requestId = requestId
+    }
+}
+
+public struct DevicePairRejectResult: Codable, Hashable, Sendable {
+    public var requestId: String
+    public var deviceId: String
+
+    public init(
+        requestId: String,
+        deviceId: String
+    ) {
+        self.requestId = requestId
+        self.deviceId = deviceId
+    }
+}
+
+public struct DevicePairRemoveParams: Codable, Hashable, Sendable {
+    public var deviceId: String
+
+    public init(
+        deviceId: String
+    ) {
+        self.deviceId = deviceId
+    }
+}
+
+public struct DevicePairRemoveResult: Codable, Hashable, Sendable {
+    public var deviceId: String
+
+    public init(
+        deviceId: String
+    ) {
+        self.deviceId = deviceId
+    }
+}
+
+public struct DeviceTokenRotateParams: Codable, Hashable, Sendable {
+    public var deviceId: String
+    public var role: String
+    public var scopes: [String]?
+
+    public init(
+        deviceId: String,
+        role: String,
+        scopes: [String]? = nil
+    ) {
+        self.deviceId = deviceId
+        self.role = role
+        self.scopes = scopes
+    }
+}
+
+public struct DeviceTokenRotateResult: Codable, Hashable, Sendable {
+    public var deviceId: String
+    public var role: String
+    public var token: String
+    public var scopes: [String]
+    public var rotatedAtMs: Double
+
+    public init(
+        deviceId: String,
+        role: String,
+        token: String,
+        scopes: [String],
+        rotatedAtMs: Double
+    ) {
+        self.deviceId = deviceId
+        self.role = role
+        self.token = token
+        self.scopes = scopes
+        self.rotatedAtMs = rotatedAtMs
+    }
+}
+
+public struct DeviceTokenRevokeParams: Codable, Hashable, Sendable {
+    public var deviceId: String
+    public var role: String
+
+    public init(
+        deviceId: String,
+        role: String
+    ) {
+        self.deviceId = deviceId
+        self.role = role
+    }
+}
+
+public struct DeviceTokenRevokeResult: Codable, Hashable, Sendable {
+    public var deviceId: String
+    public var role: String
+    public var revokedAtMs: Double
+
+    public init(
+        deviceId: String,
+        role: String,
+        revokedAtMs: Double
+    ) {
+        self.deviceId = deviceId
+        self.role = role
+        self.revokedAtMs = revokedAtMs
+    }
+}
+
+public typealias DeviceBootstrapIssueParams = [String: JSONValue]
+
+public struct DeviceBootstrapIssueResult: Codable, Hashable, Sendable {
+    public var bootstrapToken: String
+    public var expiresAtMs: Double
+
+    public init(
+        bootstrapToken: String,
+        expiresAtMs: Double
+    ) {
+        self.bootstrapToken = bootstrapToken
+        self.expiresAtMs = expiresAtMs
+    }
+}
+
 public struct ConnectChallengeEvent: Codable, Hashable, Sendable {
     public var nonce: String
     public var ts: Double
@@ -2871,19 +3978,6 @@ public struct ShutdownEvent: Codable, Hashable, Sendable {
     }
 }
 
-public struct DevicePairRequestedEvent: Codable, Hashable, Sendable {
-    public var requestId: String
-    public var deviceId: String
-
-    public init(
-        requestId: String,
-        deviceId: String
-    ) {
-        self.requestId = requestId
-        self.deviceId = deviceId
-    }
-}
-
 public struct DevicePairResolvedEvent: Codable, Hashable, Sendable {
     public var requestId: String
     public var deviceId: String
@@ -2985,8 +4079,73 @@ public struct PluginApprovalResolvedEvent: Codable, Hashable, Sendable {
     }
 }
 
+public struct NodePairRequestedEvent: Codable, Hashable, Sendable {
+    public var requestId: String
+    public var nodeId: String
+    public var silent: Bool
+    public var ts: Double
+
+    public init(
+        requestId: String,
+        nodeId: String,
+        silent: Bool,
+        ts: Double
+    ) {
+        self.requestId = requestId
+        self.nodeId = nodeId
+        self.silent = silent
+        self.ts = ts
+    }
+}
+
+public struct NodePairResolvedEvent: Codable, Hashable, Sendable {
+    public var requestId: String
+    public var nodeId: String
+    public var decision: String
+    public var ts: Double
+
+    public init(
+        requestId: String,
+        nodeId: String,
+        decision: String,
+        ts: Double
+    ) {
+        self.requestId = requestId
+        self.nodeId = nodeId
+        self.decision = decision
+        self.ts = ts
+    }
+}
+
+public struct NodeInvokeRequestEvent: Codable, Hashable, Sendable {
+    public var id: String
+    public var nodeId: String
+    public var command: String
+    public var paramsJSON: String?
+    public var timeoutMs: Int?
+    public var idempotencyKey: String
+
+    public init(
+        id: String,
+        nodeId: String,
+        command: String,
+        paramsJSON: String? = nil,
+        timeoutMs: Int? = nil,
+        idempotencyKey: String
+    ) {
+        self.id = id
+        self.nodeId = nodeId
+        self.command = command
+        self.paramsJSON = paramsJSON
+        self.timeoutMs = timeoutMs
+        self.idempotencyKey = idempotencyKey
+    }
+}
+
 public typealias HealthResult = HealthPayload
 
 public typealias ChatAbortResult = ChatAborted
 
 public typealias HealthEvent = HealthPayload
+
+public typealias DevicePairRequestedEvent = DevicePairingRequest

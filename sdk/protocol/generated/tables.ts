@@ -4,6 +4,9 @@
 export const METHODS = {
   'health': { scope: null, sideEffecting: false, listed: true, params: 'healthParams' },
   'status': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'statusParams' },
+  'gateway.identity.get': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'gatewayIdentityGetParams' },
+  'system-presence': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'systemPresenceParams' },
+  'system-event': { scope: 'operator.admin', sideEffecting: false, listed: true, params: 'systemEventParams' },
   'gateway.stop': { scope: 'operator.admin', sideEffecting: false, listed: true, params: 'gatewayStopParams' },
   'agent': { scope: 'operator.write', sideEffecting: true, listed: true, params: 'agentParams' },
   'agent.wait': { scope: 'operator.write', sideEffecting: false, listed: true, params: 'agentWaitParams' },
@@ -36,6 +39,25 @@ export const METHODS = {
   'config.apply': { scope: 'operator.admin', sideEffecting: false, listed: true, params: 'configApplyParams' },
   'config.schema': { scope: 'operator.admin', sideEffecting: false, listed: true, params: 'configSchemaParams' },
   'config.schema.lookup': { scope: 'operator.admin', sideEffecting: false, listed: true, params: 'configSchemaLookupParams' },
+  'agents.list': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'agentsListParams' },
+  'agents.create': { scope: 'operator.admin', sideEffecting: false, listed: true, params: 'agentsCreateParams' },
+  'agents.update': { scope: 'operator.admin', sideEffecting: false, listed: true, params: 'agentsUpdateParams' },
+  'agents.delete': { scope: 'operator.admin', sideEffecting: false, listed: true, params: 'agentsDeleteParams' },
+  'agents.files.list': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'agentsFilesListParams' },
+  'agents.files.get': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'agentsFilesGetParams' },
+  'agents.files.set': { scope: 'operator.admin', sideEffecting: false, listed: true, params: 'agentsFilesSetParams' },
+  'agent.identity.get': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'agentIdentityGetParams' },
+  'tools.catalog': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'toolsCatalogParams' },
+  'tools.effective': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'toolsEffectiveParams' },
+  'logs.tail': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'logsTailParams' },
+  'send': { scope: 'operator.write', sideEffecting: true, listed: true, params: 'sendParams' },
+  'device.pair.list': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'devicePairListParams' },
+  'device.pair.approve': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'devicePairApproveParams' },
+  'device.pair.reject': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'devicePairRejectParams' },
+  'device.pair.remove': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'devicePairRemoveParams' },
+  'device.token.rotate': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'deviceTokenRotateParams' },
+  'device.token.revoke': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'deviceTokenRevokeParams' },
+  'device.bootstrap.issue': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'deviceBootstrapIssueParams' },
 } as const;
 
 /** The events of the host: who gets them, and whether a slow socket may miss them. */
@@ -56,4 +78,7 @@ export const EVENTS = {
   'exec.approval.resolved': { scope: 'operator.approvals', droppable: true },
   'plugin.approval.requested': { scope: 'operator.approvals', droppable: true },
   'plugin.approval.resolved': { scope: 'operator.approvals', droppable: true },
+  'node.pair.requested': { scope: 'operator.pairing', droppable: true },
+  'node.pair.resolved': { scope: 'operator.pairing', droppable: true },
+  'node.invoke.request': { scope: 'operator.admin', droppable: false },
 } as const;

@@ -97,16 +97,63 @@ export type StatusResult = {
   runtimeVersion: string;
   uptimeMs: number;
   connections: number;
+  heartbeat: {
+    defaultAgentId: string;
+    agents: Array<{
+      agentId: string;
+      enabled: boolean;
+      every: string;
+      everyMs: number | null;
+    }>;
+  };
+  channelSummary: Array<string>;
+  queuedSystemEvents: Array<string>;
   sessions: {
     paths: Array<string>;
     count: number;
-    defaults: Record<string, unknown>;
+    defaults: {
+      model: string | null;
+      contextTokens: number | null;
+    };
     recent: Array<unknown>;
     byAgent: Array<unknown>;
   };
   slots: Record<string, unknown>;
   findings: number;
   host?: Record<string, unknown>;
+};
+
+export type GatewayIdentityGetParams = Record<string, unknown>;
+
+export type GatewayIdentityGetResult = {
+  deviceId: string;
+  publicKey: string;
+};
+
+export type SystemPresenceParams = Record<string, unknown>;
+
+export type SystemPresenceResult = Array<PresenceEntry>;
+
+export type SystemEventParams = {
+  text: string;
+  deviceId?: string;
+  instanceId?: string;
+  host?: string;
+  ip?: string;
+  mode?: string;
+  version?: string;
+  platform?: string;
+  deviceFamily?: string;
+  modelIdentifier?: string;
+  reason?: string;
+  lastInputSeconds?: number;
+  roles?: Array<string>;
+  scopes?: Array<string>;
+  tags?: Array<string>;
+};
+
+export type SystemEventResult = {
+  ok: true;
 };
 
 export type GatewayStopParams = {
@@ -584,6 +631,240 @@ export type ConfigSchemaLookupResult = {
   children: Array<ConfigChild>;
 };
 
+export type AgentsListParams = Record<string, unknown>;
+
+export type AgentsListResult = {
+  defaultId: string;
+  mainKey: string;
+  scope: 'per-sender' | 'global';
+  agents: Array<AgentRow>;
+};
+
+export type AgentsCreateParams = {
+  name: string;
+  workspace: string;
+  emoji?: string;
+  avatar?: string;
+};
+
+export type AgentsCreateResult = {
+  ok: true;
+  agentId: string;
+  name: string;
+  workspace: string;
+};
+
+export type AgentsUpdateParams = {
+  agentId: string;
+  name?: string;
+  workspace?: string;
+  model?: string;
+  avatar?: string;
+};
+
+export type AgentsUpdateResult = {
+  ok: true;
+  agentId: string;
+};
+
+export type AgentsDeleteParams = {
+  agentId: string;
+  deleteFiles?: boolean;
+};
+
+export type AgentsDeleteResult = {
+  ok: true;
+  agentId: string;
+  removedBindings: number;
+  movedTo?: string;
+};
+
+export type AgentsFilesListParams = {
+  agentId: string;
+};
+
+export type AgentsFilesListResult = {
+  agentId: string;
+  workspace: string;
+  files: Array<AgentFile>;
+};
+
+export type AgentsFilesGetParams = {
+  agentId: string;
+  name: string;
+};
+
+export type AgentsFilesGetResult = {
+  agentId: string;
+  workspace: string;
+  file: AgentFile;
+};
+
+export type AgentsFilesSetParams = {
+  agentId: string;
+  name: string;
+  content: string;
+};
+
+export type AgentsFilesSetResult = {
+  ok: true;
+  agentId: string;
+  workspace: string;
+  file: AgentFile;
+};
+
+export type AgentIdentityGetParams = {
+  agentId?: string;
+  sessionKey?: string;
+};
+
+export type AgentIdentityGetResult = {
+  agentId: string;
+  name?: string;
+  avatar?: string;
+  emoji?: string;
+};
+
+export type ToolsCatalogParams = {
+  agentId?: string;
+  includePlugins?: boolean;
+};
+
+export type ToolsCatalogResult = {
+  agentId: string;
+  profiles: Array<{
+    id: string;
+    label: string;
+  }>;
+  groups: Array<{
+    id: string;
+    label: string;
+    source: 'core' | 'plugin';
+    pluginId?: string;
+    tools: Array<CatalogTool>;
+  }>;
+};
+
+export type ToolsEffectiveParams = {
+  sessionKey: string;
+  agentId?: string;
+};
+
+export type ToolsEffectiveResult = {
+  agentId: string;
+  profile: string;
+  groups: Array<{
+    id: 'core' | 'plugin' | 'channel';
+    label: string;
+    source: 'core' | 'plugin' | 'channel';
+    tools: Array<EffectiveTool>;
+  }>;
+};
+
+export type LogsTailParams = {
+  cursor?: number;
+  limit?: number;
+  maxBytes?: number;
+};
+
+export type LogsTailResult = {
+  file: string;
+  cursor: number;
+  size: number;
+  lines: Array<string>;
+  truncated: boolean;
+  reset: boolean;
+};
+
+export type SendParams = {
+  to: string;
+  message?: string;
+  mediaUrl?: string;
+  mediaUrls?: Array<string>;
+  gifPlayback?: boolean;
+  channel?: string;
+  accountId?: string;
+  agentId?: string;
+  threadId?: string;
+  sessionKey?: string;
+  idempotencyKey: string;
+};
+
+export type SendResult = {
+  runId: string;
+  messageId?: string;
+  channel: string;
+  chatId?: string;
+  channelId?: string;
+  toJid?: string;
+  conversationId?: string;
+};
+
+export type DevicePairListParams = Record<string, unknown>;
+
+export type DevicePairListResult = {
+  pending: Array<DevicePairingRequest>;
+  paired: Array<PairedDevice>;
+};
+
+export type DevicePairApproveParams = {
+  requestId: string;
+};
+
+export type DevicePairApproveResult = {
+  requestId: string;
+  device: PairedDevice;
+};
+
+export type DevicePairRejectParams = {
+  requestId: string;
+};
+
+export type DevicePairRejectResult = {
+  requestId: string;
+  deviceId: string;
+};
+
+export type DevicePairRemoveParams = {
+  deviceId: string;
+};
+
+export type DevicePairRemoveResult = {
+  deviceId: string;
+};
+
+export type DeviceTokenRotateParams = {
+  deviceId: string;
+  role: string;
+  scopes?: Array<string>;
+};
+
+export type DeviceTokenRotateResult = {
+  deviceId: string;
+  role: string;
+  token: string;
+  scopes: Array<string>;
+  rotatedAtMs: number;
+};
+
+export type DeviceTokenRevokeParams = {
+  deviceId: string;
+  role: string;
+};
+
+export type DeviceTokenRevokeResult = {
+  deviceId: string;
+  role: string;
+  revokedAtMs: number;
+};
+
+export type DeviceBootstrapIssueParams = Record<string, unknown>;
+
+export type DeviceBootstrapIssueResult = {
+  bootstrapToken: string;
+  expiresAtMs: number;
+};
+
 export type ConnectChallengeEvent = {
   nonce: string;
   ts: number;
@@ -660,10 +941,7 @@ export type ShutdownEvent = {
 
 export type HealthEvent = HealthPayload;
 
-export type DevicePairRequestedEvent = {
-  requestId: string;
-  deviceId: string;
-};
+export type DevicePairRequestedEvent = DevicePairingRequest;
 
 export type DevicePairResolvedEvent = {
   requestId: string;
@@ -700,6 +978,29 @@ export type PluginApprovalResolvedEvent = {
   resolvedBy?: string;
   ts: number;
   request?: unknown;
+};
+
+export type NodePairRequestedEvent = {
+  requestId: string;
+  nodeId: string;
+  silent: boolean;
+  ts: number;
+};
+
+export type NodePairResolvedEvent = {
+  requestId: string;
+  nodeId: string;
+  decision: string;
+  ts: number;
+};
+
+export type NodeInvokeRequestEvent = {
+  id: string;
+  nodeId: string;
+  command: string;
+  paramsJSON: string | null;
+  timeoutMs?: number;
+  idempotencyKey: string;
 };
 
 export type ErrorShape = {
@@ -962,10 +1263,103 @@ export type ConfigChild = {
   hintPath?: string;
 };
 
+export type AgentRow = {
+  id: string;
+  name?: string;
+  identity?: AgentIdentity;
+  workspace?: string;
+  model?: {
+    primary?: string;
+    fallbacks?: Array<string>;
+  };
+};
+
+export type AgentFile = {
+  name: string;
+  path: string;
+  missing: boolean;
+  size?: number;
+  updatedAtMs?: number;
+  content?: string;
+};
+
+export type CatalogTool = {
+  id: string;
+  label: string;
+  description: string;
+  source: 'core' | 'plugin';
+  pluginId?: string;
+  optional?: boolean;
+  defaultProfiles: Array<string>;
+};
+
+export type EffectiveTool = {
+  id: string;
+  label: string;
+  description: string;
+  rawDescription: string;
+  source: 'core' | 'plugin' | 'channel';
+  pluginId?: string;
+  channelId?: string;
+};
+
+export type DevicePairingRequest = {
+  requestId: string;
+  deviceId: string;
+  publicKey: string;
+  displayName?: string;
+  platform?: string;
+  deviceFamily?: string;
+  clientId?: string;
+  clientMode?: string;
+  remoteIp?: string;
+  role?: string;
+  roles?: Array<string>;
+  scopes?: Array<string>;
+  silent: boolean;
+  isRepair: boolean;
+  ts: number;
+};
+
+export type PairedDevice = {
+  deviceId: string;
+  publicKey: string;
+  displayName?: string;
+  platform?: string;
+  deviceFamily?: string;
+  clientId?: string;
+  clientMode?: string;
+  remoteIp?: string;
+  role: string;
+  roles: Array<string>;
+  scopes: Array<string>;
+  createdAtMs: number;
+  approvedAtMs: number;
+  tokens: Array<{
+    role: string;
+    scopes: Array<string>;
+    createdAtMs: number;
+    rotatedAtMs?: number;
+    revokedAtMs?: number;
+    lastUsedAtMs?: number;
+  }>;
+};
+
+export type AgentIdentity = {
+  name?: string;
+  theme?: string;
+  emoji?: string;
+  avatar?: string;
+  avatarUrl?: string;
+};
+
 /** Params and result of every method of the host. */
 export interface MethodTypes {
   'health': { params: HealthParams; result: HealthResult };
   'status': { params: StatusParams; result: StatusResult };
+  'gateway.identity.get': { params: GatewayIdentityGetParams; result: GatewayIdentityGetResult };
+  'system-presence': { params: SystemPresenceParams; result: SystemPresenceResult };
+  'system-event': { params: SystemEventParams; result: SystemEventResult };
   'gateway.stop': { params: GatewayStopParams; result: GatewayStopResult };
   'agent': { params: AgentParams; result: AgentResult };
   'agent.wait': { params: AgentWaitParams; result: AgentWaitResult };
@@ -998,6 +1392,25 @@ export interface MethodTypes {
   'config.apply': { params: ConfigApplyParams; result: ConfigApplyResult };
   'config.schema': { params: ConfigSchemaParams; result: ConfigSchemaResult };
   'config.schema.lookup': { params: ConfigSchemaLookupParams; result: ConfigSchemaLookupResult };
+  'agents.list': { params: AgentsListParams; result: AgentsListResult };
+  'agents.create': { params: AgentsCreateParams; result: AgentsCreateResult };
+  'agents.update': { params: AgentsUpdateParams; result: AgentsUpdateResult };
+  'agents.delete': { params: AgentsDeleteParams; result: AgentsDeleteResult };
+  'agents.files.list': { params: AgentsFilesListParams; result: AgentsFilesListResult };
+  'agents.files.get': { params: AgentsFilesGetParams; result: AgentsFilesGetResult };
+  'agents.files.set': { params: AgentsFilesSetParams; result: AgentsFilesSetResult };
+  'agent.identity.get': { params: AgentIdentityGetParams; result: AgentIdentityGetResult };
+  'tools.catalog': { params: ToolsCatalogParams; result: ToolsCatalogResult };
+  'tools.effective': { params: ToolsEffectiveParams; result: ToolsEffectiveResult };
+  'logs.tail': { params: LogsTailParams; result: LogsTailResult };
+  'send': { params: SendParams; result: SendResult };
+  'device.pair.list': { params: DevicePairListParams; result: DevicePairListResult };
+  'device.pair.approve': { params: DevicePairApproveParams; result: DevicePairApproveResult };
+  'device.pair.reject': { params: DevicePairRejectParams; result: DevicePairRejectResult };
+  'device.pair.remove': { params: DevicePairRemoveParams; result: DevicePairRemoveResult };
+  'device.token.rotate': { params: DeviceTokenRotateParams; result: DeviceTokenRotateResult };
+  'device.token.revoke': { params: DeviceTokenRevokeParams; result: DeviceTokenRevokeResult };
+  'device.bootstrap.issue': { params: DeviceBootstrapIssueParams; result: DeviceBootstrapIssueResult };
 }
 
 /** Payload of every event of the host. */
@@ -1018,4 +1431,7 @@ export interface EventTypes {
   'exec.approval.resolved': ExecApprovalResolvedEvent;
   'plugin.approval.requested': PluginApprovalRequestedEvent;
   'plugin.approval.resolved': PluginApprovalResolvedEvent;
+  'node.pair.requested': NodePairRequestedEvent;
+  'node.pair.resolved': NodePairResolvedEvent;
+  'node.invoke.request': NodeInvokeRequestEvent;
 }

@@ -1,0 +1,94 @@
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
+import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { durarError, errorCode, errorText } from '../../sdk/errors.ts';
+
+/** What a TLS listener needs, in PEM. */
+export interface TlsFiles {
+  cert: string;
+  key: string;
+  ca?: string;
+}
+
+export interface TlsSettings {
+  /** Make a self-signed certificate where none is; default true. */
+  autoGenerate?: boolean;
+  certPath?: string;
+  keyPath?: string;
+  caPath?: string;
+}
+
+const CERT_MODE = 0o644;
+const KEY_MODE = 0o600;
+
+/** Where the certificate lies: the configured place, else the state folder. */
+export function tlsPaths(settings: TlsSettings, stateDir: string): { cert: string; key: string } {
+  const folder = join(stateDir, 'gateway', 'tls');
+  return { cert: settings.certPath ?? join(folder, 'gateway-cert.pem'), key: settings.keyPath ?? join(folder, 'gateway-key.pem') };
+}
+
+/** Reads certificate and key; makes both at the first start. Throws `DUR_GATEWAY_TLS`. */
+export async function loadTls(settings: TlsSettings, stateDir: string): Promise<TlsFiles> {
+  const paths = tlsPaths(settings, stateDir);
+  let [cert, key] = await Promise.all([readPem(paths.cert), readPem(paths.key)]);
+  if (cert === undefined && key === undefined && settings.autoGenerate !== false) ({ cert, key } = await generate(paths));
+  if (cert === undefined || key === undefined) {
+    const file = cert === undefined ? paths.cert : paths.key;
+    throw durarError('DUR_GATEWAY_TLS', { file, reason: 'it does not exist' }, { owner: { file } });
+  }
+  checkPair(cert, key, paths);
+  if (settings.caPath === undefined) return { cert, key };
+  const ca = await readPem(settings.caPath);
+  if (ca === undefined) throw durarError('DUR_GATEWAY_TLS', { file: settings.caPath, reason: 'it does not exist' }, { owner: { file: settings.caPath } });
+  return { cert, key, ca };
+}
+
+/** Lower-case hex SHA-256 of the certificate: what clients pin. */
+export function tlsFingerprint(cert: string): string {
+  return createHash('sha256').update(new X509Certificate(cert).raw).digest('hex');
+}
+
+async function generate(paths: { cert: string; key: string }): Promise<{ cert: string; key: string }> {
+  const { createSelfSigned } = await import('./self-signed.ts');
+  const made = createSelfSigned();
+  // The key first: a certificate without its key would look like a mistake of the operator.
+  await writeWhole(paths.key, made.key, KEY_MODE);
+  await writeWhole(paths.cert, made.cert, CERT_MODE);
+  return made;
+}
+
+function checkPair(cert: string, key: string, paths: { cert: string; key: string }): void {
+  const fail = (file: string, reason: string, cause?: unknown) => durarError('DUR_GATEWAY_TLS', { file, reason }, { owner: { file }, cause });
+  const read = <Content>(file: string, parse: () => Content): Content => {
+    try {
+      return parse();
+    } catch (error) {
+      throw fail(file, errorText(error), error);
+    }
+  };
+  const certificate = read(paths.cert, () => new X509Certificate(cert));
+  const privateKey = read(paths.key, () => createPrivateKey(key));
+  if (!certificate.checkPrivateKey(privateKey)) throw fail(paths.key, 'it is not the key of the certificate');
+}
+
+async function readPem(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw durarError('DUR_GATEWAY_TLS', { file, reason: errorText(error) }, { owner: { file }, cause: error });
+  }
+}
+
+async function writeWhole(file: string, text: string, mode: number): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const staged = `${file}.${process.pid}.tmp`;
+  try {
+    await writeFile(staged, text, { mode, flush: true });
+    await chmod(staged, mode);
+    await rename(staged, file);
+  } catch (error) {
+    await rm(staged, { force: true });
+    throw durarError('DUR_GATEWAY_TLS', { file, reason: errorText(error) }, { owner: { file }, cause: error });
+  }
+}
