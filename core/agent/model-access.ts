@@ -12,7 +12,7 @@ export interface ModelAccess {
   /** The model of the default agent. */
   defaults(): { provider: string; model: string };
   /** What a session of that agent would ask for: the given ref or alias, else its own. Throws `DUR_MODEL_NOT_ALLOWED`, `DUR_MODEL_UNKNOWN`. */
-  choose(params: { agentId: string; ref?: string; override?: string }): Promise<{ provider: string; model: string }>;
+  choose(params: { agentId: string; ref?: string; override?: string }): Promise<{ provider: string; model: string; reasons: boolean }>;
   /** One model call outside any session. `model` is a ref; absent: the default model. Throws `DUR_MODEL_*`, `DUR_PROVIDER_*`. */
   complete(params: {
     model?: string;
@@ -44,9 +44,13 @@ export function createModelAccess(options: {
       const generation = source.current();
       const session = override === undefined ? {} : { modelOverride: override };
       const chosen = chooseModelRef({ config: generation.config, agentId, session, requested: ref });
-      const known = ref === undefined ? undefined : await models.find(generation, chosen);
+      const known = await models.find(generation, chosen).catch((error) => {
+        // what a session has by itself may be gone; only a model that is asked for must be there
+        if (ref !== undefined) throw error;
+        return undefined;
+      });
       const { provider = '', model } = parseModelRef(chosen);
-      return { provider: known?.provider ?? provider, model: known?.id ?? model };
+      return { provider: known?.provider ?? provider, model: known?.id ?? model, reasons: known?.reasoning === true };
     },
     async complete({ model: ref, ...request }) {
       const lease = source.lease();

@@ -2,6 +2,8 @@ import type { AgentEvent } from '../../sdk/index.ts';
 import type { Connection } from './connection.ts';
 import type { EventHub } from './events.ts';
 import type { GatewayAgent } from './options.ts';
+import { type SessionEvents, visibleTool } from './session-events.ts';
+import { snapshotOf } from './session-row.ts';
 
 /** Follows the runs: sends their `agent` events, derives `chat` events, and remembers who started which. */
 export interface Runs {
@@ -38,8 +40,8 @@ const DELTA_MS = 150;
 const SILENT_REPLY = 'NO_REPLY';
 const ABORT_ORIGINS = new Set(['rpc', 'stop', 'timeout', 'shutdown']);
 
-export function createRuns(params: { agent: Pick<GatewayAgent, 'onEvent'>; hub: EventHub; now?: () => number }): Runs {
-  const { agent, hub } = params;
+export function createRuns(params: { agent: Pick<GatewayAgent, 'onEvent'>; hub: EventHub; liveRow: SessionEvents['liveRow']; now?: () => number }): Runs {
+  const { agent, hub, liveRow } = params;
   const now = params.now ?? Date.now;
   const runs = new Map<string, Run>();
 
@@ -82,14 +84,23 @@ export function createRuns(params: { agent: Pick<GatewayAgent, 'onEvent'>; hub: 
 
   const reply = (run: Run) => (run.text === '' || isSilent(run.text) ? {} : { message: messageOf(run.text, now()) });
 
+  /** What the model thinks is streamed only where the session asks for it. */
+  const tell = (event: AgentEvent) => {
+    if (event.stream === 'thinking' && (event.sessionKey === undefined || liveRow(event.sessionKey)?.reasoningLevel !== 'stream')) return;
+    hub.broadcast('agent', event);
+  };
+
   const take = (run: Run, event: AgentEvent) => {
     if (event.sessionKey !== undefined) run.canonicalKey ??= event.sessionKey;
     if (event.stream === 'tool') {
       if (event.data.phase === 'start') flush(run);
-      hub.send(watchersOf(runs, run), 'agent', event);
+      const watchers = watchersOf(runs, run);
+      if (watchers.size === 0) return;
+      const row = event.sessionKey === undefined ? undefined : liveRow(event.sessionKey);
+      hub.send(watchers, 'agent', { ...(row === undefined ? {} : { session: row, ...snapshotOf(row) }), ...visibleTool(event, row) });
       return;
     }
-    hub.broadcast('agent', event);
+    tell(event);
     if (event.stream === 'assistant' && typeof event.data.text === 'string') {
       run.text = event.data.text;
       run.textSeq = event.seq;
@@ -106,7 +117,7 @@ export function createRuns(params: { agent: Pick<GatewayAgent, 'onEvent'>; hub: 
     const run = runs.get(event.runId) ?? (isStart ? find(event.runId) : undefined);
     // What comes after a run's end belongs to nobody's chat any more.
     if (run === undefined) {
-      if (event.stream !== 'tool') hub.broadcast('agent', event);
+      if (event.stream !== 'tool') tell(event);
     } else if (run.held === undefined) take(run, event);
     else run.held.push(event);
   });

@@ -1,15 +1,52 @@
 import type { SessionRecord } from '../../sdk/index.ts';
-import type { SessionRow } from '../../sdk/protocol/generated/types.ts';
+import type { SessionEntry, SessionRow } from '../../sdk/protocol/generated/types.ts';
+
+/** The model that serves a session which has had no turn yet. */
+export interface RowDefaults {
+  provider: string;
+  model: string;
+}
 
 /** The protocol's row of a session; what only the host uses stays inside. */
-export function sessionRow(record: SessionRecord): SessionRow {
-  const { agentId: _agentId, createdAt: _createdAt, modelOverride: _modelOverride, compactionCount: _compactions, extra: _extra, ...shown } = record;
+export function sessionRow(record: SessionRecord, defaults?: RowDefaults): SessionRow {
+  const { agentId: _agentId, createdAt: _createdAt, modelOverride: _modelOverride, compactionCount: _compactions, extra, ...shown } = record;
+  const { lastChannel, lastTo, lastAccountId } = record;
+  const threadId = extra?.lastThreadId;
   return {
+    ...(defaults === undefined ? {} : { modelProvider: defaults.provider, model: defaults.model }),
+    ...(extra as Partial<SessionRow> | undefined),
     ...shown,
-    kind: record.chatType === 'group' || record.chatType === 'channel' ? 'group' : 'direct',
-    ...(record.totalTokens === undefined ? {} : { totalTokensFresh: true }),
+    kind: kindOf(record),
+    totalTokensFresh: record.totalTokens !== undefined,
+    ...(lastChannel === undefined
+      ? {}
+      : {
+          deliveryContext: {
+            channel: lastChannel,
+            ...(lastTo === undefined ? {} : { to: lastTo }),
+            ...(lastAccountId === undefined ? {} : { accountId: lastAccountId }),
+            ...(typeof threadId === 'string' ? { threadId } : {}),
+          },
+        }),
     ...(record.startedAt === undefined || record.endedAt === undefined || record.endedAt < record.startedAt
       ? {}
       : { runtimeMs: record.endedAt - record.startedAt }),
   };
+}
+
+/** The members of a row that events carry beside their own. */
+export function snapshotOf(row: SessionRow): Omit<SessionRow, 'key'> {
+  const { key: _key, ...fields } = row;
+  return fields;
+}
+
+/** The stored row as answers to changes show it. */
+export function sessionEntry(record: SessionRecord, sessionFile: string | undefined): SessionEntry {
+  const { key: _key, extra, ...stored } = record;
+  return { ...extra, ...stored, ...(sessionFile === undefined ? {} : { sessionFile }) };
+}
+
+function kindOf({ key, chatType }: SessionRecord): SessionRow['kind'] {
+  if (key === 'global' || key === 'unknown') return key;
+  return chatType === 'group' || chatType === 'channel' ? 'group' : 'direct';
 }

@@ -51,6 +51,15 @@ export function fakeAgent(): FakeAgent {
       service.onAccept?.(run);
       return run;
     },
+    steer: async (request) => ({ run: await service.accept(request), interrupted: false }),
+    session: async ({ sessionKey, agentId }) => ({ session: record(canonical(sessionKey, agentId)), created: false }),
+    compact: async () => ({ ok: true, compacted: false }),
+    reset: async ({ sessionKey }) => record(sessionKey),
+    remove: async () => ({ deleted: false, archived: [] }),
+    models: {
+      defaults: () => ({ provider: 'offline', model: 'echo' }),
+      choose: async () => ({ provider: 'offline', model: 'echo', reasons: false }),
+    },
     async wait(runId, timeoutMs) {
       const entry = find(runId);
       if (entry.result !== undefined) return entry.result;
@@ -102,6 +111,8 @@ export function fakeAgent(): FakeAgent {
   return service;
 }
 
+const record = (key: string): SessionRecord => ({ key, sessionId: 's-1', agentId: 'main', createdAt: 1, updatedAt: 1 });
+
 function canonical(key: string | undefined, agentId = 'main'): string {
   if (key === undefined || key === 'main' || key === '') return `agent:${agentId}:main`;
   if (!key.startsWith('agent:')) return `agent:${agentId}:${key.toLowerCase()}`;
@@ -129,6 +140,11 @@ export function fakeSessions(): FakeSessions {
         .sort((a, b) => b.updatedAt - a.updatedAt);
       return { sessions: found.slice(0, limit), total: found.length };
     },
+    patch: async (key) => rows.get(key)?.record ?? record(key),
+    append: async () => [],
+    context: async () => ({ messages: [], entryIds: [], lastSeq: 0 }),
+    sessionFile: async () => undefined,
+    onUpdate: () => () => undefined,
     async read(session, { fromSeq = 1, limit = Number.POSITIVE_INFINITY } = {}) {
       const entries = rows.get(session.key)?.entries ?? [];
       return { entries: entries.filter(({ seq }) => seq >= fromSeq).slice(0, limit), lastSeq: entries.at(-1)?.seq ?? 0 };

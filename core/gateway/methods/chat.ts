@@ -1,150 +1,113 @@
-import type { ThinkingLevel } from '../../../sdk/index.ts';
+import { randomUUID } from 'node:crypto';
+import { type AssistantMessage, emptyUsage, INJECTED_MODEL } from '../../../sdk/index.ts';
 import { INTERNAL_CHANNEL } from '../../../sdk/protocol/clients.ts';
 import { ProtocolError } from '../../../sdk/protocol/errors.ts';
 import type { ChatSendParams } from '../../../sdk/protocol/generated/types.ts';
 import { ADMIN_SCOPE } from '../../../sdk/protocol/scopes.ts';
-import type { AcceptedRun, RunRequest, RunResult } from '../../agent/service.ts';
+import type { RunRequest } from '../../agent/service.ts';
+import { abortRun, abortSession } from '../abort.ts';
 import { imagesOf } from '../attachments.ts';
 import type { Call, MethodFamily } from '../call.ts';
+import { assertContent, startChat } from '../chat-run.ts';
 import type { GatewayContext } from '../context.ts';
 import { readHistory } from '../history.ts';
-import { compact, untilEnd } from './agent.ts';
+import { assertSendable } from '../send-policy.ts';
+import { thinkingLevel } from '../session-patch.ts';
+import { resetByMessage } from '../session-reset.ts';
+import { isStopWord } from '../stop-words.ts';
+import { compact } from './agent.ts';
 
-const STOP_WORDS = new Set([
-  '/stop',
-  'stop',
-  'abort',
-  'esc',
-  'wait',
-  'exit',
-  'interrupt',
-  'halt',
-  'please stop',
-  'stop please',
-  'stopp',
-  'anhalten',
-  'para',
-  'detente',
-  'arrête',
-  'pare',
-  'стоп',
-  '停止',
-  'やめて',
-]);
 /** Only an administrator may say that a message came from elsewhere. */
-const ORIGIN_FIELDS = ['originatingChannel', 'originatingTo', 'originatingAccountId', 'originatingThreadId', 'systemInputProvenance'] as const;
+const ORIGIN_FIELDS = [
+  'originatingChannel',
+  'originatingTo',
+  'originatingAccountId',
+  'originatingThreadId',
+  'systemInputProvenance',
+  'systemProvenanceReceipt',
+] as const;
+/** Commands that write what only an administrator may write. */
+const ADMIN_COMMANDS = /^\/config\s+(?:set|unset)\b/i;
 
-export function chatMethods(context: GatewayContext): MethodFamily<'chat.send' | 'chat.abort' | 'chat.history'> {
-  const { agent, idempotency, runs, sessions } = context;
-
-  const start = async (params: ChatSendParams, call: Call): Promise<AcceptedRun> => {
-    const request = runRequest(params, call);
-    runs.begin({ runId: request.runId, sessionKey: params.sessionKey, connection: call.connection });
-    try {
-      return await agent.accept(request);
-    } catch (error) {
-      runs.forget(request.runId);
-      throw error;
-    }
-  };
-
-  const follow = async (key: string, runId: string) => {
-    idempotency.finish(key, await untilEnd(context, runId));
-    runs.forget(runId);
-  };
+export function chatMethods(context: GatewayContext): MethodFamily<'chat.send' | 'chat.abort' | 'chat.history' | 'chat.inject'> {
+  const { sessions, source, hub } = context;
 
   return {
     async 'chat.send'(params, call) {
-      if (isStopWord(params.message)) {
-        const { aborted, runIds } = abortAllowed(context, call, params.sessionKey, 'stop');
-        return { ok: true, aborted, runIds };
-      }
-      const key = `chat:${params.idempotencyKey}`;
-      const present = idempotency.get<AcceptedRun, RunResult>(key);
-      if (present !== undefined) {
-        const { runId } = await present.accepted;
-        const final = present.final;
-        if (final === undefined) return { runId, status: 'in_flight' };
-        return final.status === 'ok' ? { runId, status: 'ok' } : { runId, status: 'error', summary: final.error?.message ?? 'the run failed' };
-      }
-      const { accepted } = idempotency.begin<AcceptedRun, RunResult>(key, start(params, call));
-      const { runId } = await accepted;
-      // After the response of this call, which is written when this function has returned.
-      setImmediate(() => {
-        runs.release(runId);
-        follow(key, runId).catch((error) => context.log.error('the end of a chat run could not be read', { runId, reason: String(error) }));
-      });
-      return { runId, status: 'started' };
+      if (isStopWord(params.message)) return { ok: true, ...abortSession(context, call, params.sessionKey, 'stop') };
+      const { sessionKey, idempotencyKey } = params;
+      return startChat(context, call, { key: idempotencyKey, sentKey: sessionKey, prepare: () => prepare(context, params, call) });
     },
 
     'chat.abort'({ sessionKey, runId }, call) {
-      const { aborted, runIds } = runId === undefined ? abortAllowed(context, call, sessionKey, 'rpc') : abortOne(context, call, sessionKey, runId);
-      return { ok: true, aborted, runIds };
+      const result = runId === undefined ? abortSession(context, call, sessionKey, 'rpc') : abortRun(context, call, sessionKey, runId);
+      return { ok: true, ...result };
     },
 
     async 'chat.history'({ sessionKey, limit = 200, maxChars = 12_000 }) {
       const session = await sessions.get(sessions.canonicalKey(sessionKey));
-      if (session === undefined) return { sessionKey, messages: [], thinkingLevel: 'off' };
+      const thinking = session?.thinkingLevel ?? source.current().config.agents?.defaults?.thinkingDefault ?? 'off';
+      if (session === undefined) return { sessionKey, messages: [], thinkingLevel: thinking };
       const messages = await readHistory(sessions, session, { limit, maxChars });
+      const fastMode = session.extra?.fastMode;
       return {
         sessionKey,
         sessionId: session.sessionId,
         messages,
-        thinkingLevel: session.thinkingLevel ?? 'off',
+        thinkingLevel: thinking,
+        ...(typeof fastMode === 'boolean' ? { fastMode } : {}),
         ...(session.verboseLevel === undefined ? {} : { verboseLevel: session.verboseLevel }),
       };
+    },
+
+    async 'chat.inject'({ sessionKey, message, label }) {
+      const session = await sessions.get(sessions.canonicalKey(sessionKey));
+      if (session === undefined) throw new ProtocolError('INVALID_REQUEST', 'session not found');
+      const note: AssistantMessage = {
+        role: 'assistant',
+        content: [{ type: 'text', text: label === undefined || label === '' ? message : `[${label}]\n\n${message}` }],
+        timestamp: Date.now(),
+        stopReason: 'stop',
+        usage: emptyUsage(),
+        api: 'openai-responses',
+        provider: 'openclaw',
+        model: INJECTED_MODEL,
+      };
+      const [entry] = await sessions.append(session, [{ type: 'message', message: note }]);
+      const messageId = entry?.id ?? randomUUID();
+      hub.broadcast('chat', { runId: `inject-${messageId}`, sessionKey: session.key, seq: 0, state: 'final', message: note });
+      return { ok: true, messageId };
     },
   };
 }
 
-function runRequest(params: ChatSendParams, { client }: Call): RunRequest {
+/** Everything that may refuse the message, then what it asks to be done before its run. */
+async function prepare(context: GatewayContext, params: ChatSendParams, call: Call): Promise<RunRequest> {
+  const { sessions, source } = context;
+  const { client } = call;
   const isAdmin = client.can(ADMIN_SCOPE);
-  if (!isAdmin && ORIGIN_FIELDS.some((field) => params[field] !== undefined)) throw new ProtocolError('INVALID_REQUEST', `missing scope: ${ADMIN_SCOPE}`);
+  const needsAdmin = ADMIN_COMMANDS.test(params.message.trim()) || ORIGIN_FIELDS.some((field) => params[field] !== undefined);
+  if (!isAdmin && needsAdmin) throw new ProtocolError('INVALID_REQUEST', `missing scope: ${ADMIN_SCOPE}`);
   const images = imagesOf(params.attachments, 'chat.send');
-  if (params.message.trim() === '' && images.length === 0) throw new ProtocolError('INVALID_REQUEST', 'message or attachment required');
+  assertContent(params.message, images);
+  const key = sessions.canonicalKey(params.sessionKey);
+  const { sendPolicy } = source.current().config.session ?? {};
+  assertSendable(await sessions.get(key), key, sendPolicy);
+  const thinking = thinkingLevel(params.thinking, 'thinking');
+  const reset = await resetByMessage(context, call, { sessionKey: key, message: params.message });
+  const receipt = params.systemProvenanceReceipt?.trim();
+  const { message } = reset ?? params;
   return compact({
     runId: params.idempotencyKey,
-    message: params.message,
+    message: receipt ? `${receipt}\n\n${message}` : message,
     sessionKey: params.sessionKey,
     images: images.length === 0 ? undefined : images,
-    thinking: params.thinking as ThinkingLevel | undefined,
+    thinking,
     timeoutSeconds: params.timeoutMs ? Math.ceil(params.timeoutMs / 1000) : undefined,
     trigger: 'user' as const,
     channel: params.originatingChannel ?? INTERNAL_CHANNEL,
     senderId: client.deviceId,
     senderIsOwner: isAdmin,
-    provenance: params.systemInputProvenance,
+    provenance: reset?.provenance ?? params.systemInputProvenance,
   });
-}
-
-function isStopWord(message: string): boolean {
-  return STOP_WORDS.has(
-    message
-      .trim()
-      .toLowerCase()
-      .replace(/[.!…]+$/, ''),
-  );
-}
-
-/** Everybody may stop what their own device started; an administrator may stop anything. */
-function mayAbort(context: GatewayContext, { client }: Call, runId: string): boolean {
-  if (client.can(ADMIN_SCOPE)) return true;
-  const owner = context.runs.owner(runId);
-  return owner !== undefined && (owner.deviceId === undefined ? owner.connId === client.connId : owner.deviceId === client.deviceId);
-}
-
-function abortOne(context: GatewayContext, call: Call, sessionKey: string, runId: string): { aborted: boolean; runIds: string[] } {
-  const active = context.agent.active().find((run) => run.runId === runId);
-  if (active === undefined) return { aborted: false, runIds: [] };
-  if (active.sessionKey !== context.sessions.canonicalKey(sessionKey)) throw new ProtocolError('INVALID_REQUEST', 'runId does not match sessionKey');
-  if (!mayAbort(context, call, runId)) throw new ProtocolError('INVALID_REQUEST', 'unauthorized');
-  return context.agent.abort({ runId, origin: 'rpc' });
-}
-
-function abortAllowed(context: GatewayContext, call: Call, sessionKey: string, origin: 'rpc' | 'stop'): { aborted: boolean; runIds: string[] } {
-  const active = context.agent.active(context.sessions.canonicalKey(sessionKey));
-  const allowed = active.filter(({ runId }) => mayAbort(context, call, runId));
-  if (active.length > 0 && allowed.length === 0) throw new ProtocolError('INVALID_REQUEST', 'unauthorized');
-  const runIds = allowed.flatMap(({ runId }) => context.agent.abort({ runId, origin }).runIds);
-  return { aborted: runIds.length > 0, runIds };
 }

@@ -1,3 +1,4 @@
+import { errorText } from '../../../sdk/errors.ts';
 import type { SessionListParams, SessionRecord } from '../../../sdk/index.ts';
 import { ProtocolError } from '../../../sdk/protocol/errors.ts';
 import type { MethodFamily } from '../call.ts';
@@ -9,12 +10,24 @@ import { compact } from './agent.ts';
 const MAX_LISTED = 1000;
 const PREVIEW_CHARS = 120;
 const TITLE_CHARS = 60;
+/** `spare`: messages read for each item, as not every message has a text. */
+const PREVIEW = { keys: 64, items: 12, mostItems: 200, chars: 240, mostChars: 2000, spare: 3 } as const;
 
-export function sessionsMethods(context: GatewayContext): MethodFamily<'sessions.list' | 'sessions.get' | 'sessions.resolve'> {
-  const { sessions, source } = context;
+type Names =
+  | 'sessions.list'
+  | 'sessions.get'
+  | 'sessions.resolve'
+  | 'sessions.preview'
+  | 'sessions.subscribe'
+  | 'sessions.unsubscribe'
+  | 'sessions.messages.subscribe'
+  | 'sessions.messages.unsubscribe';
+
+export function sessionsMethods(context: GatewayContext): MethodFamily<Names> {
+  const { agent, sessions, source, sessionEvents } = context;
 
   const enrich = async (record: SessionRecord, titles: boolean, previews: boolean) => {
-    const row = sessionRow(record);
+    const row = sessionRow(record, agent.models.defaults());
     if (previews) {
       const [last] = await readHistory(sessions, record, { limit: 1, maxChars: 10 * PREVIEW_CHARS });
       const text = last === undefined ? '' : shorten(textOf(last), PREVIEW_CHARS);
@@ -29,6 +42,20 @@ export function sessionsMethods(context: GatewayContext): MethodFamily<'sessions
     return row;
   };
 
+  const preview = async (key: string, { limit, maxChars }: { limit: number; maxChars: number }) => {
+    try {
+      const record = await sessions.get(sessions.canonicalKey(key));
+      if (record === undefined) return { key, status: 'missing' as const, items: [] };
+      const messages = await readHistory(sessions, record, { limit: limit * PREVIEW.spare, maxChars });
+      const texts = messages.map((message) => ({ role: roleOf(message), text: shorten(textOf(message), maxChars) }));
+      const items = texts.filter(({ text }) => text !== '').slice(-limit);
+      return { key, status: items.length === 0 ? ('empty' as const) : ('ok' as const), items };
+    } catch (error) {
+      context.log.debug('a session cannot be previewed', { key, reason: errorText(error) });
+      return { key, status: 'error' as const, items: [] };
+    }
+  };
+
   const only = async (query: SessionListParams, named: string): Promise<SessionRecord> => {
     const { sessions: found } = await sessions.list({ ...query, limit: 2 });
     const [first] = found;
@@ -40,24 +67,30 @@ export function sessionsMethods(context: GatewayContext): MethodFamily<'sessions
   return {
     async 'sessions.list'(params) {
       const now = Date.now();
-      const { sessions: found } = await sessions.list(
+      const limit = Math.min(params.limit ?? MAX_LISTED, MAX_LISTED);
+      const { sessions: listed } = await sessions.list(
         compact({
           agentId: params.agentId,
           label: params.label,
           spawnedBy: params.spawnedBy,
           search: params.search,
           activeSince: params.activeMinutes === undefined ? undefined : now - params.activeMinutes * 60_000,
-          limit: Math.min(params.limit ?? MAX_LISTED, MAX_LISTED),
+          // the two that belong to no agent may be left out again
+          limit: limit + 2,
         }),
       );
+      const isShown = ({ key }: SessionRecord) => (key !== 'global' || params.includeGlobal === true) && (key !== 'unknown' || params.includeUnknown === true);
+      const found = listed.filter(isShown).slice(0, limit);
+      const main = agent.models.defaults();
       const titles = params.includeDerivedTitles === true;
       const previews = params.includeLastMessage === true;
-      const rows = titles || previews ? await Promise.all(found.map((record) => enrich(record, titles, previews))) : found.map((record) => sessionRow(record));
+      const rows =
+        titles || previews ? await Promise.all(found.map((record) => enrich(record, titles, previews))) : found.map((record) => sessionRow(record, main));
       return {
         ts: now,
         path: `store:${source.current().plan.slots.sessionStore.key}`,
         count: rows.length,
-        defaults: { modelProvider: null, model: null },
+        defaults: { modelProvider: main.provider, model: main.model, contextTokens: source.current().config.agents?.defaults?.contextTokens ?? null },
         sessions: rows,
       };
     },
@@ -67,7 +100,7 @@ export function sessionsMethods(context: GatewayContext): MethodFamily<'sessions
       if (named === undefined) throw new ProtocolError('INVALID_REQUEST', "invalid sessions.get params: must have required property 'key'");
       const session = await sessions.get(sessions.canonicalKey(named));
       if (session === undefined) return { messages: [] };
-      return { messages: await readHistory(sessions, session, { limit }), session: sessionRow(session) };
+      return { messages: await readHistory(sessions, session, { limit }), session: sessionRow(session, agent.models.defaults()) };
     },
 
     async 'sessions.resolve'({ key, sessionId, label, agentId, spawnedBy }) {
@@ -81,7 +114,37 @@ export function sessionsMethods(context: GatewayContext): MethodFamily<'sessions
       }
       return { ok: true, key: found.key };
     },
+
+    async 'sessions.preview'({ keys, limit = PREVIEW.items, maxChars = PREVIEW.chars }) {
+      const bounds = { limit: Math.min(limit, PREVIEW.mostItems), maxChars: Math.min(maxChars, PREVIEW.mostChars) };
+      const previews = await Promise.all(keys.slice(0, PREVIEW.keys).map((key) => preview(key, bounds)));
+      return { ts: Date.now(), previews };
+    },
+
+    'sessions.subscribe'(_params, { connection }) {
+      sessionEvents.subscribe(connection);
+      return { subscribed: true };
+    },
+    'sessions.unsubscribe'(_params, { connection }) {
+      sessionEvents.unsubscribe(connection);
+      return { subscribed: false };
+    },
+    'sessions.messages.subscribe'({ key: sent }, { connection }) {
+      const key = sessions.canonicalKey(sent);
+      sessionEvents.subscribeMessages(connection, key);
+      return { subscribed: true, key };
+    },
+    'sessions.messages.unsubscribe'({ key: sent }, { connection }) {
+      const key = sessions.canonicalKey(sent);
+      sessionEvents.unsubscribeMessages(connection, key);
+      return { subscribed: false, key };
+    },
   };
+}
+
+function roleOf({ role }: Record<string, unknown>): string {
+  if (role === 'toolResult') return 'tool';
+  return role === 'user' || role === 'assistant' || role === 'system' ? role : 'other';
 }
 
 /** One line of at most so many characters. */
