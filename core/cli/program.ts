@@ -124,11 +124,18 @@ function usageError(error: CommanderError, root: Command, words: readonly string
   const command = deepest(root, words);
   const path = commandPath(command);
   const unknown = /unknown (command|option) '([^'=]+)/.exec(reason);
-  const candidates = unknown?.[1] === 'command' ? command.commands.flatMap((child) => [child.name(), ...child.aliases()]) : longFlags(command);
-  const similar = unknown?.[2] === undefined ? undefined : suggest(unknown[2], candidates);
-  const hint =
-    similar === undefined ? `Run \`${path} --help\` to see what it takes.` : `Did you mean \`${unknown?.[1] === 'command' ? `${path} ` : ''}${similar}\`?`;
+  const word = unknown?.[2];
+  const similar = word === undefined ? undefined : unknown?.[1] === 'command' ? similarCommand(word, command) : suggest(word, longFlags(command));
+  const hint = similar === undefined ? `Run \`${path} --help\` to see what it takes.` : `Did you mean \`${similar}\`?`;
   return durarError('DUR_CLI_USAGE', { reason }, { hint });
+}
+
+/** The whole command line that was probably meant. Help and version are options, but asked for by word as well. */
+function similarCommand(word: string, command: Command): string | undefined {
+  const asked = command.parent === null ? ['help', 'version'] : ['help'];
+  const similar = suggest(word, [...command.commands.flatMap((child) => [child.name(), ...child.aliases()]), ...asked]);
+  if (similar === undefined) return undefined;
+  return `${commandPath(command)} ${asked.includes(similar) ? '--' : ''}${similar}`;
 }
 
 /** The command that the leading words name, as far as they do. */
