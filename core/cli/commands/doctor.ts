@@ -1,4 +1,5 @@
 import type { Action, CommandContext } from '../command.ts';
+import { countOf } from '../count.ts';
 import { type Check, type DiagnosisOptions, diagnose } from '../diagnosis.ts';
 
 /** `durar doctor`: 1 when anything keeps Durar from working. */
@@ -20,7 +21,9 @@ async function run(context: CommandContext, options: DiagnosisOptions): Promise<
       if (hint !== undefined && status !== 'ok') output.line(`  ${paint.muted('→')} ${hint}`);
     }
     output.line(
-      ok ? paint.success('\nNothing keeps Durar from working.') : paint.error(`\n${checks.filter(({ status }) => status === 'error').length} problems.`),
+      ok
+        ? paint.success('\nNothing keeps Durar from working.')
+        : paint.error(`\n${countOf(checks.filter(({ status }) => status === 'error').length, 'problem')}.`),
     );
   });
   return ok ? 0 : 1;

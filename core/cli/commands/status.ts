@@ -1,4 +1,5 @@
 import type { Action } from '../command.ts';
+import { countOf } from '../count.ts';
 import { findTarget } from '../gateway-target.ts';
 import { viewGateway } from '../gateway-view.ts';
 import { readOutlook } from '../planning.ts';
@@ -59,13 +60,13 @@ export const status: Action = async (context) => {
           .map(([state, count]) => `${count} ${state}`)
           .join(', '),
       ],
-      ['config', `${loaded.file}${loaded.errors.length === 0 ? '' : paint.error(` (${loaded.errors.length} errors)`)}`],
+      ['config', `${loaded.file}${loaded.errors.length === 0 ? '' : paint.error(` (${countOf(loaded.errors.length, 'error')})`)}`],
       ['state', paths.stateDir],
     ]);
     if (!running) output.line(paint.muted('\nStart it with `durar gateway run`.'));
     else if ('error' in answer) output.failure([answer.error]);
     if (findings.length > 0 || loaded.errors.length > 0)
-      output.line(`\n${paint.warn('!')} ${findings.length + loaded.errors.length} problems; run \`durar doctor\`.`);
+      output.line(`\n${paint.warn('!')} ${countOf(findings.length + loaded.errors.length, 'problem')}; run \`durar doctor\`.`);
   });
 };
 
