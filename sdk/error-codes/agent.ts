@@ -11,6 +11,7 @@ export const AGENT_ERRORS = {
     message: "the model '{ref}' speaks '{api}', which no installed extension offers",
     hint: 'Install a provider extension that does, or correct models.providers.',
   },
+  DUR_PROVIDER_UNKNOWN: { message: "no provider '{provider}' offers a model", hint: 'Run `durar models list` to see those that do.' },
   DUR_PROVIDER_FAILED: {
     message: "the provider '{provider}' failed: {reason}",
     hint: "The message is the provider's own; try again or choose another model.",

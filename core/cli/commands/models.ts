@@ -1,3 +1,5 @@
+import { durarError } from '../../../sdk/errors.ts';
+import { suggest } from '../../config/suggest.ts';
 import type { Action } from '../command.ts';
 import { openRpc } from '../rpc.ts';
 
@@ -16,7 +18,12 @@ export const modelsList: Action = async (context) => {
   const rpc = await openRpc(context);
   try {
     const payload = (await rpc.call('models.list', {})) as { models: ModelRow[] };
-    const models = payload.models.filter(({ provider }) => options.provider === undefined || provider === options.provider);
+    const wanted = options.provider as string | undefined;
+    const models = payload.models.filter(({ provider }) => wanted === undefined || provider === wanted);
+    if (wanted !== undefined && models.length === 0) {
+      const similar = suggest(wanted, new Set(payload.models.map(({ provider }) => provider)));
+      throw durarError('DUR_PROVIDER_UNKNOWN', { provider: wanted }, similar === undefined ? {} : { hint: `Did you mean '${similar}'?` });
+    }
     output.result({ models }, () =>
       output.table(
         ['model', 'name', 'window', 'input', 'thinks'],

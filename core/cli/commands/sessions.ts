@@ -1,3 +1,4 @@
+import { durarError } from '../../../sdk/errors.ts';
 import { type AgentMessage, messageText } from '../../../sdk/messages.ts';
 import type { Action } from '../command.ts';
 import { printable } from '../printable.ts';
@@ -53,7 +54,12 @@ export const sessionsShow: Action = async (context) => {
   const rpc = await openRpc(context);
   try {
     const key = args[0] ?? 'main';
-    const payload = (await rpc.call('sessions.get', { key, ...(options.limit === undefined ? {} : { limit: options.limit }) })) as { messages: AgentMessage[] };
+    const payload = (await rpc.call('sessions.get', { key, ...(options.limit === undefined ? {} : { limit: options.limit }) })) as {
+      messages: AgentMessage[];
+      session?: SessionRow;
+    };
+    // The main one is there from the start, if empty.
+    if (payload.session === undefined && args[0] !== undefined) throw durarError('DUR_SESSION_UNKNOWN', { key });
     output.result(payload, () => {
       if (payload.messages.length === 0) output.line(`The session '${key}' has no messages.`);
       for (const message of payload.messages) {
