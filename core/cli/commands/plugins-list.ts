@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Action } from '../command.ts';
 import { readOutlook } from '../planning.ts';
 import { listPluginRows, type PluginRow } from '../plugin-row.ts';
@@ -28,5 +29,6 @@ export const pluginsList: Action = async (context) => {
     if (plugins.some(({ status }) => status === 'failed' || status === 'broken'))
       output.note(`\n${paint.warn('!')} Some do not work; \`durar doctor\` says how to repair them.`);
   });
-  await outlook.catalog.saveIndex();
+  // To read must not make a profile.
+  if (existsSync(context.paths.stateDir)) await outlook.catalog.saveIndex();
 };
