@@ -91,6 +91,11 @@ describe('what is not understood ends with 2 and a proposal', () => {
     [['pluigns', 'list'], "unknown command 'pluigns'", '`durar plugins`'],
     [['plugins', 'lsit'], "unknown command 'lsit'", '`durar plugins list`'],
     [['gateway', 'statsu'], "unknown command 'statsu'", '`durar gateway status`'],
+    [['hlep'], "unknown command 'hlep'", '`durar --help`'],
+    [['version'], "unknown command 'version'", '`durar --version`'],
+    [['plugins', 'help'], "unknown command 'help'", '`durar plugins --help`'],
+    [['gateway', 'call', 'health', '--params', '{bad'], '--params is not JSON5: {bad', `--params '{"limit":5}'`],
+    [['gateway', 'call', 'health', '--params', '5'], '--params is not an object', `--params '{"limit":5}'`],
     [['health', '--jsno'], "unknown option '--jsno'", '`--json`'],
     [['config'], "'durar config' needs a subcommand", 'get, set, unset, validate, file, schema'],
     [['config', 'set', 'only.path'], "missing required argument 'value'", 'durar config set --help'],
@@ -356,6 +361,12 @@ describe('without a gateway', () => {
     expect(() => statSync(join(home, '.Durar'))).toThrow('ENOENT');
   });
 
+  it('to read makes no profile', async () => {
+    const reading = [['plugins', 'list'], ['status'], ['doctor'], ['config', 'get'], ['config', 'validate'], ['sessions', 'list'], ['gateway', 'status']];
+    for (const args of reading) await durar(['--profile', 'new', ...args], port);
+    expect(() => statSync(join(home, '.Durar-new'))).toThrow('ENOENT');
+  });
+
   it('doctor names the engine, finds loose permissions and repairs them (ENGINE-007, ENGINE-043, GW-070)', async () => {
     const file = writeConfig('{}');
     chmodSync(file, 0o644);
@@ -363,6 +374,7 @@ describe('without a gateway', () => {
     expect(found.code).toBe(1);
     expect(found.stdout).toContain('context engine: legacy is selected');
     expect(found.stdout).toContain(`${file} has mode 644`);
+    expect(found.stdout).toMatch(/^1 problem\.$/m);
     expect((await durar(['doctor', '--fix'], port)).code).toBe(0);
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
