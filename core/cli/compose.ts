@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { durarError, errorCode, errorText, reportError } from '../../sdk/index.ts';
+import { durarError, errorCode, errorText } from '../../sdk/index.ts';
 import { createAgentService } from '../agent/service.ts';
 import { createChannels } from '../channels/accounts.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -8,6 +8,7 @@ import { createGateway } from '../gateway/server.ts';
 import { tlsFingerprint } from '../gateway/tls.ts';
 import { createHost } from '../kernel/host.ts';
 import type { Logging } from '../logging/logging.ts';
+import { createWsLog } from '../logging/ws-log.ts';
 import { createSessionService } from '../sessions/service.ts';
 import { acquireGatewayLock, type GatewayLock } from '../state/lock.ts';
 import { openState } from '../state/state.ts';
@@ -85,7 +86,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     await host.activate('boot');
     const channels = createChannels({ source: host, agent, log: options.log.child('channels') });
 
-    const { config, resolvedConfig } = host.current();
+    const { resolvedConfig } = host.current();
     let changes: LiveChanges | undefined;
     const live = (): LiveChanges => {
       if (changes === undefined) throw durarError('DUR_HOST_STARTING', { room: 'reload' });
@@ -123,6 +124,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       paths,
       version,
       log: options.log.child('gateway'),
+      wsLog: createWsLog({ log: options.log.child('gateway/ws'), style: flags.wsLog, verbose: flags.verbose }),
     });
     rooms.gateway = gateway;
     // Undone in reverse: channels first, then the running turns, then the sockets that watch them.

@@ -93,11 +93,7 @@ export const EVENT_SOURCES: Record<string, EventSource> = {
   'plugin.approval.requested': scoped('operator.approvals', approvalRequested, true),
   'plugin.approval.resolved': scoped('operator.approvals', approvalResolved, true),
   'node.pair.requested': scoped('operator.pairing', open({ requestId: Type.String(), nodeId: Type.String(), silent: Type.Boolean(), ts: Type.Number() }), true),
-  'node.pair.resolved': scoped(
-    'operator.pairing',
-    open({ requestId: Type.String(), nodeId: Type.String(), decision: Type.String(), ts: Type.Number() }),
-    true,
-  ),
+  'node.pair.resolved': scoped('operator.pairing', open({ requestId: Type.String(), nodeId: Type.String(), decision: Type.String(), ts: Type.Number() }), true),
   /** Goes to the one node. */
   'node.invoke.request': scoped(
     'operator.admin',
