@@ -1,4 +1,4 @@
-import { errorCode } from '../../../sdk/errors.ts';
+import { errorCode, reportError } from '../../../sdk/errors.ts';
 import { ProtocolError } from '../../../sdk/protocol/errors.ts';
 import type { AgentParams, AgentResult, InternalEvent } from '../../../sdk/protocol/generated/types.ts';
 import { ADMIN_SCOPE } from '../../../sdk/protocol/scopes.ts';
@@ -6,6 +6,7 @@ import type { AcceptedRun, RunRequest, RunResult } from '../../agent/service.ts'
 import { imagesOf } from '../attachments.ts';
 import type { Call, MethodFamily } from '../call.ts';
 import type { GatewayContext } from '../context.ts';
+import { deliverReply, type ReplyRoute, replyRoute } from '../reply-route.ts';
 import { untilEnd, waitForRun } from '../run-end.ts';
 import { assertSendable } from '../send-policy.ts';
 import { thinkingLevel } from '../session-patch.ts';
@@ -15,19 +16,20 @@ const DEFAULT_WAIT_MS = 30_000;
 
 /** A run's end as it is kept for repeats of its key. */
 type StoredFinal = { payload: AgentResult } | { error: ProtocolError };
+type Accepted = AcceptedRun & { route: ReplyRoute | undefined };
 
 export function agentMethods(context: GatewayContext): MethodFamily<'agent' | 'agent.wait'> {
   const { agent, idempotency, runs, sessions, sessionEvents } = context;
 
-  const start = async (params: AgentParams, call: Call): Promise<AcceptedRun> => {
-    const request = await prepare(context, params, call);
+  const start = async (params: AgentParams, call: Call): Promise<Accepted> => {
+    const { request, route } = await prepare(context, params, call);
     runs.begin({ runId: request.runId, sessionKey: params.sessionKey ?? '', connection: call.connection });
     try {
       const run = await agent.accept(request);
       if (run.created === true) sessionEvents.changed(run.sessionKey, 'create');
       await describe(run.sessionKey, params);
       sessionEvents.changed(run.sessionKey, 'send');
-      return run;
+      return { ...run, route };
     } catch (error) {
       runs.forget(request.runId);
       throw unknownAgent(error, 'agent', params.agentId);
@@ -41,16 +43,25 @@ export function agentMethods(context: GatewayContext): MethodFamily<'agent' | 'a
     await sessions.patch(key, compact({ label, extra }));
   };
 
+  const delivered = async (route: ReplyRoute | undefined, result: RunResult): Promise<StoredFinal> => {
+    try {
+      if (route !== undefined) await deliverReply(context, route, result);
+      return finalOf(result);
+    } catch (error) {
+      return finalOf({ ...result, status: 'error', error: reportError(error) });
+    }
+  };
+
   return {
     async agent(params, call) {
       const key = `agent:${params.idempotencyKey}`;
       const present = idempotency.get<AcceptedRun, StoredFinal>(key);
       if (present !== undefined) return present.final === undefined ? acknowledge(await present.accepted) : replay(present.final);
-      const { accepted } = idempotency.begin<AcceptedRun, StoredFinal>(key, start(params, call));
+      const { accepted } = idempotency.begin<Accepted, StoredFinal>(key, start(params, call));
       const run = await accepted;
       call.accepted(acknowledge(run));
       runs.release(run.runId);
-      const final = finalOf(await untilEnd(context, run.runId));
+      const final = await delivered(run.route, await untilEnd(context, run.runId));
       runs.forget(run.runId);
       idempotency.finish(key, final);
       return replay(final);
@@ -66,10 +77,10 @@ export function agentMethods(context: GatewayContext): MethodFamily<'agent' | 'a
 }
 
 /** Everything that may refuse the request, then what it asks to be done before its run. */
-async function prepare(context: GatewayContext, params: AgentParams, call: Call): Promise<RunRequest> {
+async function prepare(context: GatewayContext, params: AgentParams, call: Call): Promise<{ request: RunRequest; route: ReplyRoute | undefined }> {
   const { sessions, source } = context;
   const { config } = source.current();
-  const request = runRequest(context, params, call);
+  const request = runRequest(params, call);
   const named = params.sessionId === undefined ? undefined : await sessions.getById(params.sessionId);
   const key = named?.key ?? sessions.canonicalKey(params.sessionKey, params.agentId);
   const owner = /^agent:([^:]+):/.exec(key)?.[1];
@@ -79,20 +90,18 @@ async function prepare(context: GatewayContext, params: AgentParams, call: Call)
   const policy = config.session?.sendPolicy;
   const record = named ?? (await sessions.get(key));
   assertSendable(record, key, policy);
+  const route = replyRoute(context, params, record, key === sessions.canonicalKey(undefined, params.agentId));
   const reset =
     params.sessionKey === undefined ? undefined : await resetByMessage(context, call, { sessionKey: key, agentId: params.agentId, message: params.message });
   const { message } = reset ?? request;
-  return { ...request, ...reset, message: [...(params.internalEvents ?? []).map(describeEvent), message].join('\n\n') };
+  const text = [...(params.internalEvents ?? []).map(describeEvent), message].join('\n\n');
+  return { request: { ...request, ...reset, message: text }, route };
 }
 
-function runRequest({ sessions }: GatewayContext, params: AgentParams, { client }: Call): RunRequest {
+function runRequest(params: AgentParams, { client }: Call): RunRequest {
   const isAdmin = client.can(ADMIN_SCOPE);
   if ((params.provider !== undefined || params.model !== undefined) && !isAdmin) {
     throw new ProtocolError('INVALID_REQUEST', 'provider/model overrides are not authorized for this caller.');
-  }
-  const isMain = () => sessions.canonicalKey(params.sessionKey, params.agentId) === sessions.canonicalKey(undefined, params.agentId);
-  if (params.deliver === true && !(params.bestEffortDeliver ?? isMain())) {
-    throw new ProtocolError('INVALID_REQUEST', 'Error: Channel is required (no configured channels detected).');
   }
   const model = params.provider === undefined || params.model?.includes('/') ? params.model : `${params.provider}/${params.model ?? ''}`;
   const images = imagesOf(params.attachments, 'agent');
