@@ -1,13 +1,7 @@
 import type { CommandSpec, OptionSpec } from './command.ts';
+import { MESSAGING } from './messaging-table.ts';
+import { ENTER, RPC } from './rpc-options.ts';
 
-/** How a command finds and enters a running gateway. */
-const ENTER: readonly OptionSpec[] = [
-  { flags: '--url <ws-url>', text: 'another gateway; needs --token or --password' },
-  { flags: '--token <token>', text: 'its token' },
-  { flags: '--password <password>', text: 'its password' },
-  { flags: '--tls-fingerprint <sha256>', text: 'accept this certificate only (gateway.remote.tlsFingerprint)' },
-];
-const RPC: readonly OptionSpec[] = [...ENTER, { flags: '--timeout <ms>', text: 'how long to wait for it (10000)', number: true }];
 const THINKING = ['off', 'minimal', 'low', 'medium', 'high', 'xhigh', 'adaptive'];
 
 const RUN: readonly OptionSpec[] = [
@@ -236,8 +230,24 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     load: async () => (await import('./commands/chat.ts')).chat,
   },
+  ...MESSAGING,
   PLUGINS,
   CONFIG,
+  {
+    name: 'logs',
+    summary: 'print the log of the running gateway',
+    options: [
+      ...RPC,
+      { flags: '-f, --follow', text: 'go on with what is written from now on' },
+      { flags: '--limit <lines>', text: 'at most so many lines (500)', number: true },
+      { flags: '--max-bytes <bytes>', text: 'at most so many bytes (250000)', number: true },
+      { flags: '--interval <ms>', text: 'how often --follow asks (1000)', number: true },
+      { flags: '--local-time', text: "times in this machine's zone" },
+      { flags: '--plain', text: 'without colours' },
+    ],
+    examples: [['logs --follow --json', 'one JSON document a line, for other programs']],
+    load: async () => (await import('./commands/logs.ts')).logs,
+  },
   {
     name: 'sessions',
     summary: 'list and show sessions',

@@ -6,6 +6,7 @@ import type { ConnectClient, ConnectParams } from '../../sdk/protocol/generated/
 import { requestFrame } from '../../sdk/protocol/generated/validators.js';
 import { hasScope, type ProtocolRole } from '../../sdk/protocol/scopes.ts';
 import { LIMITS } from '../../sdk/protocol/version.ts';
+import type { WsLog } from '../logging/ws-log.ts';
 import type { AuthMethod } from './auth.ts';
 import type { Peer } from './peer.ts';
 
@@ -94,6 +95,7 @@ export interface ConnectionParams {
   handshake(connection: Connection, request: Request): ConnectedClient | undefined;
   dispatch(connection: Connection, client: ConnectedClient, request: Request): void;
   failed(connection: Connection, error: Error): void;
+  wsLog?: WsLog | undefined;
   /** Called once, when the socket is gone. */
   closed(connection: Connection): void;
 }
@@ -103,7 +105,7 @@ const MAX_REASON_BYTES = 123;
 
 /** Takes over an open socket: sends the challenge, then reads frames until it closes. */
 export function openConnection(params: ConnectionParams): Connection {
-  const { socket, peer, raw } = params;
+  const { socket, peer, raw, wsLog } = params;
   const gone = new AbortController();
   let client: ConnectedClient | undefined;
   const deadline = setTimeout(() => socket.close(1000), params.handshakeMs);
@@ -118,16 +120,17 @@ export function openConnection(params: ConnectionParams): Connection {
     signal: gone.signal,
     respond(id, payload) {
       const body = payload === undefined ? '' : `,"payload":${JSON.stringify(payload)}`;
-      answer(`{"type":"res","id":${JSON.stringify(id)},"ok":true${body}}`);
+      answer(id, `{"type":"res","id":${JSON.stringify(id)},"ok":true${body}}`);
     },
     fail(id, error, payload) {
       const body = payload === undefined ? '' : `,"payload":${JSON.stringify(payload)}`;
-      answer(`{"type":"res","id":${JSON.stringify(id)},"ok":false${body},"error":${JSON.stringify(error)}}`);
+      answer(id, `{"type":"res","id":${JSON.stringify(id)},"ok":false${body},"error":${JSON.stringify(error)}}`, error);
     },
     send(bytes, options) {
       if (socket.readyState !== socket.OPEN) return;
       if (options === undefined) socket.send(bytes);
       else socket.send(bytes, options);
+      if (wsLog?.wantsEvents === true && typeof bytes !== 'string') wsLog.event(connection.id, bytes);
     },
     bufferedBytes: () => socket.bufferedAmount,
     close(code, reason) {
@@ -135,7 +138,8 @@ export function openConnection(params: ConnectionParams): Connection {
     },
   };
 
-  const answer = (text: string) => {
+  const answer = (id: string, text: string, error?: ProtocolErrorBody) => {
+    wsLog?.response(connection.id, id, error, text.length);
     if (socket.bufferedAmount > params.maxBufferedBytes) connection.close(1008, 'slow consumer');
     else connection.send(text);
   };
@@ -145,15 +149,22 @@ export function openConnection(params: ConnectionParams): Connection {
     if (bytes.length > LIMITS.maxPreauthPayload) return connection.close(1009, 'preauth payload too large');
     if (isBinary) return connection.close(1008, 'invalid request frame');
     const frame = parse(bytes);
-    if (frame === undefined) return socket.close(1000);
+    if (frame === undefined) {
+      wsLog?.unreadable(connection.id, 'not JSON', bytes.length);
+      return socket.close(1000);
+    }
     if (!requestFrame(frame)) return connection.close(1008, 'invalid request frame');
+    wsLog?.request(connection.id, frame as Request, bytes.length);
     client = params.handshake(connection, frame as Request);
     if (client !== undefined) clearTimeout(deadline);
   };
 
   const next = (accepted: ConnectedClient, data: RawData, isBinary: boolean) => {
     const frame = isBinary ? undefined : parse(data as Buffer);
-    if (frame === undefined) return;
+    if (frame === undefined) {
+      wsLog?.unreadable(connection.id, isBinary ? 'binary' : 'not JSON', (data as Buffer).length);
+      return;
+    }
     if (!requestFrame(frame)) {
       accepted.roleRefusals = 0;
       const id = (frame as { id?: unknown }).id;
@@ -163,6 +174,7 @@ export function openConnection(params: ConnectionParams): Connection {
       });
       return;
     }
+    wsLog?.request(connection.id, frame as Request, (data as Buffer).length);
     params.dispatch(connection, accepted, frame as Request);
   };
 
@@ -188,6 +200,7 @@ export function openConnection(params: ConnectionParams): Connection {
   socket.on('error', (error) => params.failed(connection, error));
   socket.on('close', () => {
     clearTimeout(deadline);
+    wsLog?.closed(connection.id);
     gone.abort();
     params.closed(connection);
   });

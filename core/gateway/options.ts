@@ -4,6 +4,7 @@ import type { Channels } from '../channels/accounts.ts';
 import type { Paths } from '../config/paths.ts';
 import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { WsLog } from '../logging/ws-log.ts';
 import type { SessionService } from '../sessions/service.ts';
 import type { State } from '../state/state.ts';
 import type { ConfigControl } from './config-file.ts';
@@ -111,4 +112,6 @@ export interface GatewayOptions {
   paths: Paths;
   version: string;
   log: Logger;
+  /** Absent: the traffic is not followed. */
+  wsLog?: WsLog;
 }

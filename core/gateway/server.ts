@@ -110,6 +110,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       socket,
       raw,
       peer,
+      wsLog: context.wsLog,
       handshakeMs: settings.handshakeTimeoutMs ?? LIMITS.handshakeMs,
       maxBufferedBytes: settings.maxBufferedBytes ?? LIMITS.maxBufferedBytes,
       handshake: (self, frame) => {
