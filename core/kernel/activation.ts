@@ -220,6 +220,8 @@ export function createGeneration(options: GenerationOptions, running?: LiveGener
         const [ownKind, key] = splitOnce(id);
         if (ownKind === kind && owner !== undefined) declared.push({ key, owner });
       }
+      // In the ancestor's format what was registered counts as declared.
+      for (const { key, owner } of generation.loaded(kind)) if (!plan.owners.has(`${kind}:${key}`)) declared.push({ key, owner });
       return declared;
     },
     async slot(name) {

@@ -2,9 +2,9 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { errorCode, errorText } from '../errors.ts';
 import type { CommandContext, GatewayMethodContext, PluginApi, RegisterResult } from '../plugin-api.ts';
-import type { Channel, ChannelAccountContext } from '../ports/channel.ts';
 import type { ContextEngine } from '../ports/context-engine.ts';
 import type { Tool, ToolContext, ToolFactory } from '../ports/tool.ts';
+import { adaptChannel } from './channel.ts';
 import { adaptEngine } from './engine.ts';
 import { OFFERED } from './members.ts';
 import { type AncestorProvider, adaptProvider } from './provider.ts';
@@ -100,28 +100,6 @@ function adaptTool(tool: Tool): Tool {
       },
     },
   }) as Tool;
-}
-
-/** `startAccount` expects a `runtime` to write its lines to. */
-function adaptChannel(channel: Channel, note: (member: string) => void): Channel {
-  const { gateway } = channel ?? {};
-  if (typeof gateway?.startAccount !== 'function') return channel;
-  const withRuntime = (context: ChannelAccountContext) => ({
-    ...context,
-    runtime: { log: (text: string) => context.log.info(text), error: (text: string) => context.log.error(text), exit: refuse('runtime.exit', note) },
-  });
-  const { stopAccount } = gateway;
-  return Object.create(channel, {
-    id: { value: channel.id, enumerable: true },
-    gateway: {
-      enumerable: true,
-      value: {
-        ...gateway,
-        startAccount: (context: ChannelAccountContext) => gateway.startAccount(withRuntime(context)),
-        ...(stopAccount === undefined ? {} : { stopAccount: (context: ChannelAccountContext) => stopAccount.call(gateway, withRuntime(context)) }),
-      },
-    },
-  }) as Channel;
 }
 
 function adaptCommand(command: Any, note: (member: string) => void): unknown {

@@ -12,7 +12,7 @@ const ADAPTED = Symbol('adapted engine');
  * - `info.id` may be any text.
  * - It gets a turn's messages when the turn is over, and once: by `afterTurn` if it has that, else by `ingestBatch`, else by `ingest` for each.
  * - `assemble` is about the history before the turn; what was said since is put behind its result.
- * - `bootstrap` is called only when the transcript is there. When turns went by that the engine did not see, it is called again.
+ * - `bootstrap` is called only when there is a transcript with something in it. When turns went by that the engine did not see, it is called again.
  * - `model` is the model's id without its provider.
  *
  * An object that is no engine is returned as it is, for the check of its shape to refuse.
@@ -27,9 +27,9 @@ export function adaptEngine(engine: ContextEngine, id: string): ContextEngine {
   const transcripts = new Map<string, string>();
 
   async function bootstrap(params: BootstrapParams) {
-    const { sessionId, sessionFile } = params;
+    const { sessionId, sessionFile, messages } = params;
     if (sessionFile !== undefined) transcripts.set(sessionId, sessionFile);
-    if (sessionFile === undefined || !existsSync(sessionFile)) return { bootstrapped: false, reason: 'there is no transcript yet' };
+    if (sessionFile === undefined || messages?.length === 0 || !existsSync(sessionFile)) return { bootstrapped: false, reason: 'there is no history yet' };
     return (await engine.bootstrap?.(params)) ?? { bootstrapped: false, reason: 'it has no bootstrap' };
   }
 

@@ -1,6 +1,7 @@
 /** Members of the ancestor's SDK that Durar offers though its own has no use for them, and what stands in for the rest. */
 import { ancestorSubpath } from '../ancestor.ts';
 import { durarError } from '../errors.ts';
+import { buildChannelConfigSchema, createChannelPluginBase, createChatChannelPlugin } from './channel.ts';
 
 const EMPTY_SCHEMA = { type: 'object', additionalProperties: false, properties: {} };
 
@@ -16,6 +17,17 @@ export const OFFERED: Readonly<Record<string, unknown>> = {
   }),
   stringEnum: (values: readonly string[], options: object = {}) => ({ type: 'string', enum: [...values], ...options }),
   optionalStringEnum: (values: readonly string[], options: object = {}) => ({ type: 'string', enum: [...values], ...options }),
+  textResult: (text: string, details?: unknown) => ({ content: [{ type: 'text', text }], details }),
+  readStringParam(params: Record<string, unknown>, key: string, { required = false, trim = true, label = key, allowEmpty = false } = {}): string | undefined {
+    const value = params[key];
+    const text = typeof value === 'string' ? (trim ? value.trim() : value) : undefined;
+    if (text !== undefined && (text !== '' || allowEmpty)) return text;
+    if (required) throw new Error(`${label} required`);
+    return undefined;
+  },
+  buildChannelConfigSchema,
+  createChannelPluginBase,
+  createChatChannelPlugin,
   // The text that the selected memory adds to the prompt; no memory of this version adds any.
   buildMemorySystemPromptAddition: () => undefined,
   jsonResult: (details: unknown) => ({ content: [{ type: 'text', text: JSON.stringify(details, null, 2) }], details }),
@@ -28,7 +40,7 @@ export function standIns(specifier: string, module: object): object {
   // Of a copy: a module's own namespace admits no further names.
   return new Proxy({ ...module } as Record<string | symbol, unknown>, {
     has: (target, name) => name in target || isName(name),
-    get: (target, name) => (name in target || !isName(name) ? target[name] : unavailable(`${specifier} ${name}`)),
+    get: (target, name) => (name in target || !isName(name) ? target[name] : (OFFERED[name] ?? unavailable(`${specifier} ${name}`))),
   });
 }
 
