@@ -5,6 +5,7 @@ import { basename, delimiter, isAbsolute, join, relative, resolve } from 'node:p
 import { errorCode } from '../errors.ts';
 import type { AllowlistEntry } from './approvals-file.ts';
 import { type PlainSegment, parsePlain } from './command-line.ts';
+import { HARMLESS_ENV } from './environment.ts';
 
 export interface Judgement {
   /** Every command of the line is on the allowlist. */
@@ -29,9 +30,6 @@ export interface JudgeOptions {
   strictInlineEval: boolean;
 }
 
-/** Variables that change how a program looks, not what it does. */
-const HARMLESS_ENV = /^(?:TERM|LANG|LC_[A-Z]+|COLORTERM|NO_COLOR|FORCE_COLOR)$/;
-
 /** Shell words that run or change something without a binary of their own name. */
 const SHELL_WORDS = new Set(
   '. : [ [[ ]] { } ! alias bg bind break builtin caller case cd command compgen complete compopt continue coproc declare dirs disown do done elif else enable esac eval exec exit export fc fg fi for function getopts hash help history if in jobs kill let local logout mapfile popd printf pushd read readarray readonly return select set shift shopt source suspend test then time times trap type typeset ulimit umask unalias unset until wait while'.split(
@@ -46,8 +44,8 @@ const WRAPPERS = new Set(
   ),
 );
 
-const INTERPRETERS = /^(?:python[\d.]*|pypy[\d.]*|node|nodejs|deno|bun|ruby[\d.]*|perl[\d.]*|php[\d.]*|lua[\d.]*|osascript|Rscript)$/;
-const INLINE_EVAL = /^(?:-[a-zA-Z]*[ceEprRB]|--(?:eval|print|import|require|loader|experimental-loader)(?:=|$)|eval$)/;
+export const INTERPRETERS = /^(?:python[\d.]*|pypy[\d.]*|node|nodejs|deno|bun|ruby[\d.]*|perl[\d.]*|php[\d.]*|lua[\d.]*|osascript|Rscript)$/;
+export const INLINE_EVAL = /^(?:-[a-zA-Z]*[ceEprRB]|--(?:eval|print|import|require|loader|experimental-loader)(?:=|$)|eval$)/;
 /** Arguments by which `find` runs programs, removes or writes. */
 const FIND_ACTION = /^-(?:exec|ok|delete|fprint|fls)/;
 

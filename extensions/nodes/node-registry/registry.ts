@@ -1,10 +1,10 @@
+import { RepeatedCalls } from 'Durar/plugin-sdk/client/repeated-calls';
 import type { GatewayConnection, GatewayDevice, GatewayMethodContext, PluginApi } from 'Durar/plugin-sdk/core';
 import { isAllowed, platformOf } from './command-policy.ts';
 import { Invocations, isFailure, type NodeFailure, type NodeResult } from './invocations.ts';
 import { nodeIdOf, own, type PairedNode, Pairing } from './pairing.ts';
 import { PendingWork } from './pending-work.ts';
 import { invalid, unavailable } from './refusal.ts';
-import { RepeatedCalls } from './repeated-calls.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { approvalRequired, prepareRun } from './system-run.ts';
 

@@ -1,10 +1,10 @@
 import { type ApprovalDecision, errorText, type Tool, type ToolContext, type ToolResult } from 'Durar/plugin-sdk/core';
 import { type Judgement, judge } from 'Durar/plugin-sdk/exec/allowlist';
 import type { ApprovalsFile } from 'Durar/plugin-sdk/exec/approvals-file';
+import { childEnvironment } from 'Durar/plugin-sdk/exec/environment';
 import { effectivePolicy, type Policy, verdict } from 'Durar/plugin-sdk/exec/policy';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { childEnvironment } from './environment.ts';
 import { OutputWindow } from './output.ts';
 import { type ExecSettings, execSettings } from './policy.ts';
 import { runCommand, shellArgv } from './run.ts';

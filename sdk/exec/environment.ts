@@ -19,3 +19,16 @@ export function childEnvironment(host: NodeJS.ProcessEnv, added: Readonly<Record
   result.Durar_SHELL = 'exec';
   return result;
 }
+
+/** Variables that change how a program looks, not what it does. */
+export const HARMLESS_ENV = /^(?:TERM|LANG|LC_[A-Z]+|COLORTERM|NO_COLOR|FORCE_COLOR)$/;
+
+/** What of the wanted variables may be set; a shell gets only the harmless ones. For hosts that leave names out instead of refusing the call. */
+export function acceptable(wanted: Readonly<Record<string, unknown>>, isShell: boolean): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(wanted)) {
+    if (typeof value !== 'string' || value.includes('\0') || !NAME.test(name) || REFUSED.test(name)) continue;
+    if (!isShell || HARMLESS_ENV.test(name)) kept[name] = value;
+  }
+  return kept;
+}
