@@ -52,6 +52,7 @@ export interface HostParts {
 export interface AgentHost {
   agent: AgentService;
   sessions: SessionService;
+  source: GenerationSource;
   state: State;
   dir: string;
   events: AgentEvent[];
@@ -167,6 +168,7 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
   const host: AgentHost = {
     agent,
     sessions,
+    source,
     state,
     dir,
     events,

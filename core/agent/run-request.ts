@@ -17,7 +17,11 @@ export interface RunRequest {
   timeoutSeconds?: number;
   lane?: string;
   trigger?: 'user' | 'heartbeat' | 'cron' | 'memory';
+  /** Where the message came from, and where an answer would go. */
   channel?: string;
+  to?: string;
+  accountId?: string;
+  threadId?: string;
   senderId?: string;
   senderIsOwner?: boolean;
   provenance?: { kind: 'external_user' | 'inter_session' | 'internal_system'; [key: string]: unknown };

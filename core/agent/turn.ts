@@ -1,9 +1,10 @@
-import { durarError, emptyUsage } from '../../sdk/index.ts';
+import { durarError, emptyUsage, type SessionPatch, type SessionRecord } from '../../sdk/index.ts';
+import { INTERNAL_CHANNEL } from '../../sdk/protocol/clients.ts';
 import type { Lease } from '../kernel/generation.ts';
 import { finishTurn } from './after-turn.ts';
 import { prepareTurn } from './prepare.ts';
 import type { Run } from './run.ts';
-import type { RunResult } from './run-request.ts';
+import type { RunRequest, RunResult } from './run-request.ts';
 import { runLoop } from './turn-loop.ts';
 import { turnResult } from './turn-result.ts';
 import type { TurnDeps, TurnState } from './turn-state.ts';
@@ -33,7 +34,7 @@ export async function runTurn(deps: TurnDeps, run: Run, resume: boolean): Promis
     const session = await sessions.get(sessionKey);
     if (session === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key: sessionKey });
     state.session = session;
-    await sessions.patch(sessionKey, { status: 'running', startedAt, endedAt: null });
+    await sessions.patch(sessionKey, { status: 'running', startedAt, endedAt: null, ...lastTalk(session, run.request) });
     const turn = await prepareTurn(deps, attempt, lease, state, session, resume);
     if (turn !== undefined) await runLoop(turn, run.request.message);
   } catch (error) {
@@ -54,6 +55,17 @@ export async function runTurn(deps: TurnDeps, run: Run, resume: boolean): Promis
         lease.release();
       }
     },
+  };
+}
+
+/** Where the session last talked, for answers that nobody waits for. The host's own chat does not take the place of a channel. */
+function lastTalk({ lastChannel, extra }: SessionRecord, { channel, to, accountId, threadId }: RunRequest): SessionPatch {
+  if (channel === undefined || (channel === INTERNAL_CHANNEL && lastChannel !== undefined)) return {};
+  return {
+    ...(channel === lastChannel ? {} : { lastChannel: channel, lastTo: null, lastAccountId: null }),
+    ...(to === undefined ? {} : { lastTo: to }),
+    ...(accountId === undefined ? {} : { lastAccountId: accountId }),
+    ...(threadId === undefined ? {} : { extra: { ...extra, lastThreadId: threadId } }),
   };
 }
 

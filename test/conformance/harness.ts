@@ -206,7 +206,7 @@ export interface TestGateway {
 
 /** Starts a gateway and stops it when the test is over. */
 export async function startGateway(
-  overrides: { settings?: Partial<GatewaySettings>; contributions?: Contribution[]; stateDir?: string } = {},
+  overrides: { settings?: Partial<GatewaySettings>; contributions?: Contribution[]; stateDir?: string; rooms?: Partial<GatewayOptions> } = {},
 ): Promise<TestGateway> {
   const stateDir = overrides.stateDir ?? mkdtempSync(join(tmpdir(), 'durar-gateway-'));
   const state = openState({ dir: join(stateDir, 'state') });
@@ -244,6 +244,7 @@ export async function startGateway(
     paths: resolvePaths({ env: { HOME: stateDir, Durar_STATE_DIR: stateDir } }),
     version: '0.1.0',
     log: silentLogger,
+    ...overrides.rooms,
   };
   const gateway = createGateway(options);
   const { port, url } = await gateway.listen();
