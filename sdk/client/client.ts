@@ -24,6 +24,8 @@ const REQUEST_MS = 30_000;
 const CONNECT_FAILED = 4008;
 const TICK_TIMEOUT = 4000;
 const BACKOFF = { first: 1000, longest: 30_000 };
+/** Clients that lost the same gateway do not all come back at once. */
+const JITTER = 0.25;
 
 /** Makes a client of one gateway. It runs in a browser as well: socket, key and token store are given to it. */
 export function createGatewayClient(options: GatewayClientOptions): GatewayClient {
@@ -118,7 +120,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
         endQueues(error);
         options.onStopped?.(error as Error);
       });
-    }, delay);
+    }, delay * (1 + Math.random() * JITTER));
   };
 
   const endQueues = (error?: unknown) => {
