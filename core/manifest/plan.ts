@@ -65,23 +65,17 @@ export function createPlan({ config, catalog, hostVersion, validator = createCon
     const { enabled, reason } = decideEnablement({ entry, plugins, slot, use: useOf(entry, config) });
     if (!enabled) return { entry, enabled, reason, load: 'demand', config: asObject(written) };
     const checked = validator.check(entry, written);
-    const faults = [...checkHost(entry, hostVersion), ...('failed' in checked ? [checked.failed] : []), ...checkChannels(entry)];
+    const checks = [checked];
+    for (const id of Object.keys(entry.manifest.channelConfigs ?? {}).filter((each) => isOn(channels, each))) {
+      const block = validator.check(entry, channels[id], id);
+      if ('config' in block) channels[id] = block.config;
+      checks.push(block);
+    }
+    const faults = [...checkHost(entry, hostVersion), ...checks.flatMap((each) => ('failed' in each ? [each.failed] : []))];
     findings.push(...faults);
     const blocked = faults.find((each) => each.level === 'error');
     const planned = { entry, enabled, reason, load: loadTime(entry, slot), config: 'config' in checked ? checked.config : asObject(written) };
     return blocked === undefined ? planned : { ...planned, blocked };
-  }
-
-  /** Fills in the blocks of its channels that are on. */
-  function checkChannels(entry: CatalogEntry): Finding[] {
-    return Object.keys(entry.manifest.channelConfigs ?? {}).flatMap((id) => {
-      const block = own(channels, id);
-      if (!isObject(block) || block.enabled === false) return [];
-      const checked = validator.checkChannel(entry, id, block);
-      if ('failed' in checked) return [checked.failed];
-      channels[id] = checked.config;
-      return [];
-    });
   }
 }
 
@@ -94,7 +88,7 @@ function loadTime(entry: CatalogEntry, slot: SlotName | undefined): LoadTime {
 
 /** What switches a bundled extension on without its name: a configured channel or provider of its own. */
 function useOf({ declares, manifest }: CatalogEntry, config: PlanConfig): string | undefined {
-  const channel = declares.channel?.find((id) => isObject(own(config.channels, id)) && asObject(own(config.channels, id)).enabled !== false);
+  const channel = declares.channel?.find((id) => isOn(config.channels, id));
   if (channel !== undefined) return `channels.${channel}`;
   const ids = [...(declares.provider ?? []), ...(manifest.autoEnableWhenConfiguredProviders ?? [])];
   const provider = ids.find((id) => own(config.models?.providers, id) !== undefined);
@@ -102,6 +96,11 @@ function useOf({ declares, manifest }: CatalogEntry, config: PlanConfig): string
   const profiles = Object.values(config.auth?.profiles ?? {}).map((profile) => asObject(profile).provider);
   const signedIn = ids.find((id) => profiles.includes(id));
   return signedIn === undefined ? undefined : `auth.profiles of ${signedIn}`;
+}
+
+function isOn(channels: PlanConfig['channels'], id: string): boolean {
+  const block = own(channels, id);
+  return isObject(block) && block.enabled !== false;
 }
 
 /** Enabled owners by `kind:key`, sound ones first, else in catalogue order. A second sound owner of one key is a finding; the first is asked. */

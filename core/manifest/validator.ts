@@ -12,76 +12,52 @@ export type ConfigCheck = { config: Json } | { failed: Finding };
 
 /** Checks a block of the configuration against its schema in a manifest and fills in the schema's defaults. Never throws. */
 export interface ConfigValidator {
-  /** `plugins.entries.<id>.config` */
-  check(entry: CatalogEntry, config: unknown): ConfigCheck;
-  /** `channels.<channel>`, for a channel that the manifest has a schema of. */
-  checkChannel(entry: CatalogEntry, channel: string, block: Json): ConfigCheck;
+  /** `plugins.entries.<id>.config`; with `channel`, `channels.<channel>` by the schema in `channelConfigs`. */
+  check(entry: CatalogEntry, value: unknown, channel?: string): ConfigCheck;
 }
 
-interface Block {
-  entry: CatalogEntry;
-  /** Where the manifest has the schema. */
-  schemaKey: string;
-  schema: Json;
-  value: unknown;
-  /** Keys that lead to the block in the configuration. */
-  path: string[];
-  /** Whether a reference may stand at a place below it, where the schema expects the secret's text. */
-  mayRefer(pointer: string): boolean;
-}
-
-/** Keys of a channel's block that the host reads; its schema need not name them. */
-const HOST_CHANNEL_KEYS: readonly string[] = ['enabled', 'allowFrom', 'accounts'];
+/** Keys of every channel's block, which the host reads; a schema need not name them. */
+const HOST_CHANNEL_KEYS = { enabled: true, allowFrom: true, accounts: true };
 /** Keywords under which an empty object is always valid, so that extensions nobody configured need no compiler. */
 const OPEN_KEYWORDS = new Set(['$schema', '$id', '$comment', 'title', 'description', 'type', 'properties', 'additionalProperties', 'definitions', '$defs']);
 
 /** Makes a validator. ajv (60 ms to load) comes with the first configuration that needs it; a schema is compiled once per validator. */
 export function createConfigValidator(): ConfigValidator {
   const compiled = new Map<string, ValidateFunction>();
-  const check = ({ entry, schemaKey, schema, value, path, mayRefer }: Block): ConfigCheck => {
-    const isEmpty = value === undefined || (isObject(value) && Object.keys(value).length === 0);
-    const defaults = isEmpty ? defaultsOnly(schema) : undefined;
-    if (defaults !== undefined) return { config: defaults };
-    const key = JSON.stringify(schema);
-    let validate = compiled.get(key);
-    try {
-      validate ??= compile(schema, true);
-    } catch (error) {
-      const owner = { extension: entry.id, file: entry.manifestFile };
-      return { failed: finding('error', 'DUR_MANIFEST_SCHEMA_INVALID', { id: entry.id, key: schemaKey, reason: errorText(error) }, owner) };
-    }
-    compiled.set(key, validate);
-    const filled = structuredClone(value ?? {});
-    const fault = validate(filled) ? undefined : validate.errors?.find((each) => !(isReference(each.data) && mayRefer(each.instancePath)));
-    if (fault === undefined && isObject(filled)) return { config: filled };
-    const pointer = fault?.instancePath ?? '';
-    const values = { id: entry.id, block: path.join('.'), pointer, reason: reasonOf(fault) };
-    return { failed: finding('error', 'DUR_MANIFEST_CONFIG_INVALID', values, { extension: entry.id, pointer: `/${path.join('/')}${pointer}` }) };
-  };
   return {
-    check(entry, value) {
+    check(entry, value, channel) {
+      const { schema, key, path } = blockOf(entry, channel);
+      const isEmpty = value === undefined || (isObject(value) && Object.keys(value).length === 0);
+      const defaults = isEmpty ? defaultsOnly(schema) : undefined;
+      if (defaults !== undefined) return { config: defaults };
+      const text = JSON.stringify(schema);
+      let validate = compiled.get(text);
+      try {
+        validate ??= compile(schema, true);
+      } catch (error) {
+        const owner = { extension: entry.id, file: entry.manifestFile };
+        return { failed: finding('error', 'DUR_MANIFEST_SCHEMA_INVALID', { id: entry.id, key, reason: errorText(error) }, owner) };
+      }
+      compiled.set(text, validate);
+      const filled = structuredClone(value ?? {});
+      // A reference stands where the schema expects the secret's text. Names like `token` make a secret of a channel, marked or not.
       const secrets = secretPaths(entry.manifest);
-      const mayRefer = (pointer: string) => isBelow(pointer, secrets);
-      return check({
-        entry,
-        schemaKey: 'configSchema',
-        schema: entry.manifest.configSchema,
-        value,
-        path: ['plugins', 'entries', entry.id, 'config'],
-        mayRefer,
-      });
-    },
-    checkChannel(entry, channel, block) {
-      const schema = entry.manifest.channelConfigs?.[channel]?.schema ?? {};
-      const named = isObject(schema.properties) ? schema.properties : {};
-      const isShared = ([key]: [string, unknown]) => HOST_CHANNEL_KEYS.includes(key) && !Object.hasOwn(named, key);
-      const members = Object.entries(block);
-      const value = Object.fromEntries(members.filter((member) => !isShared(member)));
-      // Names like `token` make a secret here, so the schema need not mark it.
-      const found = check({ entry, schemaKey: `channelConfigs.${channel}.schema`, schema, value, path: ['channels', channel], mayRefer: () => true });
-      return 'failed' in found ? found : { config: { ...Object.fromEntries(members.filter(isShared)), ...found.config } };
+      const isSecret = (fault: ErrorObject) => isReference(fault.data) && (channel !== undefined || isBelow(fault.instancePath, secrets));
+      const fault = validate(filled) ? undefined : validate.errors?.find((each) => !isSecret(each));
+      if (fault === undefined && isObject(filled)) return { config: filled };
+      const pointer = fault?.instancePath ?? '';
+      const values = { id: entry.id, block: path.join('.'), pointer, reason: reasonOf(fault) };
+      return { failed: finding('error', 'DUR_MANIFEST_CONFIG_INVALID', values, { extension: entry.id, pointer: `/${path.join('/')}${pointer}` }) };
     },
   };
+}
+
+/** The schema of a block, its key in the manifest, and the keys that lead to the block in the configuration. */
+function blockOf({ id, manifest }: CatalogEntry, channel: string | undefined): { schema: Json; key: string; path: string[] } {
+  if (channel === undefined) return { schema: manifest.configSchema, key: 'configSchema', path: ['plugins', 'entries', id, 'config'] };
+  const schema = manifest.channelConfigs?.[channel]?.schema ?? {};
+  const properties = { ...HOST_CHANNEL_KEYS, ...(isObject(schema.properties) ? schema.properties : {}) };
+  return { schema: { ...schema, properties }, key: `channelConfigs.${channel}.schema`, path: ['channels', channel] };
 }
 
 /** Compiles a schema into a check that lists what is wrong; undefined: nothing is. Throws when it is no JSON Schema. */
