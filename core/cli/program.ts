@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { type DurarError, durarError } from '../../sdk/errors.ts';
-import { suggest } from '../config/suggest.ts';
+import { suggest } from '../../sdk/suggest.ts';
 import type { CommandSpec, OptionSpec } from './command.ts';
 import type { Output } from './output.ts';
 

@@ -1,11 +1,11 @@
 import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { suggest } from '../../sdk/suggest.ts';
 import { checkSchema, type Schema } from './check-schema.ts';
 import { applyDefaults } from './defaults.ts';
 import facts from './generated/facts.json' with { type: 'json' };
 import schema from './generated/schema.json' with { type: 'json' };
-import { suggest } from './suggest.ts';
 import { validateConfig, validParts } from './validate.ts';
 
 const bad: Array<[unknown, string, string, RegExp]> = [

@@ -1,8 +1,8 @@
 import { type DurarError, durarError } from '../../sdk/errors.ts';
+import { suggest } from '../../sdk/suggest.ts';
 import { checkSchema, type Schema, type Violation } from './check-schema.ts';
 import { formatPath, type Segment, toPointer, withoutAt } from './config-path.ts';
 import schema from './generated/schema.json' with { type: 'json' };
-import { suggest } from './suggest.ts';
 
 /** Where a value stands in its file, when that is known. */
 export type Locate = (path: readonly Segment[]) => { line: number; column: number } | undefined;

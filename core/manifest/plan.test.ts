@@ -201,6 +201,12 @@ describe('slots', () => {
     expect(plan.findings.map(({ level, code }) => `${level} ${code}`).sort()).toEqual(['error DUR_SLOT_EMPTY', 'error DUR_SLOT_EMPTY', 'info DUR_SLOT_EMPTY']);
   });
 
+  it('name the id that was meant', () => {
+    const { contextEngine } = planOf([{ id: 'lossless', kind: 'context-engine' }], { slots: { contextEngine: 'losless' } }).slots;
+    expect(contextEngine).toMatchObject({ failed: { code: 'DUR_SLOT_UNKNOWN', hint: expect.stringContaining("Did you mean 'lossless'?") } });
+    expect(planOf([], { slots: { contextEngine: 'nope' } }).slots.contextEngine).toMatchObject({ failed: { hint: expect.stringContaining('Install it') } });
+  });
+
   it('memory is none by default when its default is not installed, and only then', () => {
     const unset = planOf([]);
     expect(unset.slots.memory).toMatchObject({ none: true });

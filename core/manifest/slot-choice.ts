@@ -1,5 +1,6 @@
 import { CONTRIBUTIONS, type ErrorCode, SLOTS, type SlotName } from '../../sdk/index.ts';
 import { manifestKinds } from '../../sdk/manifest-fields.ts';
+import { suggest } from '../../sdk/suggest.ts';
 import type { Catalog, CatalogEntry, PlannedExtension, SlotChoice } from './catalog.ts';
 import { finding } from './finding.ts';
 
@@ -23,10 +24,10 @@ export function slotOwner(slot: SlotName, key: string, entries: Iterable<Catalog
 export function chooseSlot(slot: SlotName, key: string, owner: PlannedExtension | undefined, catalog: Catalog): SlotChoice {
   const { none, fallback } = SLOTS[slot];
   if (none && key === 'none') return { slot, key, none: true };
-  const fail = (code: ErrorCode, values: Record<string, unknown>): SlotChoice => ({
+  const fail = (code: ErrorCode, values: Record<string, unknown>, hint?: string): SlotChoice => ({
     slot,
     key,
-    failed: finding('error', code, { slot, key, fallback, ...values }, { extension: owner?.entry.id ?? key, pointer: `/plugins/slots/${slot}` }),
+    failed: finding('error', code, { slot, key, fallback, ...values }, { extension: owner?.entry.id ?? key, pointer: `/plugins/slots/${slot}` }, hint),
   });
   if (owner !== undefined) {
     const { id } = owner.entry;
@@ -41,7 +42,10 @@ export function chooseSlot(slot: SlotName, key: string, owner: PlannedExtension 
   if (other !== undefined) return fail('DUR_SLOT_ENGINE_ID', { other });
   // The configuration is filled with defaults, so the default memory may be absent like any that nobody chose.
   if (none && key === fallback) return { slot, key, none: true };
-  return fail(key === fallback ? 'DUR_SLOT_EMPTY' : 'DUR_SLOT_UNKNOWN', {});
+  if (key === fallback) return fail('DUR_SLOT_EMPTY', {});
+  const known = [...catalog.entries.values()].flatMap((entry) => engineIds(entry, slot));
+  const similar = suggest(key, known);
+  return fail('DUR_SLOT_UNKNOWN', {}, similar && `Did you mean '${similar}'? Run \`durar config set plugins.slots.${slot} ${similar}\`.`);
 }
 
 /** The ids under which an extension offers itself for a slot. Memory has no ids of its own: the extension's id is the key. */

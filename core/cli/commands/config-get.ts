@@ -1,8 +1,8 @@
 import { durarError } from '../../../sdk/errors.ts';
+import { suggest } from '../../../sdk/suggest.ts';
 import { getAt, isRecord, parsePath, type Segment } from '../../config/config-path.ts';
 import { type LoadedConfig, loadConfig } from '../../config/load.ts';
 import { redactConfig, type SecretTest } from '../../config/redact.ts';
-import { suggest } from '../../config/suggest.ts';
 import type { Action, CommandContext } from '../command.ts';
 
 /** `durar config get [path]`: the effective value, defaults included, secrets masked. */

@@ -1,7 +1,7 @@
 import { durarError, errorCode, errorText } from '../../../sdk/errors.ts';
+import { suggest } from '../../../sdk/suggest.ts';
 import { isRecord } from '../../config/config-path.ts';
 import { parseText } from '../../config/parse.ts';
-import { suggest } from '../../config/suggest.ts';
 import type { Action } from '../command.ts';
 import { openRpc } from '../rpc.ts';
 

@@ -1,5 +1,5 @@
 import { durarError } from '../../../sdk/errors.ts';
-import { suggest } from '../../config/suggest.ts';
+import { suggest } from '../../../sdk/suggest.ts';
 import type { Action } from '../command.ts';
 import { openRpc } from '../rpc.ts';
 

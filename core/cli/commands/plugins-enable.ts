@@ -1,6 +1,6 @@
 import { durarError } from '../../../sdk/errors.ts';
+import { suggest } from '../../../sdk/suggest.ts';
 import { setIn } from '../../config/edit.ts';
-import { suggest } from '../../config/suggest.ts';
 import { printFindings } from '../boot-report.ts';
 import type { Action, CommandContext } from '../command.ts';
 import { changeConfig } from '../config-change.ts';

@@ -1,5 +1,5 @@
 import { durarError } from '../../../sdk/errors.ts';
-import { suggest } from '../../config/suggest.ts';
+import { suggest } from '../../../sdk/suggest.ts';
 import { printFindings } from '../boot-report.ts';
 import type { Action } from '../command.ts';
 import { viewGateway } from '../gateway-view.ts';
