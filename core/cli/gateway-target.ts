@@ -97,7 +97,8 @@ async function ownFingerprint(tls: TlsSettings, stateDir: string): Promise<strin
   }
 }
 
-function socketUrl(text: string): string {
+/** Throws `DUR_CLI_USAGE`. */
+export function socketUrl(text: string): string {
   const url = URL.parse(text.replace(/^http(s?):/i, 'ws$1:'));
   if (url?.protocol === 'ws:' || url?.protocol === 'wss:') return url.href.replace(/\/$/, '');
   throw durarError('DUR_CLI_USAGE', { reason: `'${text}' is not the address of a gateway` }, { hint: 'Write it as ws://host:port or wss://host:port.' });

@@ -13,6 +13,8 @@ export interface Rpc {
   readonly url: string;
   /** Of the gateway. */
   readonly version: string;
+  /** As which device this command is known there. */
+  readonly deviceId: string;
   /** What the gateway says it offers. */
   readonly methods: ReadonlySet<string>;
   /** Throws the host's own coded error where the gateway sent one, else `DUR_GATEWAY_RPC`, `DUR_GATEWAY_TIMEOUT`, `DUR_GATEWAY_CLOSED`. */
@@ -79,6 +81,7 @@ async function connect({ options, env }: CommandContext, target: GatewayTarget, 
   return {
     url,
     version: hello.server.version,
+    deviceId: device.identity.deviceId,
     methods: new Set(hello.features.methods),
     call: (method, params, callOptions) => call(client, method, params, callOptions),
     onEvent: (listener) => void listeners.add(listener),

@@ -1,4 +1,5 @@
 import type { CommandSpec, OptionSpec } from './command.ts';
+import { DEVICES, PAIRING } from './device-commands.ts';
 import { MESSAGING } from './messaging-table.ts';
 import { ENTER, RPC } from './rpc-options.ts';
 
@@ -278,6 +279,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       },
     ],
   },
+  DEVICES,
+  PAIRING,
   {
     name: 'completion',
     summary: 'print the completion script of a shell',
