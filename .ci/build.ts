@@ -40,6 +40,11 @@ const bundle = await rolldown({
         return join(root, file);
       },
     },
+    {
+      // one value, as Node has it: the bundler's own named exports of a document that two chunks share do not link
+      name: 'json-value',
+      transform: { filter: { id: /\.json$/ }, handler: (code) => ({ code: `export default ${code};`, moduleType: 'js' }) },
+    },
   ],
 });
 await bundle.write({ dir: dist, format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'core/chunks/[name]-[hash].js', minify: false, sourcemap: false });
