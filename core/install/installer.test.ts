@@ -163,6 +163,7 @@ describe('install from a registry', () => {
       what: 'a tarball without a manifest',
       spec: 'plain',
       code: 'DUR_MANIFEST_MISSING',
+      says: "no manifest in 'plain'",
       before: () => registry.publish({ 'package.json': { name: 'plain', version: '1.0.0' }, 'index.js': '' }),
     },
     { what: 'a name that is part of Durar', spec: 'offline', code: 'DUR_INSTALL_BUNDLED', says: 'part of Durar' },
@@ -471,8 +472,13 @@ describe('update', () => {
 
   it('knows what is not installed and what is part of Durar', async () => {
     await expect(installer().update('nothing')).rejects.toMatchObject({ code: 'DUR_INSTALL_NOT_INSTALLED' });
-    await expect(installer().update('legacy')).rejects.toMatchObject({ code: 'DUR_INSTALL_BUNDLED' });
+    await expect(installer().update('legacy')).rejects.toMatchObject({ code: 'DUR_INSTALL_BUNDLED', hint: expect.stringContaining('updated with it') });
+    await expect(installer().install('legacy')).rejects.toMatchObject({ code: 'DUR_INSTALL_BUNDLED', hint: expect.stringContaining('there already') });
     await expect(installer().uninstall('nothing')).rejects.toMatchObject({ code: 'DUR_INSTALL_NOT_INSTALLED' });
+    for (const id of ['constructor', 'toString', '__proto__']) {
+      await expect(installer().update(id)).rejects.toMatchObject({ code: 'DUR_INSTALL_NOT_INSTALLED' });
+      await expect(installer().uninstall(id)).rejects.toMatchObject({ code: 'DUR_INSTALL_NOT_INSTALLED' });
+    }
     await expect(installer().uninstall('legacy')).rejects.toMatchObject({ code: 'DUR_INSTALL_BUNDLED' });
   });
 });

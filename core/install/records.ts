@@ -40,7 +40,7 @@ export async function readRecords(file: string): Promise<InstallRecords> {
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return { version: 1, plugins: {} };
+    if (errorCode(error) === 'ENOENT') return { version: 1, plugins: byId({}) };
     throw error;
   }
   let value: unknown;
@@ -50,7 +50,7 @@ export async function readRecords(file: string): Promise<InstallRecords> {
     throw corrupt(file, 'it is not JSON', cause);
   }
   if (!isRecords(value)) throw corrupt(file, 'it does not hold install records of version 1');
-  return value;
+  return { ...value, plugins: byId(value.plugins) };
 }
 
 /** Replaces the records in one step: readers see the old file or the new one. */
@@ -70,6 +70,11 @@ export async function writeRecords(file: string, records: InstallRecords): Promi
     await rm(temporary, { force: true });
     throw error;
   }
+}
+
+/** Without a prototype, so that no id finds what nobody installed (`constructor`). */
+function byId(plugins: InstallRecords['plugins']): InstallRecords['plugins'] {
+  return Object.assign(Object.create(null), plugins);
 }
 
 function isRecords(value: unknown): value is InstallRecords {

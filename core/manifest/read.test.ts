@@ -47,6 +47,7 @@ describe('a manifest that cannot be used', () => {
     { name: 'has no id', code: 'DUR_MANIFEST_INVALID', root: () => native({ configSchema: schema }) },
     { name: 'has an id of the wrong type', code: 'DUR_MANIFEST_INVALID', root: () => native({ id: 7, configSchema: schema }), pointer: '/id' },
     { name: 'has an id that leads elsewhere', code: 'DUR_MANIFEST_INVALID', root: () => native({ id: '../x', configSchema: schema }), pointer: '/id' },
+    { name: 'has an id that every object has', code: 'DUR_MANIFEST_INVALID', root: () => native({ id: 'constructor', configSchema: schema }) },
     { name: 'has no configSchema', code: 'DUR_MANIFEST_INVALID', root: () => native({ id: 'demo' }) },
     { name: 'lists channels as a text', code: 'DUR_MANIFEST_INVALID', root: () => native({ ...sound, channels: 'irc' }), pointer: '/channels' },
     {

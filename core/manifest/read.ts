@@ -149,6 +149,8 @@ function readManifest({ file, format, raw, block }: Source, findings: Finding[])
   const translated = format === 'ancestor' ? normalizeAncestorManifest(raw) : { manifest: raw, ignored: [] };
   check(validators.manifest, translated.manifest, file);
   const manifest = { ...translated.manifest } as unknown as PluginManifest;
+  // such an id could not be a key of the configuration
+  if (manifest.id in Object.prototype) throw invalid(file, `'${manifest.id}' cannot be an id`);
   const owner = { extension: manifest.id, file };
   for (const kind of translated.ignored) findings.push(finding('warn', 'DUR_MANIFEST_KIND_UNKNOWN', { file, kind }, owner));
   for (const key of Object.keys(translated.manifest)) {
