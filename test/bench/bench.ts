@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { GatewayClient } from '../../sdk/client/client.ts';
 import type { Provider, SessionStoreFactory } from '../../sdk/index.ts';
+import { socketRows } from './gateway-rows.ts';
 import { type BenchMachine, command, createBenchMachine, ended, freePort, portOpens, root } from './machine.ts';
 import { bareNodeMb, median, print, type Row, residentMb, row, time, timeCommands } from './measure.ts';
 
@@ -20,6 +21,7 @@ if (!process.argv.includes('--no-build') || !existsSync(command))
 await commandRows();
 await startRows();
 await gatewayRows();
+rows.push(...(await socketRows(quick)));
 await sessionRows();
 await parallelRow();
 installRow();
