@@ -9,8 +9,7 @@ export type Beacon = Partial<Omit<PresenceEntry, 'ts'>>;
 /** Who is here: the gateway's own row and one row per device. Rows live in memory only. */
 export interface Presence {
   readonly version: number;
-  /** Returns true when a row changed. */
-  connected(client: ConnectedClient): boolean;
+  connected(client: ConnectedClient): void;
   /** Updates the row of the sender, or the one that the beacon names; never that of another device. */
   beacon(client: ConnectedClient, beacon: Beacon): void;
   /** Returns true when a row changed. */
@@ -64,7 +63,7 @@ export function createPresence(params: { version: string; now?: () => number }):
       return version;
     },
     connected(client) {
-      if (isCommandLine(client.info)) return false;
+      if (isCommandLine(client.info)) return;
       const { info, deviceId } = client;
       const instance = info.instanceId?.toLowerCase();
       let key = keyOf(client);
@@ -91,7 +90,6 @@ export function createPresence(params: { version: string; now?: () => number }):
         ...(info.instanceId === undefined ? {} : { instanceId: info.instanceId }),
       };
       put(key, entry, (before?.connections ?? new Set<string>()).add(client.connId));
-      return true;
     },
     beacon(client, { deviceId: claimed, roles, scopes, ...beacon }) {
       const key = named(client, beacon);

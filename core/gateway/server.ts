@@ -81,7 +81,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       const { deviceId, role, scopes, ...accepted } = shakeHands(context, request, connection);
       const client = connectedClient({ connId: connection.id, ...accepted, deviceId, role, scopes, peer: connection.peer });
       const listed = methods.listed();
-      if (context.presence.connected(client)) context.presenceFeed.announce();
+      context.presence.connected(client);
       const hello = helloOk(context, client, listed, extensions.events());
       pending.delete(connection);
       connections.add(connection);

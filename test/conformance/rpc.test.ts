@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Contribution } from '../../core/kernel/generation.ts';
 import { durarError, type GatewayMethodContext, type StoredEntry } from '../../sdk/index.ts';
@@ -312,8 +314,8 @@ describe('sessions, plugins, models, config, system', () => {
     expect(await resolve({ key: 'a', label: 'b' })).toBe('Provide either key, sessionId, or label (not multiple)');
   });
 
-  it('serves health, status, models, plugins, config and the admin methods', async () => {
-    const { url, stopped } = await startGateway();
+  it('serves health, status, models, plugins, config and the admin methods (PROTO-128)', async () => {
+    const { url, stopped, options } = await startGateway();
     const admin = await connect(url);
     const reader = await connect(url, scopes('operator.read'));
     const payload = async (socket: typeof admin, method: string) => (await socket.call(method, {})).payload as Record<string, never>;
@@ -327,12 +329,20 @@ describe('sessions, plugins, models, config, system', () => {
     });
     expect(await payload(reader, 'plugins.list')).toMatchObject({ generation: 1, plugins: [] });
     expect(await payload(admin, 'plugins.reload')).toEqual({ ok: true, report: { generation: 2 } });
-    expect(await payload(admin, 'config.get')).toMatchObject({
+    const text = "{ gateway: { mode: 'local', auth: { token: 'never-shown' } } }";
+    writeFileSync(options.paths.configFile, text);
+    const got = await payload(admin, 'config.get');
+    const auth = { token: '__Durar_REDACTED__' };
+    expect(got).toMatchObject({
       exists: true,
       raw: null,
       valid: true,
-      config: { gateway: { auth: { token: '__OPENCLAW_REDACTED__' } } },
+      parsed: { gateway: { auth } },
+      resolved: { gateway: { auth } },
+      config: { gateway: { auth } },
     });
+    expect(got.hash).toBe(createHash('sha256').update(text).digest('hex'));
+    expect(JSON.stringify(got)).not.toContain('never-shown');
     expect((await reader.call('gateway.stop', {})).error).toMatchObject({ message: 'missing scope: operator.admin' });
     expect((await admin.call('gateway.stop', { reason: 'test' })).payload).toEqual({ ok: true });
     await new Promise((resolve) => setImmediate(resolve));

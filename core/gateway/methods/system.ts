@@ -39,7 +39,7 @@ export function systemMethods(context: GatewayContext): MethodFamily<Names> {
         heartbeat: { defaultAgentId, agents: ids.map((agentId) => ({ agentId, enabled: false, every: 'disabled', everyMs: null })) },
         channelSummary: generation.loaded('channel').map(({ value }) => value.meta.label),
         queuedSystemEvents: isAdmin ? context.systemEvents.list().map(({ text }) => text) : [],
-        sessions: { paths: isAdmin ? [store] : [], count: total, defaults: await defaultsFor(isAdmin), recent: recent(sessions), byAgent },
+        sessions: { paths: isAdmin ? [store] : [], count: total, defaults: defaultsFor(isAdmin), recent: recent(sessions), byAgent },
         slots: generation.plan.slots as unknown as Record<string, unknown>,
         findings: generation.findings.length,
         ...(isAdmin ? { host: context.control.status() as Record<string, unknown> } : {}),
@@ -73,11 +73,10 @@ export function systemMethods(context: GatewayContext): MethodFamily<Names> {
   };
 
   /** The model of the default agent. */
-  async function defaultsFor(isAdmin: boolean): Promise<{ model: string | null; contextTokens: number | null }> {
+  function defaultsFor(isAdmin: boolean): { model: string | null; contextTokens: number | null } {
     if (!isAdmin) return { model: null, contextTokens: null };
-    const { provider, model } = context.agent.models.defaults();
-    const entry = (await context.control.models()).find((one) => one.provider === provider && one.id.toLowerCase() === model.toLowerCase());
-    return { model, contextTokens: entry?.contextWindow ?? null };
+    const { contextTokens } = context.source.current().config.agents?.defaults ?? {};
+    return { model: context.agent.models.defaults().model, contextTokens: contextTokens ?? null };
   }
 }
 
