@@ -33,6 +33,10 @@ export interface ConnectOptions {
   /** Explicit scopes count; absent, those of the stored token are asked for again. */
   scopes?: readonly string[];
   caps?: readonly string[];
+  /** Of a node: what it can be asked for, what its owner switched on, and where it looks for programs. */
+  commands?: readonly string[];
+  permissions?: Readonly<Record<string, boolean>>;
+  pathEnv?: string;
   locale?: string;
   userAgent?: string;
   /** Loopback, or TLS with a pinned certificate: the stored device token may be tried after a token mismatch. Default true. */
@@ -58,6 +62,9 @@ export async function connectRequest(options: ConnectOptions, nonce: string, wit
     scopes,
     caps: [...(options.caps ?? [])],
     auth,
+    ...(options.commands === undefined ? {} : { commands: [...options.commands] }),
+    ...(options.permissions === undefined ? {} : { permissions: { ...options.permissions } }),
+    ...(options.pathEnv === undefined ? {} : { pathEnv: options.pathEnv }),
     ...(options.locale === undefined ? {} : { locale: options.locale }),
     ...(options.userAgent === undefined ? {} : { userAgent: options.userAgent }),
   };

@@ -117,9 +117,12 @@ function matches({ pattern, argPattern }: AllowlistEntry, binary: string, args: 
   }
 }
 
-/** The path that the shell would run. */
-export async function findBinary(name: string, { cwd, searchPath }: Pick<JudgeOptions, 'cwd' | 'searchPath'>): Promise<string | { reason: string }> {
-  if (SHELL_WORDS.has(name)) return { reason: `'${name}' is a word of the shell` };
+/** The path that the shell would run; without one, its own words are programs like any other. */
+export async function findBinary(
+  name: string,
+  { cwd, searchPath, isDirect = false }: Pick<JudgeOptions, 'cwd' | 'searchPath'> & { isDirect?: boolean },
+): Promise<string | { reason: string }> {
+  if (!isDirect && SHELL_WORDS.has(name)) return { reason: `'${name}' is a word of the shell` };
   if (name.includes('/')) {
     const path = resolve(cwd, name);
     return (await isExecutable(path)) ? path : { reason: `'${name}' is not a program` };
