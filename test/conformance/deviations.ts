@@ -24,3 +24,6 @@ export const HELLO_ABSENT: Readonly<Record<string, string>> = {
   canvasHostUrl: 'the canvas host is not part of this version',
   'snapshot.health.agents[].heartbeat': 'heartbeats are not part of this version',
 };
+
+/** Recording 06 was made before the protocol page. */
+export const HANDOFF_ADDED = 'the page adds bounded `deviceTokens` to the hello of a bootstrap (PROTO-033)';

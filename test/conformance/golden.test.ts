@@ -1,53 +1,7 @@
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { HANDSHAKE_DEVIATIONS, HELLO_ABSENT } from './deviations.ts';
-import { connect, connectParamsFor, dial, newDevice, shake, startGateway } from './harness.ts';
-
-interface Recorded {
-  dir: 'gateway->client' | 'client->gateway' | 'close';
-  frame?: { type: string; id?: string; event?: string; method?: string; params?: Record<string, unknown>; ok?: boolean; error?: unknown; payload?: unknown };
-  code?: number;
-  reason?: string;
-}
-
-const folder = join(import.meta.dirname, 'frames');
-
-function recording(number: string): Recorded[] {
-  const file = readdirSync(folder).find((name) => name.startsWith(`${number}-`)) ?? '';
-  return (JSON.parse(readFileSync(join(folder, file), 'utf8')) as { frames: Recorded[] }).frames;
-}
-
-/** A recording in its handshakes, each from challenge to challenge. */
-function handshakes(number: string): Recorded[][] {
-  const groups: Recorded[][] = [];
-  for (const item of recording(number)) {
-    if (item.frame?.event === 'connect.challenge') groups.push([]);
-    groups.at(-1)?.push(item);
-  }
-  return groups;
-}
-
-/** The recorded params with a key, a time and a nonce of ours; what was wrong in them stays wrong. */
-function retold(group: Recorded[], nonce: string): Record<string, unknown> {
-  const challenge = group[0]?.frame?.payload as { nonce: string; ts: number };
-  const { device, ...params } = (group[1]?.frame?.params ?? {}) as {
-    device?: { id: string; publicKey: string; signature: string; signedAt: number; nonce: string };
-  };
-  if (device === undefined) return params;
-  const isOwnId = createHash('sha256').update(Buffer.from(device.publicKey, 'base64url')).digest('hex') === device.id;
-  return connectParamsFor(nonce, {
-    device: newDevice(),
-    params,
-    signedAt: Date.now() + device.signedAt - challenge.ts,
-    tamper: {
-      ...(device.nonce === challenge.nonce ? {} : { nonce: device.nonce }),
-      ...(isOwnId ? {} : { id: device.id }),
-      ...(device.signature.length < 80 ? { signature: device.signature } : {}),
-    },
-  });
-}
+import { connect, dial, shake, startGateway } from './harness.ts';
+import { handshakes, recording, retold, shapeOf } from './recording.ts';
 
 /** The origin that the page of each handshake of recording 11 came from. */
 const ORIGINS = [undefined, 'https://elsewhere.example', 'http://localhost:18789'];
@@ -164,11 +118,3 @@ describe('recorded runs', () => {
     expect(await socket.closed).toEqual({ code: close?.code, reason: close?.reason });
   });
 });
-
-/** The paths of a value with their types; list members share one path. */
-function shapeOf(value: unknown, path = ''): Set<string> {
-  if (Array.isArray(value)) return new Set([`${path}:array`, ...value.flatMap((member) => [...shapeOf(member, `${path}[]`)])]);
-  if (typeof value !== 'object' || value === null) return new Set([`${path}:${value === null ? 'null' : typeof value}`]);
-  const members = Object.entries(value).flatMap(([key, member]) => [...shapeOf(member, path === '' ? key : `${path}.${key}`)]);
-  return new Set([`${path}:object`, ...members]);
-}
