@@ -72,8 +72,6 @@ export function createPresence(params: { version: string; now?: () => number }):
       if (deviceId !== undefined && instance !== undefined && !rows.has(instances.get(instance) ?? '')) instances.set(instance, key);
       const before = rows.get(key);
       const host = info.displayName ?? info.id;
-      // Clients tell rows apart by it, so a device that names none is its own.
-      const instanceId = info.instanceId ?? before?.entry.instanceId ?? deviceId;
       const ip = client.peer.local ? before?.entry.ip : client.peer.ip;
       const entry: PresenceEntry = {
         ...before?.entry,
@@ -89,7 +87,7 @@ export function createPresence(params: { version: string; now?: () => number }):
         ...(info.deviceFamily === undefined ? {} : { deviceFamily: info.deviceFamily }),
         ...(info.modelIdentifier === undefined ? {} : { modelIdentifier: info.modelIdentifier }),
         ...(deviceId === undefined ? {} : { deviceId }),
-        ...(instanceId === undefined ? {} : { instanceId }),
+        ...(info.instanceId === undefined ? {} : { instanceId: info.instanceId }),
       };
       put(key, entry, (before?.connections ?? new Set<string>()).add(client.connId));
     },

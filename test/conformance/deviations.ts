@@ -22,6 +22,7 @@ export const HANDSHAKE_DEVIATIONS: readonly Deviation[] = [
 /** Members of the recorded `hello-ok` that are not sent, by the part of the product that will send them. */
 export const HELLO_ABSENT: Readonly<Record<string, string>> = {
   canvasHostUrl: 'the canvas host is not part of this version',
+  'snapshot.presence[].instanceId': 'AMB-034, PRES-005: a device names its instance itself; its row is keyed by `deviceId`',
   'snapshot.health.agents[].heartbeat': 'heartbeats are not part of this version',
 };
 
