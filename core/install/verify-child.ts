@@ -1,10 +1,10 @@
 /**
- * The process in which an unknown extension is tried. Its argument is the job as JSON; steps, checks and the report go to the parent. It ends
+ * The process in which an unknown extension is tried. Its first message is the job; steps, checks and the report go to the parent. It ends
  * itself: what the extension left running is not waited for.
  */
 import { runVerification, type VerifyJob } from './verification.ts';
 
-const job = JSON.parse(process.argv[2] ?? '{}') as VerifyJob;
+const job = await new Promise<VerifyJob>((resolve) => process.once('message', (message) => resolve(message as VerifyJob)));
 const strays: unknown[] = [];
 process.on('uncaughtException', (error) => strays.push(error));
 process.on('unhandledRejection', (error) => strays.push(error));

@@ -57,10 +57,10 @@ async function runChild(options: VerifyOptions, stateDir: string): Promise<Verif
   const job: VerifyJob = { root, hostVersion, suites, stateDir, ...(pluginConfig === undefined ? {} : { pluginConfig }) };
   const limit = options.timeoutMs ?? (suites ? SUITES_LIMIT_MS : TIME_LIMIT_MS);
   const isGroup = process.platform !== 'win32';
-  const child = fork(productFile('core/install/verify-child'), [JSON.stringify(job)], {
+  const child = fork(productFile('core/install/verify-child'), {
     cwd: stateDir,
-    // A home of its own as well: what it tries must not reach the data that it keeps there in earnest.
-    env: { ...options.env, HOME: stateDir, [ANCESTOR.stateDirEnv]: stateDir, Durar_STATE_DIR: stateDir, Durar_VERIFY: '1' },
+    // A home of its own as well: what it tries must not reach the data that it keeps there in earnest, nor anybody's credentials.
+    env: { ...withoutCredentials(options.env), HOME: stateDir, [ANCESTOR.stateDirEnv]: stateDir, Durar_STATE_DIR: stateDir, Durar_VERIFY: '1' },
     execArgv: [],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     detached: isGroup,
@@ -76,6 +76,8 @@ async function runChild(options: VerifyOptions, stateDir: string): Promise<Verif
     }
   };
   process.once('exit', end);
+  // not an argument: everybody may read those, and the plugin's configuration can hold secrets
+  child.send(job, () => undefined);
   const started = performance.now();
   const checks: VerifyCheck[] = [];
   let step: VerifyStep = { name: 'start', title: 'the process starts' };
@@ -119,6 +121,12 @@ async function runChild(options: VerifyOptions, stateDir: string): Promise<Verif
     clearTimeout(timer);
     process.removeListener('exit', end);
   }
+}
+
+const CREDENTIAL = /(?:token|secret|password|passwd|passphrase|credentials?|(?:api|access|private|signing|encryption)_?key|_auth)$/i;
+
+function withoutCredentials(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !CREDENTIAL.test(name)));
 }
 
 /** The error of a process that gave no report. */
