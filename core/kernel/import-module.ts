@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire, registerHooks, stripTypeScriptTypes } from 'node:module';
-import { dirname, join, sep } from 'node:path';
+import { join, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ANCESTOR } from '../../sdk/ancestor.ts';
 import { type DurarError, durarError, type ErrorOwner, errorCode, errorText } from '../../sdk/index.ts';
 import { trustedEntry } from '../manifest/trust.ts';
-import { createSdkSpecifiers, missingModule, ownMissingModule, type SdkSpecifiers } from './sdk-specifiers.ts';
+import { createSdkSpecifiers, missingModule, type SdkSpecifiers } from './sdk-specifiers.ts';
 
 export interface ImportRequest {
   id: string;
@@ -36,7 +36,6 @@ const JITI_CODES: readonly unknown[] = [
 ];
 const MISSING_CODES: readonly unknown[] = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'];
 const MIXED = /^(require|module|exports|__filename|__dirname) is not defined in ES module scope/;
-const HOST_MODULES: readonly string[] = Object.keys(ANCESTOR.hostModules);
 
 /**
  * Imports the entry of an extension; resolves to its namespace. Rejects with `DUR_EXT_IMPORT_FAILED`, `_IMPORT_TIMEOUT`, `_MODULE_MISSING`, or with the
@@ -75,7 +74,7 @@ function installHooks(sdk: SdkSpecifiers): void {
     resolve(specifier, context, next) {
       const url = sdk.resolve(specifier, context.parentURL ?? '');
       if (url !== undefined) return { url, shortCircuit: true };
-      if (HOST_MODULES.includes(specifier)) return resolveShared(specifier, context, next);
+      if (Object.hasOwn(ANCESTOR.hostModules, specifier)) return resolveShared(specifier, context, next);
       const result = next(specifier, context);
       const [query, depth] = /\?g=[^&]+&r=(\d+)$/.exec(context.parentURL ?? '') ?? [];
       if (query === undefined || result.url.includes('?')) return result;
@@ -128,11 +127,8 @@ async function importEither(request: ImportRequest, sdk: SdkSpecifiers): Promise
 }
 
 async function importWithJiti(file: string, sdk: SdkSpecifiers): Promise<unknown> {
-  const { createJiti } = await import('jiti');
-  const { standIns } = await import('../../sdk/ancestor/members.ts');
+  const [{ createJiti }, { standIns }] = await Promise.all([import('jiti'), import('../../sdk/ancestor/members.ts')]);
   const hostRequire = createRequire(import.meta.url);
-  const fromHost = (id: string | symbol): id is string =>
-    typeof id === 'string' && (sdk.resolve(id, file) !== undefined || (HOST_MODULES.includes(id) && !has(file, id)));
   const jiti = createJiti(pathToFileURL(file).href, {
     fsCache: false,
     rebuildFsCache: false,
@@ -149,7 +145,10 @@ async function importWithJiti(file: string, sdk: SdkSpecifiers): Promise<unknown
     transformModules: [],
     extensions: ['.js', '.mjs', '.cjs', '.ts', '.mts', '.cts', '.json'],
     // The same modules as under native import, so an extension never holds a second SDK.
-    virtualModules: new Proxy({}, { has: (_, id) => fromHost(id), get: (_, id) => standIns(id as string, hostRequire(id as string)) }),
+    virtualModules: new Proxy(
+      {},
+      { has: (_, id) => typeof id === 'string' && sdk.resolve(id, file) !== undefined, get: (_, id) => standIns(id as string, hostRequire(id as string)) },
+    ),
   });
   return jiti.import(file);
 }
@@ -175,7 +174,10 @@ function resolveShared<Result>(specifier: string, context: { parentURL?: string 
 
 function describeFailure(error: unknown, { id, file, root }: ImportRequest): unknown {
   const code = errorCode(error);
-  if (code === 'DUR_EXT_MODULE_MISSING') return ownMissingModule(error as DurarError, id);
+  if (code === 'DUR_EXT_MODULE_MISSING') {
+    const { hint, details } = error as DurarError & { details: { specifier: string; file: string } };
+    return missingModule(details.specifier, details.file, hint, id);
+  }
   if (code?.startsWith('DUR_') === true) return error;
   const owner = { extension: id, file, ...placeOf(error, root) };
   const specifier = MISSING_CODES.includes(code) ? /Cannot find (?:package|module) '([^./\\][^']*)'/.exec(errorText(error))?.[1] : undefined;
@@ -230,14 +232,4 @@ function urlOf(root: string): string {
 
 function isOwnFile(url: string, root: string): boolean {
   return url.startsWith(root) && !url.slice(root.length - 1).includes('/node_modules/');
-}
-
-function has(file: string, specifier: string): boolean {
-  try {
-    createRequire(file).resolve(specifier, { paths: [dirname(file)] });
-    return true;
-  } catch (error) {
-    // Packages that only offer `import` are there, though `require` may not have them.
-    return errorCode(error) === 'ERR_PACKAGE_PATH_NOT_EXPORTED';
-  }
 }

@@ -80,16 +80,13 @@ export async function releaseInstance(instance: Instance, log: Logger): Promise<
 /** The default export in any of the shapes that authors use: a function, an object with `register` (older name `activate`), or `{ plugin }`, a channel. */
 function readEntry(entry: CatalogEntry, namespace: unknown): { register(api: PluginApi): unknown } {
   let value = (namespace as { default?: unknown }).default ?? namespace;
-  if (isRecord(value) && isRecord(value.default)) value = value.default;
-  else if (isRecord(value) && typeof value.default === 'function') value = value.default;
+  if (isRecord(value) && (isRecord(value.default) || typeof value.default === 'function')) value = value.default;
   const owner = { extension: entry.id, ...(entry.entry === undefined ? {} : { file: entry.entry }) };
-  if (typeof value === 'function') return { register: value as (api: PluginApi) => unknown };
-  if (!isRecord(value)) throw durarError('DUR_EXT_ENTRY_INVALID', { id: entry.id }, { owner });
-  const { plugin } = value;
-  const register = value.register ?? value.activate ?? (isRecord(plugin) ? (api: PluginApi) => api.registerChannel(plugin as unknown as Channel) : undefined);
+  const { id, register: own, activate, plugin } = isRecord(value) ? value : ({ register: value } as Record<string, unknown>);
+  const register = own ?? activate ?? (isRecord(plugin) ? (api: PluginApi) => api.registerChannel(plugin as unknown as Channel) : undefined);
   if (typeof register !== 'function') throw durarError('DUR_EXT_ENTRY_INVALID', { id: entry.id }, { owner });
-  if (entry.format === 'native' && typeof value.id === 'string' && value.id !== entry.id) {
-    throw durarError('DUR_EXT_ID_MISMATCH', { id: entry.id, other: value.id }, { owner });
+  if (entry.format === 'native' && typeof id === 'string' && id !== entry.id) {
+    throw durarError('DUR_EXT_ID_MISMATCH', { id: entry.id, other: id }, { owner });
   }
   return { register: register.bind(value) as (api: PluginApi) => unknown };
 }
