@@ -1,7 +1,14 @@
-/** Text from a model, a tool or an extension, without the control characters that could drive the terminal. Line breaks and tabs stay. */
+/**
+ * Text from a model, a tool or an extension, without the control characters that could drive the terminal, and with marks of writing direction
+ * spelt out, for they can show a command in another order than it runs in. Line breaks and tabs stay.
+ */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
+  return (
+    text
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
+      .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
+      .replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  );
 }
 
 /** The same on one line of at most `width` characters. */
