@@ -50,9 +50,9 @@ export function createSessionEvents(params: { agent: GatewayAgent; sessions: Gat
     return record === undefined ? undefined : sessionRow(record, agent.models.defaults());
   };
 
-  const refreshLive = (key: string): void => {
+  const refreshLive = (key: string, startedAt?: unknown): void => {
     rowOf(key).then(
-      (row) => row !== undefined && agent.active(key).length > 0 && live.set(key, row),
+      (row) => row !== undefined && agent.active(key).length > 0 && live.set(key, running(row, startedAt)),
       (error) => log.warn('the row of a session could not be read', { sessionKey: key, reason: errorText(error) }),
     );
   };
@@ -80,21 +80,12 @@ export function createSessionEvents(params: { agent: GatewayAgent; sessions: Gat
 
   const lifecycle = (key: string, { runId, data }: AgentEvent): void => {
     const phase = String(data.phase);
-    if (phase === 'start') refreshLive(key);
+    if (phase === 'start') refreshLive(key, data.startedAt);
     else if (agent.active(key).every((run) => run.runId === runId)) live.delete(key);
     if (followers.size === 0) return;
     enqueue(async () => {
       const row = await rowOf(key);
-      // the run is announced before its row is written
-      if (row !== undefined && phase === 'start') {
-        const { endedAt: _ended, runtimeMs: _runtime, ...rest } = row;
-        sendPhase(key, phase, runId, {
-          ...rest,
-          status: 'running',
-          abortedLastRun: false,
-          ...(typeof data.startedAt === 'number' ? { startedAt: data.startedAt } : {}),
-        });
-      } else sendPhase(key, phase, runId, row);
+      sendPhase(key, phase, runId, row === undefined || phase !== 'start' ? row : running(row, data.startedAt));
     });
   };
 
@@ -183,6 +174,11 @@ export function createSessionEvents(params: { agent: GatewayAgent; sessions: Gat
       live.clear();
     },
   };
+}
+
+/** A run is announced before its row is written. */
+function running({ endedAt: _ended, runtimeMs: _runtime, ...row }: SessionRow, startedAt: unknown): SessionRow {
+  return { ...row, status: 'running', abortedLastRun: false, ...(typeof startedAt === 'number' ? { startedAt } : {}) };
 }
 
 /** What a tool gave back is shown only where the session asks for all; the event itself always is. */
