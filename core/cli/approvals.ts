@@ -1,6 +1,6 @@
 import { errorCode, errorText } from '../../sdk/errors.ts';
 import type { Output } from './output.ts';
-import { oneLine } from './printable.ts';
+import { printable } from './printable.ts';
 import type { Rpc } from './rpc.ts';
 
 /** What waits for a person's word, as the gateway announces it. */
@@ -17,7 +17,8 @@ export interface ApprovalOptions {
   concerns(sessionKey: string): boolean;
 }
 
-const WIDTH = 200;
+/** What can be read before it is answered; of a longer command both ends are shown, and that something is missing. */
+const MAX_CHARS = 8_000;
 
 /** Puts the approvals of a session to the person at the terminal, one after the other, and sends the answers. */
 export function answerApprovals(rpc: Rpc, { output, ask, concerns }: ApprovalOptions): void {
@@ -38,8 +39,8 @@ export function answerApprovals(rpc: Rpc, { output, ask, concerns }: ApprovalOpt
   async function decide(method: string, { id, request }: PendingApproval, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const { paint } = output;
-    const what = oneLine(request.command ?? request.title ?? request.description ?? id, WIDTH);
-    output.line(`\n${paint.warn('approval')} ${paint.bold(what)}${request.cwd ? paint.muted(`  in ${request.cwd}`) : ''}`);
+    const what = inFull(request.command ?? request.title ?? request.description ?? id);
+    output.line(`\n${paint.warn('approval')} ${paint.bold(what)}${request.cwd ? paint.muted(`  in ${printable(request.cwd)}`) : ''}`);
     try {
       await rpc.call(method, { id, decision: await askFor(request.allowedDecisions ?? [], signal) });
     } catch (error) {
@@ -58,4 +59,12 @@ export function answerApprovals(rpc: Rpc, { output, ask, concerns }: ApprovalOpt
     if (/^y(es)?$/.test(answer)) return 'allow-once';
     return always && /^a(lways)?$/.test(answer) ? 'allow-always' : 'deny';
   }
+}
+
+/** All lines, for a line break can end a comment; no part of it may go unseen. */
+function inFull(text: string): string {
+  const whole = printable(text).trim();
+  const half = MAX_CHARS / 2;
+  const shown = whole.length <= MAX_CHARS ? whole : `${whole.slice(0, half)}\n[${whole.length - MAX_CHARS} CHARACTERS ARE NOT SHOWN]\n${whole.slice(-half)}`;
+  return shown.replaceAll('\n', '\n         ');
 }
