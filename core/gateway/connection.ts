@@ -167,7 +167,7 @@ export function openConnection(params: ConnectionParams): Connection {
     }
     if (!requestFrame(frame)) {
       accepted.roleRefusals = 0;
-      const id = (frame as { id?: unknown }).id;
+      const id = (frame as { id?: unknown } | null)?.id;
       connection.fail(typeof id === 'string' && id !== '' ? id : 'invalid', {
         code: 'INVALID_REQUEST',
         message: `invalid request frame: ${validationText(requestFrame.errors)}`,
