@@ -41,4 +41,6 @@ describe('redactConfig', () => {
 
 it('secretTexts lists what must be masked', () => {
   expect(secretTexts(config).toSorted()).toEqual([...Array.from({ length: 13 }, (_, index) => `secret-${index + 1}`), 'x-${TOKEN}'].toSorted());
+  const urls = { models: { providers: { p: { baseUrl: 'http://me:hush%21@host:8080/v1' }, q: { baseUrl: 'http://me@host:8080/a:b@c' } } } };
+  expect(secretTexts(urls)).toEqual(['hush%21']);
 });

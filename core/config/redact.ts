@@ -23,7 +23,10 @@ export function redactConfig<T>(config: T, isSecret: SecretTest = () => false): 
   return redact(config, [], (path) => isSecretPath(path) || isSecret(path), false) as T;
 }
 
-/** Every secret text in a configuration, for masking. */
+/** `https://name:password@host` */
+const URL_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s:@]*:([^/?#\s@]+)@/i;
+
+/** Every secret text in a configuration, for masking; also the passwords in URLs, wherever they stand. */
 export function secretTexts(config: unknown, isSecret: SecretTest = () => false): string[] {
   const found: string[] = [];
   collect(config, [], (path) => isSecretPath(path) || isSecret(path), false, found);
@@ -61,6 +64,8 @@ function redact(value: unknown, path: readonly Segment[], isSecret: SecretTest, 
 function collect(value: unknown, path: readonly Segment[], isSecret: SecretTest, inSecret: boolean, found: string[]): void {
   if (typeof value === 'string') {
     if (inSecret && value !== '' && !isWholeTemplate(value)) found.push(value);
+    const password = URL_PASSWORD.exec(value)?.[1];
+    if (password !== undefined) found.push(password);
     return;
   }
   if (typeof value !== 'object' || value === null || isReference(value)) return;
