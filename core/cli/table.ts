@@ -1,6 +1,7 @@
 import type { CommandSpec, OptionSpec } from './command.ts';
 import { DEVICES, PAIRING } from './device-commands.ts';
 import { MESSAGING } from './messaging-table.ts';
+import { APPROVALS, NODE_HOST, NODES } from './node-commands.ts';
 import { ENTER, RPC } from './rpc-options.ts';
 
 const THINKING = ['off', 'minimal', 'low', 'medium', 'high', 'xhigh', 'adaptive'];
@@ -280,6 +281,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
   },
   DEVICES,
+  NODES,
+  NODE_HOST,
+  APPROVALS,
   PAIRING,
   {
     name: 'completion',
