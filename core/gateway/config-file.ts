@@ -4,9 +4,10 @@ import { ProtocolError } from '../../sdk/protocol/errors.ts';
 import { formatPath, isRecord, type Segment } from '../config/config-path.ts';
 import { updateTo } from '../config/edit.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { mergePatch } from '../config/merge-patch.ts';
 import { parseText } from '../config/parse.ts';
 import type { Environment } from '../config/paths.ts';
-import { redactConfig, type SecretTest } from '../config/redact.ts';
+import { redactConfig, restoreRedacted, type SecretTest } from '../config/redact.ts';
 import { writeConfig } from '../config/write.ts';
 import type { GatewayOptions } from './options.ts';
 
@@ -88,7 +89,15 @@ export async function rewrite(text: string, present: LoadedConfig, raw: string):
   const current = await parseText(text, present.file).catch(() => undefined);
   // What is no plain JSON may bring comments of its own; a file that cannot be read is replaced.
   if (!isPlainJson(raw) || !isRecord(current)) return raw;
-  return updateTo(text, current, keepTemplates(next, current, present.config));
+  return updateTo(text, current, keepTemplates(restoreRedacted(next, current, present.source), current, present.config));
+}
+
+/** The text after a merge patch; what the patch does not change stays as it is written. */
+export async function patched(text: string, present: LoadedConfig, raw: string): Promise<string> {
+  const patch = await parseText(raw, 'raw');
+  if (!isRecord(patch)) throw new ProtocolError('INVALID_REQUEST', 'config.patch raw must be an object');
+  const current = (await parseText(text, present.file)) ?? {};
+  return updateTo(text, current, mergePatch(current, restoreRedacted(patch, current, present.source)));
 }
 
 /** What is wrong with a configuration, as the wire tells it. */

@@ -28,3 +28,60 @@ export const HELLO_ABSENT: Readonly<Record<string, string>> = {
 
 /** Recording 06 was made before the protocol page. */
 export const HANDOFF_ADDED = 'the page adds bounded `deviceTokens` to the hello of a bootstrap (PROTO-033)';
+
+/** Members of recorded session rows and messages that are not sent, with the reason. */
+export const SESSION_ABSENT: Readonly<Record<string, string>> = {
+  origin: 'rows tell where a session last talked in `deliveryContext` and `lastChannel`',
+  contextTokens: 'a session has it once a model has served it, the defaults have it when the configuration limits it',
+  systemSent: 'the prompt is made anew for each call',
+  skillsSnapshot: 'skills are not part of this version',
+  systemPromptReport: 'trimmed in the recording',
+  responseId: 'the offline provider gives its replies no ids',
+  senderLabel: 'the text of a message is stored as it was sent, the sender beside it',
+  idempotencyKey: 'a partial reply is one entry, known by `openclawAbort.runId`',
+  archived: 'transcripts are append-only: a compaction archives nothing',
+};
+
+/** Session methods that answer otherwise than recorded. */
+export const SESSION_ANSWERS: ReadonlyArray<{ id: string; method: string; why: string; answer: { ok: boolean; error?: object; payload?: object } }> = [
+  {
+    id: 'op-4',
+    method: 'sessions.send',
+    why: 'AMB-072: sessions.send needs an idempotency key',
+    answer: { ok: false, error: { code: 'INVALID_REQUEST', message: "invalid sessions.send params: must have required property 'idempotencyKey'" } },
+  },
+];
+
+/** Members of recorded answers that this gateway's have not, or whose kind differs: recording, request, paths, and why. */
+export const ANSWER_DEVIATIONS: ReadonlyArray<{ file: string; method: string; paths: readonly string[]; why: string }> = [
+  { file: '15', method: 'health', paths: ['agents[].heartbeat'], why: 'heartbeats are not part of this version' },
+  { file: '15', method: 'status', paths: ['tasks', 'taskAudit'], why: 'the ledger of background tasks is not part of this version' },
+  { file: '15', method: 'status', paths: ['heartbeat.agents[].everyMs'], why: 'heartbeats are off, so there is no interval' },
+  { file: '15', method: 'status', paths: ['sessions.defaults.contextTokens'], why: 'known once the provider is asked; status asks none' },
+  { file: '15', method: 'system-presence', paths: ['[].instanceId'], why: 'AMB-034: the row carries it only when the client gave one' },
+  { file: '33', method: 'config.get', paths: ['sourceConfig', 'runtimeConfig'], why: 'the recording notes that these leak secrets' },
+  { file: '33', method: 'config.patch', paths: ['restart'], why: 'a change is live when it is answered; null says that nothing waits for a restart' },
+  { file: '33', method: 'config.patch', paths: ['sentinel.path'], why: 'no restart follows, so no file waits for it' },
+  { file: '33', method: 'config.apply', paths: ['restart', 'sentinel.path'], why: 'as for config.patch' },
+  { file: '36', method: 'tools.effective', paths: ['groups[].tools[].pluginId'], why: 'no extension of this test offers a tool beside the core ones' },
+  {
+    id: 'op-12',
+    method: 'sessions.preview',
+    why: 'a partial reply is one entry, so the message before it is seen too',
+    answer: {
+      ok: true,
+      payload: {
+        previews: [
+          { key: 'agent:main:example', status: 'ok', items: [{ role: 'user' }, { role: 'assistant' }] },
+          { key: 'nope', status: 'missing', items: [] },
+        ],
+      },
+    },
+  },
+  {
+    id: 'op-18',
+    method: 'sessions.get',
+    why: 'a partial reply is one entry, so the message before it is seen too',
+    answer: { ok: true, payload: { messages: [{ role: 'user' }, { role: 'assistant', openclawAbort: { aborted: true, origin: 'rpc', runId: 'ss-3' } }] } },
+  },
+];

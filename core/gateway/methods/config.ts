@@ -1,12 +1,10 @@
 import { ProtocolError } from '../../../sdk/protocol/errors.ts';
 import type { ConfigPatchParams, ConfigPatchResult } from '../../../sdk/protocol/generated/types.ts';
 import { diffConfig } from '../../config/changes.ts';
-import { isRecord } from '../../config/config-path.ts';
-import { patchIn } from '../../config/edit.ts';
 import type { LoadedConfig } from '../../config/load.ts';
 import { parseText } from '../../config/parse.ts';
 import type { MethodFamily } from '../call.ts';
-import { type ConfigWrite, issuesOf, rewrite } from '../config-file.ts';
+import { type ConfigWrite, issuesOf, patched, rewrite } from '../config-file.ts';
 import { createConfigSchemas } from '../config-schema.ts';
 import type { GatewayContext } from '../context.ts';
 import { createWriteLimit } from '../write-limit.ts';
@@ -87,11 +85,7 @@ export function configMethods(context: GatewayContext): MethodFamily<Names> {
 
     async 'config.patch'(params, { client }) {
       limit.take(client, 'config.patch');
-      const done = await write('config.patch', params.raw, params.baseHash, async (text) => {
-        const patch = await parseText(params.raw, 'raw');
-        if (!isRecord(patch)) throw new ProtocolError('INVALID_REQUEST', 'config.patch raw must be an object');
-        return patchIn(text, patch);
-      });
+      const done = await write('config.patch', params.raw, params.baseHash, (text, present) => patched(text, present, params.raw));
       if (!done.changed) return { ok: true, noop: true, path, config: configFile.redact(done.next.config) };
       return outcome('config-patch', done, params);
     },
