@@ -137,7 +137,7 @@ export function createDevices({ db }: Pick<State, 'db'>, now: () => number = Dat
       const before = get(claim.deviceId);
       const kept = before?.publicKey === claim.publicKey ? before : undefined;
       const { deviceId, publicKey, displayName, platform, deviceFamily, clientId, clientMode, remoteIp, role } = claim;
-      const granted = [...new Set([role, ...more.roles])];
+      const granted = [...new Set([...more.roles, role])];
       const record: Omit<PairedDevice, 'tokens'> = {
         deviceId,
         publicKey,
