@@ -55,7 +55,9 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
   try {
     // first, so that it is undone last: what extensions leave running may throw until the end
     undo.push(installCrashHandlers((error) => rooms.host?.blame(error), log));
-    await mkdir(paths.stateDbDir, { recursive: true, mode: 0o700 });
+    await mkdir(paths.stateDbDir, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+      throw durarError('DUR_STATE_UNWRITABLE', { dir: paths.stateDbDir, reason: errorText(cause) }, { cause });
+    });
     const lock = await takeLock(paths.stateDbDir);
     undo.push(() => lock.release());
     const state = openState({ dir: paths.stateDbDir });

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { isAbsolute, join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
 import { configuredPath, expandHome, resolvePaths } from './paths.ts';
 
 describe('resolvePaths', () => {
@@ -55,4 +55,14 @@ it('configuredPath reads ~/.Durar as the state folder of the profile', () => {
   expect(configuredPath('~/.Durar', paths)).toBe('/s');
   expect(configuredPath('~/other', paths)).toBe('/h/other');
   expect(configuredPath('rel', paths)).toBe('/s/rel');
+});
+
+it('an empty HOME does not put the state into the current folder', () => {
+  vi.stubEnv('HOME', '');
+  try {
+    expect(isAbsolute(resolvePaths({ env: {} }).stateDir)).toBe(true);
+    expect(isAbsolute(resolvePaths({ env: { Durar_HOME: '~/x' } }).stateDir)).toBe(true);
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });

@@ -1,4 +1,4 @@
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { durarError } from '../../sdk/errors.ts';
 
@@ -35,7 +35,9 @@ const DEV_PORT = 19_001;
 
 export function resolvePaths({ env, profile, dev }: PathOptions): Paths {
   const name = profileName(profile ?? (dev ? 'dev' : env.Durar_PROFILE));
-  const home = env.Durar_HOME ? expandHome(env.Durar_HOME, homedir()) : homedir();
+  // an empty HOME is none, or the state would land wherever the command runs
+  const osHome = homedir() || userInfo().homedir;
+  const home = env.Durar_HOME ? expandHome(env.Durar_HOME, osHome) : osHome;
   const stateDir = env.Durar_STATE_DIR ? expandHome(env.Durar_STATE_DIR, home) : join(home, name === undefined ? '.Durar' : `.Durar-${name}`);
   return {
     ...(name === undefined ? {} : { profile: name }),

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { durarError, errorCode } from '../../sdk/errors.ts';
+import { durarError, errorCode, errorText } from '../../sdk/errors.ts';
 
 /** Where an installed extension came from and where it is now. */
 export interface InstallRecord {
@@ -41,7 +41,7 @@ export async function readRecords(file: string): Promise<InstallRecords> {
     text = await readFile(file, 'utf8');
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return { version: 1, plugins: byId({}) };
-    throw error;
+    throw durarError('DUR_STATE_UNREADABLE', { file, reason: errorText(error) }, { owner: { file }, cause: error });
   }
   let value: unknown;
   try {

@@ -2,6 +2,7 @@
 export const STATE_ERRORS = {
   DUR_STATE_LOCKED: { message: "another gateway{holder} owns '{dir}'", hint: 'Stop it with `durar gateway stop`, or use another --profile.' },
   DUR_STATE_UNWRITABLE: { message: "cannot write to '{dir}': {reason}", hint: 'Check its owner, its permissions and the free space.' },
+  DUR_STATE_UNREADABLE: { message: "cannot read '{file}': {reason}", hint: 'Check its owner and its permissions.' },
   DUR_STATE_CORRUPT: { message: "'{file}' is damaged: {reason}", hint: 'A copy was kept beside it; restore it from a backup if something is missing.' },
   DUR_STATE_NEWER: { message: "'{file}' was written by a newer Durar", hint: 'Update Durar, or use another --profile.' },
   DUR_SESSION_UNKNOWN: { message: "there is no session '{key}'", hint: 'Run `durar sessions list` to see them.' },

@@ -52,3 +52,19 @@ it('a chat has no JSON form and says what has', async () => {
   expect(refused.code).toBe(2);
   expect(refused.json()).toMatchObject({ ok: false, error: { code: 'DUR_CLI_USAGE', hint: expect.stringContaining('durar agent --json') } });
 });
+
+describe('state that cannot be used is named, with what to do', () => {
+  it('a state folder that cannot be made', async () => {
+    await writeFile(join(machine.home, 'file'), '');
+    const refused = await machine.cli(['gateway', 'run', '--allow-unconfigured', '--json'], { env: { Durar_STATE_DIR: join(machine.home, 'file/state') } });
+    expect(refused.code).toBe(1);
+    expect(refused.json()).toMatchObject({ ok: false, error: { code: 'DUR_STATE_UNWRITABLE', hint: expect.stringMatching(/\S/) } });
+  });
+
+  it('install records that cannot be read', async () => {
+    await mkdir(join(machine.stateDir, 'state/plugins.json'), { recursive: true, mode: 0o700 });
+    const refused = await machine.cli(['plugins', 'list', '--json']);
+    expect(refused.code).toBe(1);
+    expect(refused.json()).toMatchObject({ ok: false, error: { code: 'DUR_STATE_UNREADABLE', hint: expect.stringMatching(/\S/) } });
+  });
+});
