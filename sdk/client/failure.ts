@@ -1,4 +1,4 @@
-import { durarError, errorText } from '../errors.ts';
+import { durarError, errorCode, errorText } from '../errors.ts';
 import type { ResponseFrame } from '../protocol/generated/types.ts';
 
 /** Refusals that trying again cannot heal. */
@@ -14,9 +14,12 @@ const FINAL_REFUSALS = new Set([
   'DEVICE_IDENTITY_REQUIRED',
 ]);
 
-/** True when the gateway refused the handshake for a reason that stays. */
+/** What the socket factory will not do, however often it is asked. */
+const FINAL_CODES = new Set(['DUR_GATEWAY_PLAINTEXT', 'DUR_GATEWAY_TLS_PIN']);
+
+/** True when the gateway refused the handshake, or this client the gateway, for a reason that stays. */
 export function isFinalRefusal(error: unknown): boolean {
-  return FINAL_REFUSALS.has(refusalDetails(error)?.code ?? '');
+  return FINAL_CODES.has(errorCode(error) ?? '') || FINAL_REFUSALS.has(refusalDetails(error)?.code ?? '');
 }
 
 /** True when the gateway said that the stored device token may help. */

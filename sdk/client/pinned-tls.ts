@@ -2,6 +2,8 @@ import { isIP } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { durarError } from '../errors.ts';
 
+const HANDSHAKE_MS = 10_000;
+
 /** Opens TLS to the address and compares the certificate with the pin, before anything is sent. Throws `DUR_GATEWAY_TLS_PIN`, and what the connection fails with. */
 export async function connectPinned(url: string, pin: string): Promise<TLSSocket> {
   const { hostname, port } = new URL(url);
@@ -14,10 +16,13 @@ export async function connectPinned(url: string, pin: string): Promise<TLSSocket
     rejectUnauthorized: false,
     ALPNProtocols: ['http/1.1'],
   });
+  socket.setTimeout(HANDSHAKE_MS, () => socket.destroy(new Error(`no TLS handshake within ${HANDSHAKE_MS} ms`)));
   await new Promise<void>((resolve, reject) => {
     socket.once('secureConnect', resolve);
     socket.once('error', reject);
   });
+  socket.setTimeout(0);
+  socket.removeAllListeners('timeout');
   const actual = plainFingerprint(socket.getPeerX509Certificate()?.fingerprint256 ?? '');
   if (actual !== '' && actual === plainFingerprint(pin)) return socket;
   socket.destroy();
