@@ -6,21 +6,9 @@ import { updateTo } from '../config/edit.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { mergePatch } from '../config/merge-patch.ts';
 import { parseText } from '../config/parse.ts';
-import type { Environment } from '../config/paths.ts';
-import { redactConfig, restoreRedacted, type SecretTest } from '../config/redact.ts';
+import { redactConfig, restoreRedacted } from '../config/redact.ts';
 import { writeConfig } from '../config/write.ts';
 import type { GatewayOptions } from './options.ts';
-
-/** What the process that runs the gateway lends its configuration methods. */
-export interface ConfigControl {
-  env: Environment;
-  /** The secret fields of extensions, by their manifests. */
-  isSecret: SecretTest;
-  /** Builds a generation from the candidate and swaps it in, strictly: one that makes something fail is refused, and nothing has changed. */
-  adopt(candidate: LoadedConfig, reason: string): Promise<void>;
-  /** Goes back to what the file says: a candidate was adopted, but could not be written. */
-  revert(): Promise<void>;
-}
 
 export interface Issue {
   path: string;

@@ -1,13 +1,14 @@
 import type { ModelEntry } from '../../sdk/index.ts';
 import type { AgentService } from '../agent/service.ts';
 import type { Channels } from '../channels/accounts.ts';
-import type { Paths } from '../config/paths.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Environment, Paths } from '../config/paths.ts';
+import type { SecretTest } from '../config/redact.ts';
 import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { WsLog } from '../logging/ws-log.ts';
 import type { SessionService } from '../sessions/service.ts';
 import type { State } from '../state/state.ts';
-import type { ConfigControl } from './config-file.ts';
 import type { TailscaleWhois } from './tailscale.ts';
 import type { TlsFiles } from './tls.ts';
 
@@ -67,6 +68,17 @@ export interface ControlUiSettings {
   allowInsecureAuth?: boolean;
   /** Break-glass: the control UI's device is not asked for at all. */
   dangerouslyDisableDeviceAuth?: boolean;
+}
+
+/** What the process that runs the gateway lends its configuration methods. */
+export interface ConfigControl {
+  env: Environment;
+  /** The secret fields of extensions, by their manifests. */
+  isSecret: SecretTest;
+  /** Builds a generation from the candidate and swaps it in, strictly: one that makes something fail is refused, and nothing has changed. */
+  adopt(candidate: LoadedConfig, reason: string): Promise<void>;
+  /** Goes back to what the file says: a candidate was adopted, but could not be written. */
+  revert(): Promise<void>;
 }
 
 /** What the process that runs the gateway lends it. */
