@@ -1,4 +1,4 @@
-import { type CompactResult, durarError, emptyUsage, errorCode, type HookContext, type SessionRecord } from '../../sdk/index.ts';
+import { type CompactResult, durarError, emptyUsage, errorCode, type HookContext, type SessionPatch, type SessionRecord } from '../../sdk/index.ts';
 import { compactSession } from './compaction.ts';
 import type { Lanes } from './lanes.ts';
 import { chooseModelRef } from './model-choice.ts';
@@ -13,6 +13,19 @@ export interface SessionWork {
   reset(params: { sessionKey: string; reason: 'new' | 'reset' }): Promise<SessionRecord>;
   /** Ends the session's runs, then removes it. Throws `DUR_SESSION_BUSY`. */
   remove(params: { sessionKey: string; deleteTranscript?: boolean; quiet?: boolean }): Promise<{ deleted: boolean; archived: string[] }>;
+}
+
+/** Counts of a session that has said nothing yet; it will ask for the same model. */
+function unused({ model, modelProvider, contextTokens }: SessionRecord): SessionPatch {
+  return {
+    inputTokens: 0,
+    outputTokens: 0,
+    totalTokens: 0,
+    abortedLastRun: false,
+    ...(model === undefined ? {} : { model }),
+    ...(modelProvider === undefined ? {} : { modelProvider }),
+    ...(contextTokens === undefined ? {} : { contextTokens }),
+  };
 }
 
 /** How long a turn may take to end after its abort, milliseconds. */
@@ -108,7 +121,8 @@ export function createSessionWork(params: {
         const old = await sessions.get(key);
         if (old === undefined) return open(key);
         await farewell(old, reason);
-        const session = await sessions.reset(key, reason);
+        await sessions.reset(key, reason);
+        const session = await sessions.patch(key, unused(old), { touch: false });
         const { hooks } = source.current();
         if (hooks.has('session_start')) hooks.emit('session_start', { sessionId: session.sessionId, sessionKey: key }, contextOf(session));
         return session;

@@ -34,7 +34,7 @@ export async function runTurn(deps: TurnDeps, run: Run, resume: boolean): Promis
     const session = await sessions.get(sessionKey);
     if (session === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key: sessionKey });
     state.session = session;
-    await sessions.patch(sessionKey, { status: 'running', startedAt, endedAt: null, ...lastTalk(session, run.request) });
+    await sessions.patch(sessionKey, { status: 'running', startedAt, endedAt: null, abortedLastRun: false, ...lastTalk(session, run.request) });
     const turn = await prepareTurn(deps, attempt, lease, state, session, resume);
     if (turn !== undefined) await runLoop(turn, run.request.message);
   } catch (error) {

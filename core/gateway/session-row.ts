@@ -10,24 +10,13 @@ export interface RowDefaults {
 /** The protocol's row of a session; what only the host uses stays inside. */
 export function sessionRow(record: SessionRecord, defaults?: RowDefaults): SessionRow {
   const { agentId: _agentId, createdAt: _createdAt, modelOverride: _modelOverride, compactionCount: _compactions, extra, ...shown } = record;
-  const { lastChannel, lastTo, lastAccountId } = record;
-  const threadId = extra?.lastThreadId;
   return {
     ...(defaults === undefined ? {} : { modelProvider: defaults.provider, model: defaults.model }),
     ...(extra as Partial<SessionRow> | undefined),
     ...shown,
+    ...derived(record),
+    ...(record.displayName === undefined && record.label !== undefined ? { displayName: record.label } : {}),
     kind: kindOf(record),
-    totalTokensFresh: record.totalTokens !== undefined,
-    ...(lastChannel === undefined
-      ? {}
-      : {
-          deliveryContext: {
-            channel: lastChannel,
-            ...(lastTo === undefined ? {} : { to: lastTo }),
-            ...(lastAccountId === undefined ? {} : { accountId: lastAccountId }),
-            ...(typeof threadId === 'string' ? { threadId } : {}),
-          },
-        }),
     ...(record.startedAt === undefined || record.endedAt === undefined || record.endedAt < record.startedAt
       ? {}
       : { runtimeMs: record.endedAt - record.startedAt }),
@@ -43,7 +32,20 @@ export function snapshotOf(row: SessionRow): Omit<SessionRow, 'key'> {
 /** The stored row as answers to changes show it. */
 export function sessionEntry(record: SessionRecord, sessionFile: string | undefined): SessionEntry {
   const { key: _key, extra, ...stored } = record;
-  return { ...extra, ...stored, ...(sessionFile === undefined ? {} : { sessionFile }) };
+  return { ...extra, ...stored, ...derived(record), ...(sessionFile === undefined ? {} : { sessionFile }) };
+}
+
+function derived({ lastChannel, lastTo, lastAccountId, totalTokens, extra }: SessionRecord) {
+  const totalTokensFresh = totalTokens !== undefined;
+  if (lastChannel === undefined) return { totalTokensFresh };
+  const threadId = extra?.lastThreadId;
+  const deliveryContext = {
+    channel: lastChannel,
+    ...(lastTo === undefined ? {} : { to: lastTo }),
+    ...(lastAccountId === undefined ? {} : { accountId: lastAccountId }),
+    ...(typeof threadId === 'string' ? { threadId } : {}),
+  };
+  return { totalTokensFresh, deliveryContext };
 }
 
 function kindOf({ key, chatType }: SessionRecord): SessionRow['kind'] {

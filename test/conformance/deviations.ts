@@ -33,6 +33,8 @@ export const HANDOFF_ADDED = 'the page adds bounded `deviceTokens` to the hello 
 export const SESSION_ABSENT: Readonly<Record<string, string>> = {
   origin: 'rows tell where a session last talked in `deliveryContext` and `lastChannel`',
   contextTokens: 'a session has it once a model has served it, the defaults have it when the configuration limits it',
+  cacheRead: 'rows count input and output; replies carry the rest',
+  cacheWrite: 'rows count input and output; replies carry the rest',
   systemSent: 'the prompt is made anew for each call',
   skillsSnapshot: 'skills are not part of this version',
   systemPromptReport: 'trimmed in the recording',
@@ -50,20 +52,6 @@ export const SESSION_ANSWERS: ReadonlyArray<{ id: string; method: string; why: s
     why: 'AMB-072: sessions.send needs an idempotency key',
     answer: { ok: false, error: { code: 'INVALID_REQUEST', message: "invalid sessions.send params: must have required property 'idempotencyKey'" } },
   },
-];
-
-/** Members of recorded answers that this gateway's have not, or whose kind differs: recording, request, paths, and why. */
-export const ANSWER_DEVIATIONS: ReadonlyArray<{ file: string; method: string; paths: readonly string[]; why: string }> = [
-  { file: '15', method: 'health', paths: ['agents[].heartbeat'], why: 'heartbeats are not part of this version' },
-  { file: '15', method: 'status', paths: ['tasks', 'taskAudit'], why: 'the ledger of background tasks is not part of this version' },
-  { file: '15', method: 'status', paths: ['heartbeat.agents[].everyMs'], why: 'heartbeats are off, so there is no interval' },
-  { file: '15', method: 'status', paths: ['sessions.defaults.contextTokens'], why: 'known once the provider is asked; status asks none' },
-  { file: '15', method: 'system-presence', paths: ['[].instanceId'], why: 'AMB-034: the row carries it only when the client gave one' },
-  { file: '33', method: 'config.get', paths: ['sourceConfig', 'runtimeConfig'], why: 'the recording notes that these leak secrets' },
-  { file: '33', method: 'config.patch', paths: ['restart'], why: 'a change is live when it is answered; null says that nothing waits for a restart' },
-  { file: '33', method: 'config.patch', paths: ['sentinel.path'], why: 'no restart follows, so no file waits for it' },
-  { file: '33', method: 'config.apply', paths: ['restart', 'sentinel.path'], why: 'as for config.patch' },
-  { file: '36', method: 'tools.effective', paths: ['groups[].tools[].pluginId'], why: 'no extension of this test offers a tool beside the core ones' },
   {
     id: 'op-12',
     method: 'sessions.preview',
@@ -84,4 +72,18 @@ export const ANSWER_DEVIATIONS: ReadonlyArray<{ file: string; method: string; pa
     why: 'a partial reply is one entry, so the message before it is seen too',
     answer: { ok: true, payload: { messages: [{ role: 'user' }, { role: 'assistant', openclawAbort: { aborted: true, origin: 'rpc', runId: 'ss-3' } }] } },
   },
+];
+
+/** Members of recorded answers that this gateway's have not, or whose kind differs: recording, request, paths, and why. */
+export const ANSWER_DEVIATIONS: ReadonlyArray<{ file: string; method: string; paths: readonly string[]; why: string }> = [
+  { file: '15', method: 'health', paths: ['agents[].heartbeat'], why: 'heartbeats are not part of this version' },
+  { file: '15', method: 'status', paths: ['tasks', 'taskAudit'], why: 'the ledger of background tasks is not part of this version' },
+  { file: '15', method: 'status', paths: ['heartbeat.agents[].everyMs'], why: 'heartbeats are off, so there is no interval' },
+  { file: '15', method: 'status', paths: ['sessions.defaults.contextTokens'], why: 'known once the provider is asked; status asks none' },
+  { file: '15', method: 'system-presence', paths: ['[].instanceId'], why: 'AMB-034: the row carries it only when the client gave one' },
+  { file: '33', method: 'config.get', paths: ['sourceConfig', 'runtimeConfig'], why: 'the recording notes that these leak secrets' },
+  { file: '33', method: 'config.patch', paths: ['restart'], why: 'a change is live when it is answered; null says that nothing waits for a restart' },
+  { file: '33', method: 'config.patch', paths: ['sentinel.path'], why: 'no restart follows, so no file waits for it' },
+  { file: '33', method: 'config.apply', paths: ['restart', 'sentinel.path'], why: 'as for config.patch' },
+  { file: '36', method: 'tools.effective', paths: ['groups[].tools[].pluginId'], why: 'no extension of this test offers a tool beside the core ones' },
 ];

@@ -25,11 +25,14 @@ export function agentMethods(context: GatewayContext): MethodFamily<'agent' | 'a
     const { request, route } = await prepare(context, params, call);
     runs.begin({ runId: request.runId, sessionKey: params.sessionKey ?? '', connection: call.connection });
     try {
-      const run = await agent.accept(request);
-      if (run.created === true) sessionEvents.changed(run.sessionKey, 'create');
-      await describe(run.sessionKey, params);
-      sessionEvents.changed(run.sessionKey, 'send');
-      return { ...run, route };
+      // before the run, so that followers hear of it first
+      if (request.sessionId === undefined) {
+        const { session, created } = await agent.session(request);
+        if (created) sessionEvents.changed(session.key, 'create');
+        await describe(session.key, params);
+        sessionEvents.changed(session.key, 'send');
+      }
+      return { ...(await agent.accept(request)), route };
     } catch (error) {
       runs.forget(request.runId);
       throw unknownAgent(error, 'agent', params.agentId);
