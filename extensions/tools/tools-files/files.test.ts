@@ -299,6 +299,8 @@ describe('reach', () => {
     await mkdir(workspaceDir);
     await load().call('write', { path: 'a.txt', content: 'x' });
     await expect(load(free).call('write', { path: '../exec-approvals.json', content: 'x' })).rejects.toThrow('state directory');
+    workspaceDir = stateDir;
+    await expect(load().call('write', { path: 'exec-approvals.json', content: 'x' })).rejects.toThrow('state directory');
     expect(await readFile(policy, 'utf8')).toBe('{}');
   });
 });

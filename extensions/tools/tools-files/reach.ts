@@ -25,7 +25,8 @@ export function createReach(context: ToolContext, stateDir: string): Reach {
       const [real, workspace, state] = await Promise.all([realOf(wanted), realOf(workspaceDir), realOf(stateDir)]);
       const inWorkspace = isInside(workspace, real);
       if (!inWorkspace && !isFree) throw new Error(`'${path}' lies outside the workspace`);
-      if (isInside(state, real) && !(inWorkspace && isInside(state, workspace))) throw new Error(`'${path}' lies in the state directory of Durar`);
+      if (isInside(state, real) && !(inWorkspace && workspace !== state && isInside(state, workspace)))
+        throw new Error(`'${path}' lies in the state directory of Durar`);
       return real;
     },
   };
