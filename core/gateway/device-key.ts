@@ -13,7 +13,8 @@ export function normalizePublicKey(text: string): string | undefined {
     }
   }
   const plain = text.trim().replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
-  return /^[\w-]{43}$/.test(plain) ? plain : undefined;
+  // The last character carries two bits that are no part of the key; written anew, one key has one spelling.
+  return /^[\w-]{43}$/.test(plain) ? Buffer.from(plain, 'base64url').toString('base64url') : undefined;
 }
 
 /** The id of a key: lower-case hex SHA-256 of its raw bytes. */
