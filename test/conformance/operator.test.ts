@@ -495,6 +495,23 @@ describe('logs', () => {
     expect(silent.stderr).toContain('durar doctor');
   });
 
+  it('goes on with what is written when it follows, without a gap, until the gateway ends', async () => {
+    const { gateway } = await start();
+    const log = join(machine.home, 'gateway.log');
+    const following = machine.cli(['logs', '--follow', '--json', '--interval', '20', '--limit', '3']);
+    await until(() => existsSync(log), 'the log');
+    for (let i = 0; i < 60; i += 1) {
+      appendFileSync(log, `${JSON.stringify({ time: '2026-01-01T00:00:00.000Z', level: 'info', subsystem: 'test', message: `by hand ${i}` })}\n`);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+    await gateway.stop();
+    const { code, stdout } = await following;
+    const seen = stdout.split('\n').flatMap((line) => (line.includes('"message":"by hand') ? [Number(/by hand (\d+)/.exec(line)?.[1])] : []));
+    expect(seen.length).toBeGreaterThan(5);
+    expect(seen).toEqual(Array.from({ length: seen.length }, (_, i) => (seen[0] ?? 0) + i));
+    expect(code).not.toBe(0);
+  });
+
   it.each([
     [[], false, false],
     [['--verbose'], true, false],
@@ -546,6 +563,14 @@ describe('send', () => {
     expect(second.payload).toEqual(first.payload);
     expect((await admin.call('send', params)).payload).toEqual(first.payload);
     expect(sent()).toEqual([{ to: 'ada', text: 'hello', accountId: 'default', threadId: 't1' }]);
+    await payload(admin, 'agent', { message: 'hi', idempotencyKey: 'turn' });
+    await until(
+      async () => (await payload<{ status: string }>(admin, 'agent.wait', { runId: 'turn', timeoutMs: 5000 })).status === 'ok',
+      'the end of the turn',
+    );
+    await payload(admin, 'send', { to: 'ada', message: 'by the way', sessionKey: 'main', idempotencyKey: 'k0' });
+    const { messages } = await payload<{ messages: Array<{ content: unknown }> }>(admin, 'chat.history', { sessionKey: 'main' });
+    expect(JSON.stringify(messages.at(-1)?.content)).toContain('by the way');
     const failing = { to: 'nobody', message: 'x', channel: 'fixchat', idempotencyKey: 'k2' };
     const failed = await refusal(admin, 'send', failing);
     expect(failed).toMatchObject({ code: 'UNAVAILABLE', message: 'no such person' });

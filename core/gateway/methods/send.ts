@@ -1,4 +1,5 @@
-import { errorCode, reportError } from '../../../sdk/errors.ts';
+import { errorCode, errorText, reportError } from '../../../sdk/errors.ts';
+import { type AssistantMessage, emptyUsage } from '../../../sdk/index.ts';
 import { ProtocolError } from '../../../sdk/protocol/errors.ts';
 import type { SendParams, SendResult } from '../../../sdk/protocol/generated/types.ts';
 import type { MethodFamily } from '../call.ts';
@@ -10,7 +11,9 @@ type Outcome = { payload: SendResult } | { error: ProtocolError };
 /** What only the caller can put right. */
 const CALLER_CODES = new Set(['DUR_CHANNEL_UNKNOWN', 'DUR_CHANNEL_ACCOUNT', 'DUR_CHANNEL_NO_TEXT', 'DUR_CHANNEL_NO_MEDIA']);
 
-export function sendMethods({ channels, idempotency }: GatewayContext): MethodFamily<'send'> {
+const MIRROR = { api: 'openai-responses', provider: 'openclaw', model: 'delivery-mirror' };
+
+export function sendMethods({ channels, idempotency, log, sessions }: GatewayContext): MethodFamily<'send'> {
   const channelOf = (wanted: string | undefined): string => {
     const named = wanted?.trim().toLowerCase();
     if (named) return named;
@@ -21,8 +24,21 @@ export function sendMethods({ channels, idempotency }: GatewayContext): MethodFa
     throw new ProtocolError('INVALID_REQUEST', `Channel is required (${why}).`);
   };
 
-  const deliver = async ({ idempotencyKey: runId, ...params }: SendParams, channel: string, media: string[]): Promise<Outcome> => {
-    const { to, accountId, threadId, message = '' } = params;
+  /** What was said in a session's name is part of its conversation. The message is out, so nothing here fails the call. */
+  const mirror = async ({ sessionKey, agentId, message }: SendParams): Promise<void> => {
+    if (!sessionKey || !message?.trim()) return;
+    try {
+      const session = await sessions.get(sessions.canonicalKey(sessionKey, agentId));
+      const content: AssistantMessage['content'] = [{ type: 'text', text: message }];
+      const note: AssistantMessage = { role: 'assistant', content, timestamp: Date.now(), stopReason: 'stop', usage: emptyUsage(), ...MIRROR };
+      if (session !== undefined) await sessions.append(session, [{ type: 'message', message: note }]);
+    } catch (error) {
+      log.warn('a sent message is not in the transcript of its session', { sessionKey, reason: errorText(error) });
+    }
+  };
+
+  const deliver = async (params: SendParams, channel: string, media: string[]): Promise<Outcome> => {
+    const { idempotencyKey: runId, to, accountId, threadId, message = '' } = params;
     try {
       const { messageId } = await channels.send({
         channel,
@@ -32,6 +48,7 @@ export function sendMethods({ channels, idempotency }: GatewayContext): MethodFa
         ...(accountId ? { accountId } : {}),
         ...(threadId ? { threadId } : {}),
       });
+      await mirror(params);
       return { payload: { runId, channel, ...(messageId === undefined ? {} : { messageId }) } };
     } catch (error) {
       const { code, message: text, hint, owner } = reportError(error);
