@@ -86,6 +86,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     // Before the first activation: an extension may listen to their events from `register` on.
     Object.assign(rooms, { sessions, agent });
     await host.activate('boot');
+    stages.confirm();
     const channels = createChannels({ source: host, agent, log: options.log.child('channels') });
 
     const { resolvedConfig } = host.current();

@@ -39,6 +39,7 @@ export async function createLiveChanges({ host, stages, channels, log, onApplied
   async function activate(reason: string, strict: boolean): Promise<ActivationReport> {
     try {
       const report = await host.activate(reason, { strict });
+      stages.confirm();
       refused = [];
       await channels.reconcile();
       await onApplied();

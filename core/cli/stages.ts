@@ -38,7 +38,9 @@ export interface Stages extends HostStages {
   /** Everything a generation is made of, beside the extensions' own folders. */
   watchedFiles(): string[];
   isRecords(file: string): boolean;
-  /** Whether the file still is what the last activation read. */
+  /** What was read last is live now. */
+  confirm(): void;
+  /** Whether the file still is what the live generation was made of. */
   isApplied(file: string): Promise<boolean>;
   /** The effective environment: the process, `.env` files, the `env` block. */
   env(): Environment;
@@ -57,6 +59,7 @@ export function createStages(options: StageOptions): Stages {
   let loaded: LoadedConfig | undefined;
   let catalog: DiscoveredCatalog | undefined;
   let recordsRead: string | undefined;
+  let applied: { config?: string | undefined; records?: string | undefined } = {};
   const records = recordsFile(paths.stateDir);
 
   /** The extensions' own secret fields. */
@@ -120,8 +123,11 @@ export function createStages(options: StageOptions): Stages {
     onSecretValues: (values) => log.setSecretValues(values),
     watchedFiles: () => [...(loaded?.files ?? [paths.configFile]), join(paths.stateDir, '.env'), records],
     isRecords: (file) => file === records,
+    confirm() {
+      applied = { config: loaded?.hash, records: recordsRead };
+    },
     async isApplied(file) {
-      const known = file === records ? recordsRead : file === paths.configFile ? loaded?.hash : undefined;
+      const known = file === records ? applied.records : file === paths.configFile ? applied.config : undefined;
       return known !== undefined && known === (await hashFile(file));
     },
     env: () => loaded?.env ?? env,
