@@ -89,6 +89,7 @@ describe('plugins of the ancestor’s line run unmodified under a running gatewa
     it('verifies', async () => {
       const verify = await durar('plugins', 'verify', fixture('ancestor-engine'));
       expect(verify.stdout).toContain(', 0 failed,');
+      expect(verify.stdout).toContain('uses what this version does not offer: hook hook_of_a_later_line');
       expect(verify.code).toBe(0);
     });
 
