@@ -1,5 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { type ErrorReport, errorCode, errorText, reportError } from '../../sdk/errors.ts';
+import { findExposures } from '../gateway/exposure.ts';
 import { verifyFolder } from '../install/verify.ts';
 import type { CommandContext } from './command.ts';
 import { type GatewayView, viewGateway } from './gateway-view.ts';
@@ -34,7 +35,12 @@ export async function diagnose(context: CommandContext, { fix, scope }: Diagnosi
   const host =
     scope === 'plugins'
       ? []
-      : [...configChecks(outlook), ...(await stateChecks(context, fix)), await gatewayCheck(context, view, 'error' in answer ? answer.error : undefined)];
+      : [
+          ...configChecks(outlook),
+          ...exposureChecks(outlook),
+          ...(await stateChecks(context, fix)),
+          await gatewayCheck(context, view, 'error' in answer ? answer.error : undefined),
+        ];
   const refused = (view?.refused ?? []).map((report) =>
     fromReport('refused', 'error', { ...report, message: `the gateway refused what is on disk now and goes on as before: ${report.message}` }),
   );
@@ -45,6 +51,11 @@ function configChecks({ loaded }: Outlook): Check[] {
   if (loaded.errors.length > 0) return loaded.errors.map((error) => fromReport('config', 'error', reportError(error)));
   const message = loaded.exists ? `${loaded.file} is valid` : `${loaded.file} does not exist; the defaults count`;
   return [{ id: 'config', status: 'ok', message }, ...loaded.warnings.map((warning) => fromReport('config', 'warn', reportError(warning)))];
+}
+
+function exposureChecks({ loaded }: Outlook): Check[] {
+  if (loaded.errors.length > 0) return [];
+  return findExposures(loaded.config.gateway).map(({ path, message, hint }) => ({ id: path, status: 'warn', message, hint }));
 }
 
 async function stateChecks({ paths }: CommandContext, fix: boolean): Promise<Check[]> {

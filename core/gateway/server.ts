@@ -12,6 +12,7 @@ import { type ConnectedClient, type Connection, connectedClient, openConnection,
 import type { GatewayContext } from './context.ts';
 import { createDevices } from './devices.ts';
 import { type BroadcastOptions, createEventHub } from './events.ts';
+import { findExposures } from './exposure.ts';
 import { createExtensionMethods, type ExtensionMethods } from './extension-methods.ts';
 import { HandshakeRefusal, shakeHands } from './handshake.ts';
 import { createHealth } from './health.ts';
@@ -184,6 +185,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     async listen() {
       assertBindable(settings);
       const { port, url } = await listenOn(http, settings);
+      for (const { message, hint } of findExposures(settings)) log.warn(`${message}. ${hint}`);
       http.on('error', (error) => log.error('the gateway socket failed', { reason: error.message }));
       tick = setInterval(beat, context.tickIntervalMs);
       refreshHealth();
