@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { reply, toolCall, toolResult, user } from '../../sdk/contract/conversation.ts';
+import { INJECTED_MODEL } from '../../sdk/index.ts';
 import { sanitizeMessages } from './hygiene.ts';
 
 describe('what a provider gets', () => {
@@ -10,6 +11,17 @@ describe('what a provider gets', () => {
 
   it('has no empty reply', () => {
     expect(sanitizeMessages([user('a'), { ...reply(''), content: [] }, user('b')])).toEqual([user('a'), user('b')]);
+  });
+
+  it('has a note that came in among tool results behind them', () => {
+    const note = { ...reply('note'), model: INJECTED_MODEL };
+    expect(sanitizeMessages([user('a'), toolCall('1'), note, toolResult('1'), reply('b')])).toEqual([
+      user('a'),
+      toolCall('1'),
+      toolResult('1'),
+      note,
+      reply('b'),
+    ]);
   });
 
   it('has a result for each call and a call for each result', () => {

@@ -205,11 +205,10 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       const steering = open(request).then(async (run) => {
         const { sessionKey } = run;
         const interrupted = runs.active(sessionKey).length > 0;
-        const taken = await runs.steerable(sessionKey)?.steering.offer?.({ request, accepted: run });
-        if (taken !== true) {
-          runs.abort({ sessionKey, origin: 'rpc' });
-          start(request, run);
-        }
+        const offered = runs.steerable(sessionKey)?.steering.offer?.({ request, accepted: run });
+        // a turn that ended over the offer makes room by itself; what was accepted meanwhile stays
+        if (offered === undefined) runs.abort({ sessionKey, origin: 'rpc' });
+        if ((await offered) !== true) start(request, run);
         return { run, interrupted };
       });
       const accepted = steering.then(({ run }) => run);

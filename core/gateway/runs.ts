@@ -2,8 +2,7 @@ import type { AgentEvent } from '../../sdk/index.ts';
 import type { Connection } from './connection.ts';
 import type { EventHub } from './events.ts';
 import type { GatewayAgent } from './options.ts';
-import { type SessionEvents, visibleTool } from './session-events.ts';
-import { snapshotOf } from './session-row.ts';
+import type { SessionEvents } from './session-events.ts';
 
 /** Follows the runs: sends their `agent` events, derives `chat` events, and remembers who started which. */
 export interface Runs {
@@ -40,8 +39,13 @@ const DELTA_MS = 150;
 const SILENT_REPLY = 'NO_REPLY';
 const ABORT_ORIGINS = new Set(['rpc', 'stop', 'timeout', 'shutdown']);
 
-export function createRuns(params: { agent: Pick<GatewayAgent, 'onEvent'>; hub: EventHub; liveRow: SessionEvents['liveRow']; now?: () => number }): Runs {
-  const { agent, hub, liveRow } = params;
+export function createRuns(params: {
+  agent: Pick<GatewayAgent, 'onEvent'>;
+  hub: EventHub;
+  sessionEvents: Pick<SessionEvents, 'toolEvent' | 'streamsThoughts'>;
+  now?: () => number;
+}): Runs {
+  const { agent, hub, sessionEvents } = params;
   const now = params.now ?? Date.now;
   const runs = new Map<string, Run>();
 
@@ -86,7 +90,7 @@ export function createRuns(params: { agent: Pick<GatewayAgent, 'onEvent'>; hub: 
 
   /** What the model thinks is streamed only where the session asks for it. */
   const tell = (event: AgentEvent) => {
-    if (event.stream === 'thinking' && (event.sessionKey === undefined || liveRow(event.sessionKey)?.reasoningLevel !== 'stream')) return;
+    if (event.stream === 'thinking' && !sessionEvents.streamsThoughts(event.sessionKey)) return;
     hub.broadcast('agent', event);
   };
 
@@ -95,9 +99,7 @@ export function createRuns(params: { agent: Pick<GatewayAgent, 'onEvent'>; hub: 
     if (event.stream === 'tool') {
       if (event.data.phase === 'start') flush(run);
       const watchers = watchersOf(runs, run);
-      if (watchers.size === 0) return;
-      const row = event.sessionKey === undefined ? undefined : liveRow(event.sessionKey);
-      hub.send(watchers, 'agent', { ...(row === undefined ? {} : { session: row, ...snapshotOf(row) }), ...visibleTool(event, row) });
+      if (watchers.size > 0) hub.send(watchers, 'agent', sessionEvents.toolEvent(event));
       return;
     }
     tell(event);

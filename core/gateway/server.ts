@@ -234,7 +234,7 @@ function createContext(options: GatewayOptions, extensions: ExtensionMethods): G
     devices: createDevices(options.state),
     bootstrap: createBootstrap(options.state),
     idempotency: createIdempotency(),
-    runs: createRuns({ agent, hub, liveRow: sessionEvents.liveRow }),
+    runs: createRuns({ agent, hub, sessionEvents }),
     sessionEvents,
   };
 }

@@ -1,6 +1,7 @@
 import { type AgentEvent, errorText, type StoredEntry } from '../../sdk/index.ts';
 import { ProtocolError } from '../../sdk/protocol/errors.ts';
 import type { SessionRow } from '../../sdk/protocol/generated/types.ts';
+import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Connection } from './connection.ts';
 import type { EventHub } from './events.ts';
@@ -22,8 +23,10 @@ export interface SessionEvents {
   isFollowed(sessionKey: string): boolean;
   /** A user's message that will be written when its run starts. */
   announce(sessionKey: string, message: { text: string; timestamp: number; seq: number }): void;
-  /** The row of a session in which a run goes on, as it was when the run began or was last changed. */
-  liveRow(sessionKey: string): SessionRow | undefined;
+  /** A tool event as sockets get it: with the session's row, and what the tool gave back only where the session asks for all. */
+  toolEvent(event: AgentEvent): object;
+  /** The session streams what its model thinks. */
+  streamsThoughts(sessionKey: string | undefined): boolean;
   close(): void;
 }
 
@@ -32,11 +35,18 @@ const MAX_KEYS = 1000;
 /** Texts in `session.message` are cut only where `chat.history` would not send them either. */
 const MAX_CHARS = 500_000;
 
-export function createSessionEvents(params: { agent: GatewayAgent; sessions: GatewaySessions; hub: EventHub; log: Logger }): SessionEvents {
-  const { agent, sessions, hub, log } = params;
+export function createSessionEvents(params: {
+  source: GenerationSource;
+  agent: GatewayAgent;
+  sessions: GatewaySessions;
+  hub: EventHub;
+  log: Logger;
+}): SessionEvents {
+  const { source, agent, sessions, hub, log } = params;
   const followers = new Set<Connection>();
   const followersOf = new Map<string, Set<Connection>>();
   const keysOf = new Map<Connection, Set<string>>();
+  /** Rows of sessions in which a run goes on, as they were when it began or when they were last changed. */
   const live = new Map<string, SessionRow>();
   let tail: Promise<void> = Promise.resolve();
 
@@ -89,6 +99,14 @@ export function createSessionEvents(params: { agent: GatewayAgent; sessions: Gat
     });
   };
 
+  const withRow = (event: AgentEvent, row: SessionRow | undefined): object => {
+    const session = row === undefined ? {} : { session: row, ...snapshotOf(row) };
+    const verbose = row?.verboseLevel ?? source.current().config.agents?.defaults?.verboseDefault;
+    if (row !== undefined && verbose === 'full') return { ...session, ...event };
+    const { result: _result, partialResult: _partial, ...data } = event.data;
+    return { ...session, ...event, data };
+  };
+
   const sendPhase = (key: string, phase: string, runId: string, row: SessionRow | undefined): void => {
     const session = row === undefined ? {} : { session: row, ...snapshotOf(row) };
     hub.send(followers, 'sessions.changed', { ...session, sessionKey: key, phase, runId, ts: Date.now() });
@@ -98,7 +116,7 @@ export function createSessionEvents(params: { agent: GatewayAgent; sessions: Gat
     if (followers.size === 0) return;
     enqueue(async () => {
       const row = await rowOf(key);
-      hub.send(followers, 'session.tool', { ...(row === undefined ? {} : { session: row, ...snapshotOf(row) }), ...visibleTool(event, row), sessionKey: key });
+      hub.send(followers, 'session.tool', { ...withRow(event, row), sessionKey: key });
     });
   };
 
@@ -165,7 +183,8 @@ export function createSessionEvents(params: { agent: GatewayAgent; sessions: Gat
       enqueue(async () => sendMessage(sessionKey, await rowOf(sessionKey), { messageSeq: seq }, message));
     },
     isFollowed,
-    liveRow: (sessionKey) => live.get(sessionKey),
+    toolEvent: (event) => withRow(event, event.sessionKey === undefined ? undefined : live.get(event.sessionKey)),
+    streamsThoughts: (sessionKey) => sessionKey !== undefined && live.get(sessionKey)?.reasoningLevel === 'stream',
     close() {
       stopEvents();
       stopUpdates();
@@ -179,11 +198,4 @@ export function createSessionEvents(params: { agent: GatewayAgent; sessions: Gat
 /** A run is announced before its row is written. */
 function running({ endedAt: _ended, runtimeMs: _runtime, ...row }: SessionRow, startedAt: unknown): SessionRow {
   return { ...row, status: 'running', abortedLastRun: false, ...(typeof startedAt === 'number' ? { startedAt } : {}) };
-}
-
-/** What a tool gave back is shown only where the session asks for all; the event itself always is. */
-export function visibleTool(event: AgentEvent, row: SessionRow | undefined): AgentEvent {
-  if (row?.verboseLevel === 'full') return event;
-  const { result: _result, partialResult: _partial, ...data } = event.data;
-  return { ...event, data };
 }
