@@ -1,13 +1,16 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createMachine, type Machine } from './gateway-process.ts';
+import { createMachine, type GatewayProcess, type Machine } from './gateway-process.ts';
 
 let machine: Machine;
+let gateway: GatewayProcess;
 
 beforeAll(async () => {
   machine = await createMachine();
-  await machine.start();
+  gateway = await machine.start();
 }, 60_000);
 afterAll(() => machine.remove());
 
@@ -33,4 +36,25 @@ it('another profile on the same port is not this gateway: to ask leaves no trace
   for (const args of [['status'], ['doctor'], ['health'], ['sessions', 'list']]) await machine.cli(['--profile', 'other', ...args]);
   expect(existsSync(join(machine.home, '.Durar-other'))).toBe(false);
   expect(await machine.cli(['--profile', 'other', 'status', '--json'])).toMatchObject({ code: 0, stdout: expect.stringContaining('"running": false') });
+});
+
+it.runIf(process.platform === 'linux')('a port in use: says by whom, and what ends it (GW-003)', async () => {
+  const start = ['--profile', 'other', 'gateway', 'run', '--allow-unconfigured', '--token', 'example-token', '--port'];
+  const taken = await machine.cli([...start, String(gateway.port)]);
+  expect(taken.code).toBe(1);
+  expect(taken.stderr).toContain(
+    `DUR_GATEWAY_IN_USE: another gateway instance is already listening on ws://127.0.0.1:${gateway.port} (process ${gateway.child.pid}: `,
+  );
+  expect(taken.stderr).toContain('`durar gateway stop`, or choose another --port');
+
+  const code = "const s = require('node:net').createServer().listen(0, '127.0.0.1', () => console.log(s.address().port))";
+  const child = spawn(process.execPath, ['-e', code, 'example-token'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    const [chunk] = (await once(child.stdout, 'data')) as [Buffer];
+    const foreign = await machine.cli([...start, String(chunk).trim()]);
+    expect(foreign.stderr).toContain(`\`kill ${child.pid}\``);
+    expect(foreign.stderr).not.toContain('example-token');
+  } finally {
+    child.kill('SIGKILL');
+  }
 });

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { flushCompileCache } from 'node:module';
-import { durarError, errorText } from '../../../sdk/errors.ts';
+import { DurarError, durarError, errorCode, errorText } from '../../../sdk/errors.ts';
 import { loadConfig } from '../../config/load.ts';
 import { type BootReport, type GatewayFlags, printBootReport } from '../boot-report.ts';
 import type { Action, CommandContext } from '../command.ts';
@@ -26,9 +26,12 @@ export const gatewayRun: Action = async (context) => {
   ]);
   outliveReaders();
   const log = openLog(context, loaded);
-  if (flags.force) await freePort(flags.port ?? (Number(env.Durar_GATEWAY_PORT) || loaded.config.gateway.port), context);
+  const port = flags.port ?? (Number(env.Durar_GATEWAY_PORT) || loaded.config.gateway.port);
+  if (flags.force) await freePort(port, context);
   const print = (report: BootReport) => output.result(report, () => printBootReport(report, output));
-  const gateway = await runGateway({ paths, env, flags, log, loaded, print });
+  const gateway = await runGateway({ paths, env, flags, log, loaded, print }).catch(async (error: unknown) => {
+    throw errorCode(error) === 'DUR_GATEWAY_IN_USE' ? await withHolder(error as DurarError, port, paths.profile) : error;
+  });
   // A gateway is seldom ended in a way that lets Node write its code cache at exit.
   setTimeout(flushCompileCache, FLUSH_AFTER_MS).unref();
   let isStopping = false;
@@ -60,6 +63,24 @@ async function freePort(port: number, { output }: CommandContext): Promise<void>
     await endProcess(pid);
     output.note(`Ended process ${pid}, which held port ${port}: ${oneLine(command, COMMAND_WIDTH)}`);
   }
+}
+
+/** The same error with the process that holds the port, as far as it is known, and what ends that one. */
+async function withHolder(error: DurarError, port: number, profile: string | undefined): Promise<DurarError> {
+  const { findPortHolders } = await import('../port-holder.ts');
+  const [holder] = await findPortHolders(port);
+  if (holder === undefined) return error;
+  const { pid, command } = holder;
+  const words = command.split(' ');
+  const at = words.indexOf('--profile');
+  const itsProfile = words.includes('--dev') ? 'dev' : at < 0 ? undefined : words[at + 1];
+  // A gateway of this very state would have been met at the lock, before the port.
+  const isOther = /\bdurar\b/.test(command) && words.includes('gateway') && itsProfile !== profile;
+  const stop = isOther ? `durar ${itsProfile === undefined ? '' : `--profile ${itsProfile} `}gateway stop` : `kill ${pid}`;
+  // Options may hold a token.
+  const shown = command.split(' -', 1)[0] ?? command;
+  const hint = `End it with \`${stop}\`, or choose another --port.`;
+  return new DurarError(error.code, `${error.message} (process ${pid}: ${oneLine(shown, COMMAND_WIDTH)})`, { hint, cause: error.cause });
 }
 
 async function readFlags({ options, paths }: CommandContext): Promise<GatewayFlags> {
