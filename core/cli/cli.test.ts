@@ -356,6 +356,12 @@ describe('without a gateway', () => {
     expect(await durar(['gateway', 'stop'], port)).toMatchObject({ code: 0, stdout: expect.stringContaining('No gateway runs') });
   });
 
+  it('--auth password without one names every way to give it', async () => {
+    const { code, stderr } = await durar(['gateway', 'run', '--allow-unconfigured', '--port', '0', '--auth', 'password']);
+    expect(code).toBe(1);
+    for (const way of ['gateway.auth.password', '--password ', '--password-file', 'Durar_GATEWAY_PASSWORD']) expect(stderr).toContain(way);
+  });
+
   it('leaves no trace in the state folder', async () => {
     await durar(['health'], port);
     expect(() => statSync(join(home, '.Durar'))).toThrow('ENOENT');

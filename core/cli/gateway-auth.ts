@@ -30,7 +30,12 @@ export async function resolveGatewayAuth({ config, env, flags, stateDbDir }: Gat
     case 'trusted-proxy':
       return { mode: 'trusted-proxy', rateLimit, ...(auth.trustedProxy === undefined ? {} : { trustedProxy: auth.trustedProxy }) };
     case 'password':
-      if (password === undefined) throw durarError('DUR_CONFIG_INVALID', { path: 'gateway.auth.password', reason: 'is not set, and the mode is password' });
+      if (password === undefined)
+        throw durarError(
+          'DUR_CONFIG_INVALID',
+          { path: 'gateway.auth.password', reason: 'is not set, and the mode is password' },
+          { hint: 'Pass --password or --password-file, set Durar_GATEWAY_PASSWORD, or set it in the configuration.' },
+        );
       return { mode: 'password', password, rateLimit, allowTailscale: auth.allowTailscale === true };
     case 'token':
       return { mode: 'token', token: token ?? (await ownToken(stateDbDir)), rateLimit, allowTailscale: auth.allowTailscale ?? tailscale.mode === 'serve' };
