@@ -4,10 +4,10 @@ import type { ConnectClient, ConnectParams } from '../../sdk/protocol/generated/
 import { connectParams } from '../../sdk/protocol/generated/validators.js';
 import type { ProtocolRole } from '../../sdk/protocol/scopes.ts';
 import { PROTOCOL_VERSION } from '../../sdk/protocol/version.ts';
+import type { Attempt } from './attempt.ts';
 import type { AuthMethod } from './auth.ts';
 import { type AuthReason, describeRefusal, isMismatch } from './auth-refusal.ts';
 import type { Request } from './connection.ts';
-import type { GatewayContext } from './context.ts';
 import { verifyDevice } from './device-proof.ts';
 import type { DeviceClaim } from './devices.ts';
 import { HandshakeRefusal } from './handshake-refusal.ts';
@@ -27,14 +27,6 @@ export interface Accepted {
   deviceId?: string;
   /** What let it in. */
   method: AuthMethod;
-}
-
-export interface Attempt {
-  context: Pick<GatewayContext, 'auth' | 'bootstrap' | 'devices' | 'hub' | 'settings'>;
-  connect: ConnectParams;
-  role: ProtocolRole;
-  peer: Peer;
-  nonce: string;
 }
 
 /** The shared secret, or what stands for it; a device may still have a token of its own. */

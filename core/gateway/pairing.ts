@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { isControlUi, isWebchat } from '../../sdk/protocol/clients.ts';
+import type { Attempt } from './attempt.ts';
 import type { AuthMethod } from './auth.ts';
 import { BOOTSTRAP_ROLES, BOOTSTRAP_SCOPES } from './bootstrap.ts';
 import type { DeviceClaim, PairingReason } from './devices.ts';
-import type { Attempt } from './handshake.ts';
 import { HandshakeRefusal } from './handshake-refusal.ts';
 
 /** Approves what needs nobody's word, and asks the operators for the rest. Throws `HandshakeRefusal` while that is open. */

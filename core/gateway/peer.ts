@@ -1,6 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
-import type { TailscaleVerdict } from './tailscale.ts';
+import type { AuthReason } from './auth-refusal.ts';
+
+/** Who Tailscale Serve says the caller is, confirmed by `whois`; or why it does not count. */
+export type TailscaleVerdict = { user: string } | { reason: AuthReason };
 
 /** Where a socket comes from, as far as the transport can tell. */
 export interface Peer {

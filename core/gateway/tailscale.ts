@@ -1,12 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import type { AuthReason } from './auth-refusal.ts';
-import { forwardedClient, isLoopback } from './peer.ts';
+import { forwardedClient, isLoopback, type TailscaleVerdict } from './peer.ts';
 
 /** The login of who is at an address of the tailnet; undefined when Tailscale does not know. May throw. */
 export type TailscaleWhois = (ip: string) => Promise<string | undefined>;
-
-/** Who Tailscale Serve says the caller is, confirmed by `whois`; or why it does not count. */
-export type TailscaleVerdict = { user: string } | { reason: AuthReason };
 
 const PROXY_HEADERS = ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'];
 const KNOWN_MS = 60_000;
