@@ -110,7 +110,7 @@ async function run(params: Params, { approvals, env, signal }: NodeCommandsOptio
   const agentId = textOf(plan?.agentId ?? params.agentId) ?? 'main';
   const judgement = await authorise({ argv, binary, cwd, env, envKeys: Object.keys(added), agentId, isApproved }, approvals);
   const operand = plan?.mutableFileOperand;
-  if (operand != null && !(await isUnchanged(operand, argv, cwd ?? process.cwd()))) throw denied('the script has changed since it was approved');
+  if (isApproved) await assertPinned([binary, ...argv.slice(1)], cwd ?? process.cwd(), operand ?? null);
   if (isApproved && params.approvalDecision === 'allow-always' && operand == null && judgement.remember !== undefined) {
     await approvals.allow(agentId, judgement.remember);
   }
@@ -156,6 +156,15 @@ async function authorise({ argv, binary, cwd, env, envKeys, agentId, isApproved 
   if (action === 'deny') throw denied(policy.security === 'deny' ? 'the policy of the node allows no commands' : 'allowlist miss');
   if (action === 'ask' && !isApproved) throw denied('approval required');
   return judgement;
+}
+
+/** The file that would run must be the one that was approved; a plan that names none must need none. */
+async function assertPinned(argv: readonly string[], cwd: string, operand: NonNullable<SystemRunPlan['mutableFileOperand']> | null): Promise<void> {
+  if (operand !== null) {
+    if (!(await isUnchanged(operand, argv, cwd))) throw denied('the script has changed since it was approved');
+  } else if ((await findOperand(argv, cwd)) !== null) {
+    throw denied('what was approved does not say which script it runs; prepare it with system.run.prepare');
+  }
 }
 
 async function setPolicy({ file, baseHash }: Params, approvals: ApprovalsFile): Promise<unknown> {

@@ -38,14 +38,14 @@ const SHELL_WORDS = new Set(
 );
 
 /** Programs that run what their arguments say, so their own path tells nothing. */
-const WRAPPERS = new Set(
+export const WRAPPERS: ReadonlySet<string> = new Set(
   'ash awk bash bunx busybox chroot chrt csh dash doas env entr fish flock gawk ionice ksh ltrace mawk nawk nice nohup npx nsenter parallel pnpx pwsh rbash runuser script setarch setpriv setsid sh stdbuf strace su sudo systemd-run taskset tcsh time timeout toybox unshare uvx watch xargs zsh'.split(
     ' ',
   ),
 );
 
 export const INTERPRETERS = /^(?:python[\d.]*|pypy[\d.]*|node|nodejs|deno|bun|ruby[\d.]*|perl[\d.]*|php[\d.]*|lua[\d.]*|osascript|Rscript)$/;
-export const INLINE_EVAL = /^(?:-[a-zA-Z]*[ceEprRB]|--(?:eval|print|import|require|loader|experimental-loader)(?:=|$)|eval$)/;
+const INLINE_EVAL = /^(?:-[a-zA-Z]*[ceEprRB]|--(?:eval|print|import|require|loader|experimental-loader)(?:=|$)|eval$)/;
 /** Arguments by which `find` runs programs, removes or writes. */
 const FIND_ACTION = /^-(?:exec|ok|delete|fprint|fls)/;
 

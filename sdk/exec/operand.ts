@@ -3,14 +3,26 @@ import { createReadStream } from 'node:fs';
 import { open, realpath, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { errorCode } from '../errors.ts';
-import { INLINE_EVAL, INTERPRETERS } from './allowlist.ts';
+import { INTERPRETERS, WRAPPERS } from './allowlist.ts';
 import type { SystemRunPlan } from './plan.ts';
 
 type Operand = NonNullable<SystemRunPlan['mutableFileOperand']>;
 
-/** Options by which an interpreter runs a further file. */
-const LOADS_FILE = /^(?:-[a-zA-Z]*r$|-r.|--(?:require|import|loader|experimental-loader))/;
 const SHELLS = /^(?:ash|bash|csh|dash|fish|ksh|pwsh|rbash|sh|tcsh|zsh)$/;
+
+/** How an interpreter is given its code in the words themselves, and which options before a script change nothing about what is run. */
+const INTERPRETER_OPTIONS: ReadonlyArray<{ name: RegExp; inline: RegExp; harmless: RegExp }> = [
+  { name: SHELLS, inline: /^-[a-z]*c$/, harmless: /^-[eluvx]+$/ },
+  { name: /^py(?:thon|py)/, inline: /^-[a-zA-Z]*c/, harmless: /^-[BEIOSqsu]+$/ },
+  { name: /^node/, inline: /^(?:-[ep]+$|--(?:eval|print)(?:=|$))/, harmless: /^--(?:enable-source-maps|no-warnings|trace-warnings)$/ },
+  { name: /^perl/, inline: /^-[a-zA-Z]*[eE]/, harmless: /^-[wW]+$/ },
+  { name: /^ruby/, inline: /^-[a-zA-Z]*e/, harmless: /^-[wW]+$/ },
+  { name: /^php/, inline: /^-[BERr]/, harmless: /^-[nq]+$/ },
+  { name: /^(?:lua|osascript|Rscript|bun)/, inline: /^-e/, harmless: /^-{2}vanilla$/ },
+];
+/** Options by which further files are run beside inline code. */
+const LOADS_FILE = /^(?:-r|--(?:require|import|loader|experimental-loader))/;
+const TELLS_ONLY = /^--?(?:v|V|version|help|h)$/;
 
 export function isShell(program: string): boolean {
   return SHELLS.test(basename(program));
@@ -22,16 +34,20 @@ export function isShell(program: string): boolean {
  */
 export async function findOperand(argv: readonly string[], cwd: string): Promise<Operand | null | undefined> {
   const [program = '', ...args] = argv;
-  if (isShell(program) || INTERPRETERS.test(basename(program)) || INTERPRETERS.test(basename(await realpath(program)))) {
-    if (args.length === 0 || args.every((arg) => /^--?(?:v|V|version|help|h)$/.test(arg))) return null;
+  const names = [basename(program), basename(await realpath(program))];
+  if (names.some((name) => SHELLS.test(name) || INTERPRETERS.test(name))) {
+    if (args.every((arg) => TELLS_ONLY.test(arg))) return null;
+    const options = INTERPRETER_OPTIONS.find(({ name }) => names.some((one) => name.test(one)));
     const at = args.findIndex((arg) => !arg.startsWith('-'));
     const leading = at < 0 ? args : args.slice(0, at);
-    const isInline = leading.some((arg) => INLINE_EVAL.test(arg));
-    if ((isInline ? args : leading).some((arg) => LOADS_FILE.test(arg))) return undefined;
-    if (isInline) return null;
-    const file = at < 0 ? undefined : await fileAt(resolve(cwd, args[at] ?? ''));
+    if (options !== undefined && leading.some((arg) => options.inline.test(arg))) return args.some((arg) => LOADS_FILE.test(arg)) ? undefined : null;
+    // an option that is not known may take the next word for itself, or run another file
+    if (at < 0 || leading.some((arg) => options?.harmless.test(arg) !== true)) return undefined;
+    const file = await fileAt(resolve(cwd, args[at] ?? ''));
     return file === undefined ? undefined : { argvIndex: at + 1, path: file, sha256: await sha256(file) };
   }
+  // what runs other commands could run any script
+  if (names.some((name) => WRAPPERS.has(name))) return undefined;
   const file = await fileAt(program);
   return file !== undefined && (await isScript(file)) ? { argvIndex: 0, path: file, sha256: await sha256(file) } : null;
 }
