@@ -4,7 +4,7 @@ import type { AgentService } from '../agent/service.ts';
 import type { Generation, GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import { channelConfig } from './channel-config.ts';
-import { deliver, sendMessage } from './delivery.ts';
+import { deliver, type OutboundPoll, type SentPoll, sendMessage, sendPoll } from './delivery.ts';
 import { isAllowed, routeSession } from './routing.ts';
 
 /** The longest that a timer can wait. */
@@ -20,6 +20,8 @@ export interface Channels {
    * `DUR_CHANNEL_NO_TEXT`, `DUR_CHANNEL_NO_MEDIA`, `DUR_CHANNEL_CANCELLED`, and what the channel throws.
    */
   send(params: SendParams): Promise<{ messageId?: string }>;
+  /** Asks somebody outside. Throws as `send` does, and `DUR_CHANNEL_NO_POLL`. */
+  poll(params: PollParams): Promise<SentPoll>;
   /** Configured and not switched off. */
   configured(): string[];
   status(): Array<{ channel: string; accountId: string; running: boolean; lastError?: string }>;
@@ -35,6 +37,8 @@ export interface SendParams {
   threadId?: string;
   media?: readonly string[];
 }
+
+export type PollParams = Omit<OutboundPoll, 'channel' | 'accountId'> & Pick<SendParams, 'channel' | 'accountId'>;
 
 export interface ChannelsOptions {
   source: GenerationSource;
@@ -177,6 +181,27 @@ export function createChannels({ source, agent, log }: ChannelsOptions): Channel
     }
   }
 
+  /** Does something with a configured channel and one of its accounts; the first where none is named. */
+  async function addressed<Result>(
+    id: string,
+    wanted: string | undefined,
+    work: (generation: Generation, address: { channel: Channel; accountId: string }) => Promise<Result>,
+  ): Promise<Result> {
+    const lease = source.lease();
+    try {
+      const { generation } = lease;
+      const isConfigured = configuredChannels(generation).some(([name]) => name === id);
+      const channel = isConfigured ? (await generation.contribution('channel', id))?.value : undefined;
+      if (channel === undefined) throw durarError('DUR_CHANNEL_UNKNOWN', { channel: id });
+      const known = channel.config.listAccountIds(channelConfig(generation, id));
+      const accountId = wanted ?? known[0];
+      if (accountId === undefined || !known.includes(accountId)) throw durarError('DUR_CHANNEL_ACCOUNT', { channel: id, accountId: wanted ?? '' });
+      return await work(generation, { channel, accountId });
+    } finally {
+      lease.release();
+    }
+  }
+
   async function stop(id: string): Promise<void> {
     const account = accounts.get(id);
     if (account === undefined) return;
@@ -200,23 +225,13 @@ export function createChannels({ source, agent, log }: ChannelsOptions): Channel
       for (const [id, account] of next) if (!accounts.has(id)) start(id, account);
     },
     configured: () => configuredChannels(source.current()).map(([id]) => id),
-    async send({ channel: id, accountId: wanted, ...message }) {
-      const lease = source.lease();
-      try {
-        const { generation } = lease;
-        const isConfigured = configuredChannels(generation).some(([name]) => name === id);
-        const channel = isConfigured ? (await generation.contribution('channel', id))?.value : undefined;
-        if (channel === undefined) throw durarError('DUR_CHANNEL_UNKNOWN', { channel: id });
-        const accounts = channel.config.listAccountIds(channelConfig(generation, id));
-        const accountId = wanted ?? accounts[0];
-        if (accountId === undefined || !accounts.includes(accountId)) throw durarError('DUR_CHANNEL_ACCOUNT', { channel: id, accountId: wanted ?? '' });
-        const sent = await sendMessage(generation, { ...message, channel, accountId });
-        if (sent === undefined) throw durarError('DUR_CHANNEL_CANCELLED', { channel: id });
+    send: ({ channel, accountId, ...message }) =>
+      addressed(channel, accountId, async (generation, address) => {
+        const sent = await sendMessage(generation, { ...message, ...address });
+        if (sent === undefined) throw durarError('DUR_CHANNEL_CANCELLED', { channel });
         return sent;
-      } finally {
-        lease.release();
-      }
-    },
+      }),
+    poll: ({ channel, accountId, ...poll }) => addressed(channel, accountId, (generation, address) => sendPoll(generation, { ...poll, ...address })),
     status: () =>
       Array.from(accounts.values(), ({ channel, accountId, running, lastError }) => ({
         channel: channel.id,

@@ -70,6 +70,44 @@ async function transmit(generation: Generation, { channel, accountId, to, text, 
   return last ?? {};
 }
 
+/** A question with answers to choose from. */
+export interface OutboundPoll {
+  channel: Channel;
+  accountId: string;
+  to: string;
+  question: string;
+  options: readonly string[];
+  maxSelections?: number;
+  durationSeconds?: number;
+  durationHours?: number;
+  silent?: boolean;
+  isAnonymous?: boolean;
+  threadId?: string;
+}
+
+/** What a channel tells of a poll that it sent. */
+export interface SentPoll {
+  messageId?: string;
+  pollId?: string;
+  toJid?: string;
+  channelId?: string;
+  conversationId?: string;
+}
+
+/** Throws `DUR_CHANNEL_NO_POLL` for a channel without polls, and what the channel throws. */
+export async function sendPoll(generation: Generation, poll: OutboundPoll): Promise<SentPoll> {
+  const { channel, accountId, to, threadId, silent, isAnonymous, ...question } = poll;
+  const { outbound } = channel;
+  const send = outbound?.sendPoll as ((params: Record<string, unknown>) => Promise<SentPoll>) | undefined;
+  if (typeof send !== 'function') throw durarError('DUR_CHANNEL_NO_POLL', { channel: channel.id });
+  const most = typeof outbound?.pollMaxOptions === 'number' ? outbound.pollMaxOptions : Number.POSITIVE_INFINITY;
+  if (question.options.length > most) throw durarError('DUR_CHANNEL_POLL_OPTIONS', { channel: channel.id, most });
+  const extras = Object.entries({ threadId, silent, isAnonymous }).filter(([, value]) => value !== undefined);
+  const { maxSelections = 1 } = question;
+  const params = { cfg: channelConfig(generation, channel.id), to, accountId, poll: { ...question, maxSelections }, ...Object.fromEntries(extras) };
+  return (await send.call(outbound, params)) ?? {};
+}
+
 /** Cuts at the last line break or blank before the limit, else at the limit. */
 export function cut(text: string, limit = Number.POSITIVE_INFINITY): string[] {
   const parts: string[] = [];

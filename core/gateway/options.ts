@@ -111,7 +111,7 @@ export type GatewaySessions = Pick<
 >;
 
 /** What it asks of the channels. */
-export type GatewayChannels = Pick<Channels, 'configured' | 'send'>;
+export type GatewayChannels = Pick<Channels, 'configured' | 'send' | 'poll'>;
 
 export interface GatewayOptions {
   source: GenerationSource;

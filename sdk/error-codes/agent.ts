@@ -49,6 +49,8 @@ export const AGENT_ERRORS = {
   DUR_CHANNEL_ACCOUNT: { message: "the channel '{channel}' has no account '{accountId}'", hint: 'Name one of the accounts under channels.{channel}.' },
   DUR_CHANNEL_NO_TEXT: { message: "the channel '{channel}' cannot send messages by itself", hint: 'Name another channel.' },
   DUR_CHANNEL_NO_MEDIA: { message: "the channel '{channel}' cannot send media", hint: 'Send a link in the text instead.' },
+  DUR_CHANNEL_NO_POLL: { message: 'unsupported poll channel: {channel}', hint: 'Ask in a message instead.' },
+  DUR_CHANNEL_POLL_OPTIONS: { message: "a poll of '{channel}' has at most {most} options", hint: 'Leave some out.' },
   DUR_CHANNEL_CANCELLED: { message: "the message to '{channel}' was cancelled by an extension", hint: 'See which extension taps message_sending.' },
   DUR_TOOL_UNKNOWN: { message: "there is no tool '{name}'", hint: 'Use one of the tools offered.' },
   DUR_TOOL_PARAMS: { message: "the arguments of '{name}' are invalid: {reason}", hint: 'Correct the arguments.' },

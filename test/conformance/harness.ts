@@ -217,7 +217,11 @@ export async function startGateway(
   const options: GatewayOptions = {
     source,
     agent,
-    channels: { configured: () => [], send: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })) },
+    channels: {
+      configured: () => [],
+      send: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
+      poll: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
+    },
     sessions,
     state,
     control: {

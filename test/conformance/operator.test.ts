@@ -43,6 +43,9 @@ const CHANNEL = {
           appendFileSync(join(cfg.channels.fixchat.folder, 'sent.log'), JSON.stringify({ to, text, accountId, threadId }) + '\\n');
           await new Promise((resolve) => setTimeout(resolve, 20));
           return { messageId: 'm-' + text };
+        }, pollMaxOptions: 3, async sendPoll({ cfg, to, poll, accountId }) {
+          appendFileSync(join(cfg.channels.fixchat.folder, 'sent.log'), JSON.stringify({ to, poll, accountId }) + '\\n');
+          return { messageId: 'm', pollId: 'p' };
         } } });
       api.registerTool({ name: 'fix_lookup', description: 'Looks things up. Slowly.', parameters: { type: 'object' }, execute: async () => ({ content: [] }) }, { optional: true });
     } };`,
@@ -581,6 +584,22 @@ describe('send', () => {
     expect((await refusal(admin, 'send', { to: 'ada', message: 'x', accountId: 'third', idempotencyKey: 'k4' })).message).toContain("no account 'third'");
     const reader = await connect(gateway.url, scopes('operator.read'));
     expect((await refusal(reader, 'send', params)).message).toBe('missing scope: operator.write');
+  });
+
+  it('asks in polls, once per key', async () => {
+    const { admin } = await start({ channels: { fixchat: { folder: '/nowhere' } }, plugins: { entries: { fixchat: { enabled: true } } } });
+    await payload(admin, 'config.patch', { raw: JSON.stringify({ channels: { fixchat: { folder: machine.home } } }), baseHash: sha(text()) });
+    const params = { to: 'ada', question: 'Tea?', options: ['yes', 'no'], durationHours: 2, idempotencyKey: 'p1' };
+    const answers = [await payload(admin, 'poll', params), await payload(admin, 'poll', params)];
+    expect(answers).toEqual(Array(2).fill({ runId: 'p1', channel: 'fixchat', messageId: 'm', pollId: 'p' }));
+    expect(sent()).toEqual([{ to: 'ada', accountId: 'default', poll: { question: 'Tea?', options: ['yes', 'no'], durationHours: 2, maxSelections: 1 } }]);
+    const wrong = async (change: object) => (await refusal(admin, 'poll', { ...params, idempotencyKey: JSON.stringify(change), ...change })).message;
+    expect(await wrong({ options: ['one'] })).toContain('at /options');
+    expect(await wrong({ options: ['1', '2', '3', '4'] })).toContain('at most 3 options');
+    expect(await wrong({ maxSelections: 3 })).toContain('maxSelections exceeds');
+    expect(await wrong({ durationSeconds: 5 })).toContain('exclude each other');
+    expect(await wrong({ channel: 'webchat' })).toBe('unsupported channel: webchat');
+    expect((admin as unknown as { hello: { features: { methods: string[] } } }).hello.features.methods).not.toContain('poll');
   });
 
   it('is there for the command line, long texts in parts', async () => {

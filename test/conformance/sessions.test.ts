@@ -465,6 +465,7 @@ describe('agent and chat.send', () => {
         sent.push(message);
         return {};
       },
+      poll: async () => ({}),
     };
     const { host, dial } = await startSessionHost({}, { channels });
     const socket = await dial();

@@ -116,6 +116,7 @@ public enum GatewayMethod: String, Codable, CaseIterable, Sendable {
     case toolsEffective = "tools.effective"
     case logsTail = "logs.tail"
     case send = "send"
+    case poll = "poll"
     case devicePairList = "device.pair.list"
     case devicePairApprove = "device.pair.approve"
     case devicePairReject = "device.pair.reject"
@@ -3590,6 +3591,77 @@ public struct SendResult: Codable, Hashable, Sendable {
         self.channelId = channelId
         self.toJid = toJid
         self.conversationId = conversationId
+    }
+}
+
+public struct PollParams: Codable, Hashable, Sendable {
+    public var to: String
+    public var question: String
+    public var options: [String]
+    public var maxSelections: Int?
+    public var durationSeconds: Int?
+    public var durationHours: Int?
+    public var silent: Bool?
+    public var isAnonymous: Bool?
+    public var threadId: String?
+    public var channel: String?
+    public var accountId: String?
+    public var idempotencyKey: String
+
+    public init(
+        to: String,
+        question: String,
+        options: [String],
+        maxSelections: Int? = nil,
+        durationSeconds: Int? = nil,
+        durationHours: Int? = nil,
+        silent: Bool? = nil,
+        isAnonymous: Bool? = nil,
+        threadId: String? = nil,
+        channel: String? = nil,
+        accountId: String? = nil,
+        idempotencyKey: String
+    ) {
+        self.to = to
+        self.question = question
+        self.options = options
+        self.maxSelections = maxSelections
+        self.durationSeconds = durationSeconds
+        self.durationHours = durationHours
+        self.silent = silent
+        self.isAnonymous = isAnonymous
+        self.threadId = threadId
+        self.channel = channel
+        self.accountId = accountId
+        self.idempotencyKey = idempotencyKey
+    }
+}
+
+public struct PollResult: Codable, Hashable, Sendable {
+    public var runId: String
+    public var messageId: String?
+    public var channel: String
+    public var toJid: String?
+    public var channelId: String?
+    public var conversationId: String?
+    public var pollId: String?
+
+    public init(
+        runId: String,
+        messageId: String? = nil,
+        channel: String,
+        toJid: String? = nil,
+        channelId: String? = nil,
+        conversationId: String? = nil,
+        pollId: String? = nil
+    ) {
+        self.runId = runId
+        self.messageId = messageId
+        self.channel = channel
+        self.toJid = toJid
+        self.channelId = channelId
+        self.conversationId = conversationId
+        self.pollId = pollId
     }
 }
 

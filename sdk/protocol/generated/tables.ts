@@ -51,6 +51,7 @@ export const METHODS = {
   'tools.effective': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'toolsEffectiveParams' },
   'logs.tail': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'logsTailParams' },
   'send': { scope: 'operator.write', sideEffecting: true, listed: true, params: 'sendParams' },
+  'poll': { scope: 'operator.write', sideEffecting: true, listed: false, params: 'pollParams' },
   'device.pair.list': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'devicePairListParams' },
   'device.pair.approve': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'devicePairApproveParams' },
   'device.pair.reject': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'devicePairRejectParams' },

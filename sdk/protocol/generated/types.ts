@@ -800,6 +800,31 @@ export type SendResult = {
   conversationId?: string;
 };
 
+export type PollParams = {
+  to: string;
+  question: string;
+  options: Array<string>;
+  maxSelections?: number;
+  durationSeconds?: number;
+  durationHours?: number;
+  silent?: boolean;
+  isAnonymous?: boolean;
+  threadId?: string;
+  channel?: string;
+  accountId?: string;
+  idempotencyKey: string;
+};
+
+export type PollResult = {
+  runId: string;
+  messageId?: string;
+  channel: string;
+  toJid?: string;
+  channelId?: string;
+  conversationId?: string;
+  pollId?: string;
+};
+
 export type DevicePairListParams = Record<string, unknown>;
 
 export type DevicePairListResult = {
@@ -1404,6 +1429,7 @@ export interface MethodTypes {
   'tools.effective': { params: ToolsEffectiveParams; result: ToolsEffectiveResult };
   'logs.tail': { params: LogsTailParams; result: LogsTailResult };
   'send': { params: SendParams; result: SendResult };
+  'poll': { params: PollParams; result: PollResult };
   'device.pair.list': { params: DevicePairListParams; result: DevicePairListResult };
   'device.pair.approve': { params: DevicePairApproveParams; result: DevicePairApproveResult };
   'device.pair.reject': { params: DevicePairRejectParams; result: DevicePairRejectResult };

@@ -51,6 +51,7 @@ export declare const toolsCatalogParams: ValidateFunction;
 export declare const toolsEffectiveParams: ValidateFunction;
 export declare const logsTailParams: ValidateFunction;
 export declare const sendParams: ValidateFunction;
+export declare const pollParams: ValidateFunction;
 export declare const devicePairListParams: ValidateFunction;
 export declare const devicePairApproveParams: ValidateFunction;
 export declare const devicePairRejectParams: ValidateFunction;
