@@ -3,6 +3,7 @@ import { DEVICES, PAIRING } from './device-commands.ts';
 import { MESSAGING } from './messaging-table.ts';
 import { APPROVALS, NODE_HOST, NODES } from './node-commands.ts';
 import { ENTER, RPC } from './rpc-options.ts';
+import { SESSIONS } from './session-commands.ts';
 
 const THINKING = ['off', 'minimal', 'low', 'medium', 'high', 'xhigh', 'adaptive'];
 
@@ -181,13 +182,6 @@ const CONFIG: CommandSpec = {
   ],
 };
 
-const SESSIONS_LIST: readonly OptionSpec[] = [
-  ...RPC,
-  { flags: '--agent <id>', text: 'only those of one agent' },
-  { flags: '--active <minutes>', text: 'only those used lately', number: true },
-  { flags: '--limit <count>', text: 'how many (50)', number: true },
-];
-
 /** Every command, in the order of the help. Reading this table imports none of them. */
 export const COMMANDS: readonly CommandSpec[] = [
   GATEWAY,
@@ -250,22 +244,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [['logs --follow --json', 'one JSON document a line, for other programs']],
     load: async () => (await import('./commands/logs.ts')).logs,
   },
-  {
-    name: 'sessions',
-    summary: 'list and show sessions',
-    options: SESSIONS_LIST,
-    load: async () => (await import('./commands/sessions.ts')).sessionsList,
-    commands: [
-      { name: 'list', summary: 'list sessions, newest first', options: SESSIONS_LIST, load: async () => (await import('./commands/sessions.ts')).sessionsList },
-      {
-        name: 'show',
-        summary: 'print the messages of a session',
-        args: '[key]',
-        options: [...RPC, { flags: '--limit <count>', text: 'how many of the newest messages (200)', number: true }],
-        load: async () => (await import('./commands/sessions.ts')).sessionsShow,
-      },
-    ],
-  },
+  SESSIONS,
   {
     name: 'models',
     summary: 'list the models that agents can use',
