@@ -42,7 +42,7 @@ export const chat: Action = async (context) => {
   }
   const isTerminal = process.stdin.isTTY === true && output.interactive;
   const rpc = await openRpc(context, { approves: isTerminal });
-  const conversation = createConversation(context, rpc);
+  const conversation = createConversation(context, rpc, isTerminal);
   const terminal = createTerminal(isTerminal, () => conversation.busy);
   answerApprovals(rpc, {
     output,
@@ -81,9 +81,10 @@ export const chat: Action = async (context) => {
   return !isTerminal && failures > 0 ? 1 : 0;
 };
 
-function createConversation({ output, options }: CommandContext, rpc: Rpc) {
+function createConversation(context: CommandContext, rpc: Rpc, isTerminal: boolean) {
+  const { output, options } = context;
   const { agent, thinking } = options as { agent?: string; thinking?: string };
-  let session = (options.session as string | undefined) ?? (agent === undefined ? 'main' : `agent:${agent}:main`);
+  const session = (options.session as string | undefined) ?? (agent === undefined ? 'main' : `agent:${agent}:main`);
   /** The key under which the gateway knows the session; learnt from its events. */
   let canonical: string | undefined;
   let turn: Turn | undefined;
@@ -123,8 +124,13 @@ function createConversation({ output, options }: CommandContext, rpc: Rpc) {
   }
 
   async function reset(): Promise<void> {
-    if (rpc.methods.has('sessions.reset')) await rpc.call('sessions.reset', { key: session, reason: 'new' });
-    else session = `chat-${randomUUID().slice(0, 8)}`;
+    // The connection of a chat from a pipe may approve nothing, and so it may not do this either.
+    const admin = isTerminal ? rpc : await openRpc(context);
+    try {
+      await admin.call('sessions.reset', { key: session, reason: 'new' });
+    } finally {
+      if (admin !== rpc) admin.close();
+    }
     canonical = undefined;
     output.line(output.paint.muted('A new conversation.'));
   }
