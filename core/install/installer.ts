@@ -53,7 +53,7 @@ export function createInstaller(options: InstallerOptions): Installer {
     return alone(id, async (session) => {
       const record = session.records.plugins[id];
       if (record === undefined)
-        throw bundledIds.includes(id) ? durarError('DUR_INSTALL_BUNDLED', { id, action: 'updated' }) : durarError('DUR_INSTALL_NOT_INSTALLED', { id });
+        throw bundledIds.includes(id) ? bundled(id, 'updated', 'It comes with Durar and is updated with it.') : durarError('DUR_INSTALL_NOT_INSTALLED', { id });
       const from = record.resolvedVersion === undefined ? {} : { from: record.resolvedVersion };
       if (record.source === 'link') return { id, status: 'skipped', ...from, record };
       const spec = await parseSpec(record.source === 'npm' ? `npm:${record.spec}` : record.spec, { cwd: paths.stateDir });
@@ -81,13 +81,14 @@ export function createInstaller(options: InstallerOptions): Installer {
   return {
     async install(text, { link = false, pin = false, force = false, yes = false } = {}) {
       const spec = await parseSpec(text, { link, ...(options.cwd === undefined ? {} : { cwd: options.cwd }) });
-      if (spec.source === 'npm' && bundledIds.includes(spec.name)) throw bundled(spec.name);
+      if (spec.source === 'npm' && bundledIds.includes(spec.name))
+        throw bundled(spec.name, 'installed', 'It is there already; `durar plugins list` shows whether it is on.');
       return alone(spec.spec, async (session) => {
         tell('resolve', spec.spec);
         const resolution = await resolveSource(spec, npm, session.staging);
         const found = await prepare(spec, resolution, session);
         const existing = session.records.plugins[found.id];
-        if (bundledIds.includes(found.id)) throw bundled(found.id);
+        if (bundledIds.includes(found.id)) throw bundled(found.id, 'replaced', 'Choose another package; its author has to give it an id of its own.');
         if (existing !== undefined) {
           if (!force && !isSameSource(existing, found.resolution)) throw durarError('DUR_INSTALL_EXISTS', { id: found.id, source: describe(existing) });
           if (spec.source === 'npm') assertSameContent(existing, found.resolution, yes);
@@ -120,8 +121,7 @@ export function createInstaller(options: InstallerOptions): Installer {
       return alone(id, async (session) => {
         const { records } = session;
         const record = records.plugins[id];
-        if (record === undefined)
-          throw bundledIds.includes(id) ? durarError('DUR_INSTALL_BUNDLED', { id, action: 'uninstalled' }) : durarError('DUR_INSTALL_NOT_INSTALLED', { id });
+        if (record === undefined) throw bundledIds.includes(id) ? bundled(id, 'uninstalled') : durarError('DUR_INSTALL_NOT_INSTALLED', { id });
         const { [id]: _removed, ...plugins } = records.plugins;
         const report: UninstallReport = { id, record, removed: [], kept: [], configEdits: configEditsFor(id, record.root) };
         const files = record.source === 'link' ? [] : [record.root];
@@ -138,10 +138,10 @@ export function createInstaller(options: InstallerOptions): Installer {
       return (await read()).plugins;
     },
   };
+}
 
-  function bundled(id: string): DurarError {
-    return durarError('DUR_INSTALL_BUNDLED', { id, action: 'installed again' });
-  }
+function bundled(id: string, action: string, hint?: string): DurarError {
+  return durarError('DUR_INSTALL_BUNDLED', { id, action }, hint === undefined ? {} : { hint });
 }
 
 function isSameSource(existing: InstallRecord, next: Resolution): boolean {
