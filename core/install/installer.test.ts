@@ -2,6 +2,7 @@ import { access, copyFile, mkdtemp, readdir, readFile, realpath, rm, stat, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { DurarError } from '../../sdk/errors.ts';
 import { type Files, npmPack, type PackageJson, type Registry, startRegistry, writeFiles } from '../../test/fixtures/registry.ts';
 import { silentLogger } from '../logging/logger.ts';
 import { createInstaller, type Installer, type InstallerOptions } from './installer.ts';
@@ -166,6 +167,20 @@ describe('install from a registry', () => {
       says: "no manifest in 'plain'",
       before: () => registry.publish({ 'package.json': { name: 'plain', version: '1.0.0' }, 'index.js': '' }),
     },
+    {
+      what: 'a manifest that is not JSON',
+      spec: 'garbled',
+      code: 'DUR_MANIFEST_SYNTAX',
+      says: "the manifest 'garbled/Durar.plugin.json' is not JSON",
+      before: () => registry.publish({ 'package.json': { name: 'garbled', version: '1.0.0' }, 'Durar.plugin.json': '{', 'index.js': '' }),
+    },
+    {
+      what: 'code that does not load',
+      spec: 'torn',
+      code: 'DUR_INSTALL_VERIFY',
+      says: 'gone.js',
+      before: () => registry.publish(plugin('torn', '1.0.0', { index: "import './gone.js';" })),
+    },
     { what: 'a name that is part of Durar', spec: 'offline', code: 'DUR_INSTALL_BUNDLED', says: 'part of Durar' },
     {
       what: 'an id that is part of Durar',
@@ -191,7 +206,13 @@ describe('install from a registry', () => {
   for (const { what, spec, code, says, before } of refused) {
     it(`refuses ${what} and leaves nothing behind (CARD-031)`, async () => {
       await before?.();
-      await expect(installer().install(spec)).rejects.toMatchObject({ code, message: expect.stringContaining(says ?? ''), hint: expect.stringMatching(/\S/) });
+      const refusal: unknown = await installer()
+        .install(spec)
+        .catch((error: unknown) => error);
+      expect(refusal).toMatchObject({ code, message: expect.stringContaining(says ?? ''), hint: expect.stringMatching(/\S/) });
+      // The folder that it was fetched to is gone when somebody reads this.
+      const { message, hint, owner } = refusal as DurarError;
+      expect(JSON.stringify({ message, hint, owner })).not.toContain('.staging');
       expect(await installer().records()).toEqual({});
       const store = join(stateDir, 'extensions', 'store');
       expect(await isThere(store)).toBe(false);

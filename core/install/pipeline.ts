@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { durarError, errorText } from '../../sdk/errors.ts';
+import { DurarError, durarError, errorText } from '../../sdk/errors.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { CatalogEntry } from '../manifest/catalog.ts';
 import { fetchSource, type Resolution } from './acquire.ts';
@@ -102,7 +102,7 @@ export function createPipeline(options: InstallerOptions): Pipeline {
     }
     tell('download', spec.spec, resolution.resolvedVersion);
     const fetched = await fetchSource(spec, resolution, npm, staging);
-    const entries = readPackageEntries(staging.root);
+    const entries = readFetched(staging.root, spec.spec);
     const version = fetched.resolvedVersion ?? entries[0]?.version;
     const known = version === undefined ? fetched : { ...fetched, resolvedVersion: version };
     return { id: packageId(entries), resolution: known, entries, root: staging.root, digest: '' };
@@ -133,14 +133,19 @@ export function createPipeline(options: InstallerOptions): Pipeline {
     });
     const failed = report.checks.find((check) => check.status === 'fail');
     if (failed === undefined) return report;
-    const reason = failed.message ?? failed.title;
+    const { source } = prepared.resolution;
+    const ofSource = (text: string) => (source === 'link' ? text : text.replaceAll(prepared.root, spec));
+    const reason = ofSource(failed.message ?? failed.title);
+    // What was fetched is gone by then, so a package has to be fetched again to be looked at.
+    const isGone = source === 'npm' && failed.hint?.includes(prepared.root) === true;
+    const hint = isGone ? `Run \`npm pack ${spec}\` and \`durar plugins verify\` on the file it makes for the whole report.` : ofSource(failed.hint ?? '');
     throw durarError(
       'DUR_INSTALL_VERIFY',
       { id: prepared.id, reason: failed.code === undefined ? reason : `${failed.code}: ${reason}` },
       {
-        owner: { extension: prepared.id, file: prepared.root },
+        owner: { extension: prepared.id, ...(source === 'link' ? { file: prepared.root } : {}) },
         details: report,
-        ...(failed.hint === undefined ? {} : { hint: `${failed.hint} Nothing was changed.` }),
+        ...(hint === '' ? {} : { hint: `${hint} Nothing was changed.` }),
       },
     );
   }
@@ -178,6 +183,20 @@ export function createPipeline(options: InstallerOptions): Pipeline {
   }
 
   return { npm, tell, alone, prepare, complete, verify, commit, publish, read: () => readRecords(file) };
+}
+
+/** The staging folder is gone when somebody reads the message, so what is wrong is told of the source. */
+function readFetched(root: string, spec: string): CatalogEntry[] {
+  try {
+    return readPackageEntries(root);
+  } catch (error) {
+    if (!(error instanceof DurarError)) throw error;
+    const { code, message, cause } = error;
+    const { extension, pointer } = error.owner;
+    const owner = { ...(extension === undefined ? {} : { extension }), ...(pointer === undefined ? {} : { pointer }) };
+    const hint = code === 'DUR_MANIFEST_MISSING' ? `It is no extension of Durar; check the name. ${error.hint}` : error.hint;
+    throw new DurarError(code, message.replaceAll(root, spec), { hint, owner, cause });
+  }
 }
 
 /** A package with several entries goes by the name that its entries share. */
