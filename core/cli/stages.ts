@@ -15,9 +15,10 @@ import type { Logging } from '../logging/logging.ts';
 import type { PlannedExtension } from '../manifest/catalog.ts';
 import { type DiscoveredCatalog, discover } from '../manifest/discover.ts';
 import { createPlan } from '../manifest/plan.ts';
-import { createConfigValidator, secretPaths } from '../manifest/validator.ts';
+import { createConfigValidator } from '../manifest/validator.ts';
 import { activateSecrets } from '../secrets/activate.ts';
 import { createPluginRuntime, type PluginRuntimeOptions } from './plugin-runtime.ts';
+import { createSecretTest } from './secret-fields.ts';
 import { bundledDir } from './version.ts';
 
 export interface StageOptions {
@@ -63,14 +64,8 @@ export function createStages(options: StageOptions): Stages {
   const records = recordsFile(paths.stateDir);
 
   /** The extensions' own secret fields. */
-  const isPluginSecret: SecretTest = ([plugins, entries, id, config, ...rest]) => {
-    if (plugins !== 'plugins' || entries !== 'entries' || config !== 'config') return false;
-    const entry = catalog?.entries.get(String(id));
-    return (
-      entry !== undefined &&
-      secretPaths(entry.manifest).some((path) => path.length === rest.length && path.every((name, at) => name === '*' || name === rest[at]))
-    );
-  };
+  let isMarked: SecretTest = () => false;
+  const isPluginSecret: SecretTest = (path) => isMarked(path);
 
   return {
     async loadConfig() {
@@ -95,6 +90,7 @@ export function createStages(options: StageOptions): Stages {
         hostVersion: version,
         env,
       });
+      isMarked = createSecretTest(catalog.entries);
       return catalog;
     },
     plan: async (config, found) => createPlan({ config, catalog: found, hostVersion: version, validator }),

@@ -30,7 +30,11 @@ const CHANNEL = {
     contracts: { tools: ['fix_lookup'] },
     configSchema: { type: 'object', additionalProperties: false, properties: { key: { type: 'string' }, note: { type: 'string', description: 'a note' } } },
     uiHints: { key: { label: 'Key', sensitive: true } },
-    channelConfigs: { fixchat: { schema: { type: 'object', properties: { folder: { type: 'string', description: 'where messages go' } } } } },
+    channelConfigs: {
+      fixchat: {
+        schema: { type: 'object', properties: { folder: { type: 'string', description: 'where messages go' }, line: { type: 'string', sensitive: true } } },
+      },
+    },
   }),
   'index.js': `
     import { appendFileSync } from 'node:fs';
@@ -320,12 +324,18 @@ describe('configuration', () => {
   });
 
   it("masks the secrets of an extension's block, and puts them back", async () => {
-    const { admin } = await start({ plugins: { entries: { fixchat: { enabled: true, config: { key: 'hidden-key', note: 'seen' } } } } });
+    const { admin } = await start({
+      plugins: { entries: { fixchat: { enabled: true, config: { key: 'hidden-key', note: 'seen' } } } },
+      channels: { fixchat: { line: 'hidden-line', folder: '/seen' } },
+    });
     const got = await payload<{ hash: string; config: object; parsed: object }>(admin, 'config.get');
-    expect(JSON.stringify(got)).not.toContain('hidden-key');
+    expect(JSON.stringify(got)).not.toMatch(/hidden-(key|line)/);
+    expect(got.config).toMatchObject({ channels: { fixchat: { line: '__Durar_REDACTED__', folder: '/seen' } } });
+    expect((await machine.cli(['config', 'get', 'channels'])).stdout).not.toContain('hidden-line');
     expect(got.parsed).toMatchObject({ plugins: { entries: { fixchat: { config: { key: '__Durar_REDACTED__', note: 'seen' } } } } });
     await payload(admin, 'config.set', { raw: JSON.stringify({ ...got.parsed, ui: { seamColor: '#112233' } }), baseHash: got.hash });
     expect(JSON.parse(text()).plugins.entries.fixchat.config).toEqual({ key: 'hidden-key', note: 'seen' });
+    expect(JSON.parse(text()).channels.fixchat.line).toBe('hidden-line');
   });
 });
 

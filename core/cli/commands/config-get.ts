@@ -25,13 +25,9 @@ export const configGet: Action = async (context) => {
 
 /** Secret fields of extensions stand in their manifests, which are read only when their block is asked for. */
 async function pluginSecrets(context: CommandContext, loaded: LoadedConfig, path: readonly Segment[]): Promise<SecretTest> {
-  if (path.length > 0 && path[0] !== 'plugins') return () => false;
-  const [{ readOutlook }, { secretPaths }] = await Promise.all([import('../planning.ts'), import('../../manifest/validator.ts')]);
-  const { catalog } = await readOutlook(context, { loaded });
-  const secrets = [...catalog.entries.values()].flatMap(({ id, manifest }) =>
-    secretPaths(manifest).map((field) => ['plugins', 'entries', id, 'config', ...field]),
-  );
-  return (place) => secrets.some((secret) => secret.length === place.length && secret.every((segment, i) => segment === '*' || segment === String(place[i])));
+  if (path.length > 0 && path[0] !== 'plugins' && path[0] !== 'channels') return () => false;
+  const [{ readOutlook }, { createSecretTest }] = await Promise.all([import('../planning.ts'), import('../secret-fields.ts')]);
+  return createSecretTest((await readOutlook(context, { loaded })).catalog.entries);
 }
 
 /** `durar config file` */

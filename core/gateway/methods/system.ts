@@ -37,7 +37,7 @@ export function systemMethods(context: GatewayContext): MethodFamily<Names> {
         uptimeMs: Date.now() - context.startedAt,
         connections: context.connections.size,
         heartbeat: { defaultAgentId, agents: ids.map((agentId) => ({ agentId, enabled: false, every: 'disabled', everyMs: null })) },
-        channelSummary: generation.loaded('channel').map(({ value }) => value.meta.label),
+        channelSummary: context.channels.configured(),
         queuedSystemEvents: isAdmin ? context.systemEvents.list().map(({ text }) => text) : [],
         sessions: { paths: isAdmin ? [store] : [], count: total, defaults: defaultsFor(isAdmin), recent: recent(sessions), byAgent },
         slots: generation.plan.slots as unknown as Record<string, unknown>,
