@@ -15,7 +15,7 @@ import { openState } from '../state/state.ts';
 import { describeBoot, describeSlots } from './boot-description.ts';
 import type { BootReport, GatewayFlags } from './boot-report.ts';
 import { installCrashHandlers } from './crash-handlers.ts';
-import { resolveGatewaySettings } from './gateway-settings.ts';
+import { resolveAccess, resolveGatewaySettings } from './gateway-settings.ts';
 import { createLiveChanges, type LiveChanges } from './live-changes.ts';
 import type { RuntimeRooms } from './plugin-runtime.ts';
 import { createStages } from './stages.ts';
@@ -146,9 +146,20 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       log,
       async onApplied() {
         slots = await describeSlots(host.current());
+        await admit();
       },
     });
     undo.push(() => changes?.stop());
+
+    /** Lets the next connection meet the new rules; where they cannot hold, the old ones do. */
+    async function admit(): Promise<void> {
+      try {
+        gateway.configure(await resolveAccess({ config: host.current().resolvedConfig, env, flags, paths }));
+      } catch (error) {
+        log.error(`the new rules for connections cannot be used; the old ones go on: ${errorText(error)}`);
+      }
+    }
+
     await stages.saveIndex();
     const tls = settings.tls === undefined ? {} : { tlsFingerprint: tlsFingerprint(settings.tls.cert) };
     options.print?.({ ...(await describeBoot({ host, paths, version, url })), ...tls });

@@ -1,5 +1,6 @@
 import type { Environment, Paths } from '../config/paths.ts';
 import type { Config } from '../config/schema.ts';
+import type { AccessSettings } from '../gateway/access.ts';
 import type { GatewaySettings } from '../gateway/server.ts';
 import { loadTls } from '../gateway/tls.ts';
 import { bindAddress } from './bind-address.ts';
@@ -14,18 +15,22 @@ export interface GatewaySettingsOptions {
   paths: Paths;
 }
 
-/** What the gateway is told about its listener and its clients: flags, then environment, then configuration. Throws what is wrong with them. */
-export async function resolveGatewaySettings({ config, env, flags, paths }: GatewaySettingsOptions): Promise<GatewaySettings> {
-  const { gateway } = config;
+/** What counts for the next connection: flags, then environment, then configuration. Throws what is wrong with it. */
+export async function resolveAccess({ config, env, flags, paths }: GatewaySettingsOptions): Promise<AccessSettings> {
+  const { trustedProxies, allowRealIpFallback, controlUi } = config.gateway;
+  return { auth: await resolveGatewayAuth({ config, env, flags, stateDbDir: paths.stateDbDir }), trustedProxies, allowRealIpFallback, controlUi };
+}
+
+/** The same, with what counts for the listener. */
+export async function resolveGatewaySettings(options: GatewaySettingsOptions): Promise<GatewaySettings> {
+  const { env, flags, paths } = options;
+  const { gateway } = options.config;
   const handshakeTimeoutMs = positive(env.Durar_HANDSHAKE_TIMEOUT_MS);
   const maxPreauthConnectionsPerAddress = positive(env.Durar_MAX_PREAUTH_CONNECTIONS_PER_IP);
   return {
     host: bindAddress(flags.bind ?? gateway.bind, gateway.customBindHost),
     port: flags.port ?? portOf(env.Durar_GATEWAY_PORT) ?? gateway.port,
-    auth: await resolveGatewayAuth({ config, env, flags, stateDbDir: paths.stateDbDir }),
-    trustedProxies: gateway.trustedProxies,
-    allowRealIpFallback: gateway.allowRealIpFallback,
-    controlUi: gateway.controlUi,
+    ...(await resolveAccess(options)),
     ...(gateway.tls.enabled ? { tls: await loadTls(gateway.tls, paths.stateDir) } : {}),
     ...(handshakeTimeoutMs === undefined ? {} : { handshakeTimeoutMs }),
     ...(maxPreauthConnectionsPerAddress === undefined ? {} : { maxPreauthConnectionsPerAddress }),

@@ -5,7 +5,7 @@ import type { Peer } from './peer.ts';
 
 /** One `connect`, its params valid, on its way through the checks. */
 export interface Attempt {
-  context: Pick<GatewayContext, 'auth' | 'bootstrap' | 'devices' | 'hub' | 'settings'>;
+  context: Pick<GatewayContext, 'access' | 'bootstrap' | 'devices' | 'hub'>;
   connect: ConnectParams;
   role: ProtocolRole;
   peer: Peer;

@@ -1,4 +1,4 @@
-import type { Auth } from './auth.ts';
+import type { Access } from './access.ts';
 import type { Bootstrap } from './bootstrap.ts';
 import type { ConfigFile } from './config-file.ts';
 import type { Connection } from './connection.ts';
@@ -7,7 +7,6 @@ import type { EventHub } from './events.ts';
 import type { Health } from './health.ts';
 import type { Idempotency } from './idempotency.ts';
 import type { GatewayOptions } from './options.ts';
-import type { PeerReader } from './peer.ts';
 import type { Presence } from './presence.ts';
 import type { PresenceFeed } from './presence-feed.ts';
 import type { Runs } from './runs.ts';
@@ -20,8 +19,7 @@ export interface GatewayContext extends GatewayOptions {
   readonly startedAt: number;
   readonly tickIntervalMs: number;
   readonly connections: Set<Connection>;
-  readonly auth: Auth;
-  readonly peerOf: PeerReader;
+  readonly access: Access;
   readonly devices: Devices;
   readonly bootstrap: Bootstrap;
   readonly presence: Presence;

@@ -49,7 +49,7 @@ export function shakeHands(context: Attempt['context'], request: Request, socket
   if (role !== 'operator' && role !== 'node') throw new HandshakeRefusal('INVALID_REQUEST', 'invalid role');
 
   const attempt: Attempt = { context, connect, role, ...socket };
-  checkOrigin(connect.client, context.settings.controlUi ?? {}, socket.peer);
+  checkOrigin(connect.client, context.access.settings.controlUi ?? {}, socket.peer);
   const verdict = checkSecret(attempt);
   if (connect.device === undefined || isDeviceIgnored(attempt)) return withoutDevice(attempt, verdict);
 
@@ -62,7 +62,13 @@ export function shakeHands(context: Attempt['context'], request: Request, socket
   return { connect, info: pinned(attempt, claim), role, scopes: claim.scopes, deviceId: claim.deviceId, method };
 }
 
-function checkSecret({ connect, context: { auth }, peer }: Attempt): Verdict {
+function checkSecret({
+  connect,
+  context: {
+    access: { auth },
+  },
+  peer,
+}: Attempt): Verdict {
   const { tailscale } = peer;
   if (tailscale !== undefined && 'user' in tailscale) return { method: 'tailscale' };
   if (auth.isLocked('shared-secret', peer)) return { reason: 'rate_limited' };
@@ -74,7 +80,7 @@ function checkSecret({ connect, context: { auth }, peer }: Attempt): Verdict {
 
 /** Break-glass: whatever device the control UI sends is not looked at. */
 function isDeviceIgnored({ connect, context, role }: Attempt): boolean {
-  return role === 'operator' && isControlUi(connect.client) && context.settings.controlUi?.dangerouslyDisableDeviceAuth === true;
+  return role === 'operator' && isControlUi(connect.client) && context.access.settings.controlUi?.dangerouslyDisableDeviceAuth === true;
 }
 
 /** Only the control UI may come without a device, and only where the operator or a trusted proxy vouches for it. */
@@ -82,7 +88,7 @@ function withoutDevice(attempt: Attempt, verdict: Verdict): Accepted {
   const { connect, context, peer, role } = attempt;
   const { client } = connect;
   if (role === 'operator' && isControlUi(client)) {
-    const isInsecureAllowed = context.settings.controlUi?.allowInsecureAuth === true && peer.local;
+    const isInsecureAllowed = context.access.settings.controlUi?.allowInsecureAuth === true && peer.local;
     const isProxied = 'method' in verdict && verdict.method === 'trusted-proxy';
     if (isInsecureAllowed || isProxied || isDeviceIgnored(attempt)) {
       if ('reason' in verdict) throw refusal(attempt, verdict.reason);
@@ -105,7 +111,8 @@ function withoutDevice(attempt: Attempt, verdict: Verdict): Accepted {
 /** The shared secret did not pass: a bootstrap token may, then a device token. Throws the refusal when neither does. */
 function checkDeviceCredential(attempt: Attempt, claim: DeviceClaim, secretReason: AuthReason): AuthMethod {
   const { connect, context, peer } = attempt;
-  const { auth, bootstrap, devices } = context;
+  const { bootstrap, devices } = context;
+  const { auth } = context.access;
   const { bootstrapToken, deviceToken, token } = connect.auth ?? {};
   let reason = secretReason;
   if (bootstrapToken) {
@@ -124,7 +131,16 @@ function checkDeviceCredential(attempt: Attempt, claim: DeviceClaim, secretReaso
 }
 
 /** The refusal in the words of the protocol; mismatches are counted against the peer's address. */
-function refusal({ connect, context: { auth }, peer }: Attempt, reason: AuthReason): HandshakeRefusal {
+function refusal(
+  {
+    connect,
+    context: {
+      access: { auth },
+    },
+    peer,
+  }: Attempt,
+  reason: AuthReason,
+): HandshakeRefusal {
   if (reason === 'device_token_mismatch') auth.countFailure('device-token', peer);
   else if (reason === 'bootstrap_token_invalid') auth.countFailure('bootstrap-token', peer);
   else if (isMismatch(reason)) auth.countFailure('shared-secret', peer);
@@ -133,7 +149,15 @@ function refusal({ connect, context: { auth }, peer }: Attempt, reason: AuthReas
   return new HandshakeRefusal('INVALID_REQUEST', message, details);
 }
 
-function clearFailures({ context: { auth }, peer }: Attempt, method: AuthMethod): void {
+function clearFailures(
+  {
+    context: {
+      access: { auth },
+    },
+    peer,
+  }: Attempt,
+  method: AuthMethod,
+): void {
   auth.clearFailures(method === 'device-token' || method === 'bootstrap-token' ? method : 'shared-secret', peer);
 }
 

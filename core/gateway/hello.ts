@@ -12,7 +12,8 @@ import { agentsOf } from './health.ts';
 /** The answer to an accepted handshake. Issues the device's token. */
 export function helloOk(context: GatewayContext, client: ConnectedClient, methods: string[], foreign: readonly GatewayEvent[]): HelloOk {
   const { defaultAgentId, main, mainKey } = agentsOf(context);
-  const { paths, settings } = context;
+  const { paths } = context;
+  const { settings } = context.access;
   return {
     type: 'hello-ok',
     protocol: PROTOCOL_VERSION,

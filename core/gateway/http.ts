@@ -1,21 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { reportError } from '../../sdk/errors.ts';
 import type { Contribution } from '../kernel/generation.ts';
-import type { Auth } from './auth.ts';
+import type { Access } from './access.ts';
+import type { GatewayContext } from './context.ts';
 import type { GatewayOptions } from './options.ts';
-import type { PeerReader } from './peer.ts';
 
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** Answers what is not a socket: liveness, readiness, the routes of extensions, and 404. */
-export function createHttpHandler(
-  context: Pick<GatewayOptions, 'source' | 'log'> & { auth: Auth; peerOf: PeerReader },
-  isStopping: () => boolean,
-): HttpHandler {
+export function createHttpHandler(context: Pick<GatewayContext, 'source' | 'log' | 'access'>, isStopping: () => boolean): HttpHandler {
   const serve = async (request: IncomingMessage, response: ServerResponse, path: string) => {
     const route = await findRoute(context, path);
     if (route === undefined) return sendJson(response, 404, { error: { code: 'NOT_FOUND', message: `no such path: ${path}` } });
-    if (route.value.auth === 'gateway' && !isAuthorized(context, request, response)) return;
+    if (route.value.auth === 'gateway' && !isAuthorized(context.access, request, response)) return;
     const lease = context.source.lease();
     try {
       const isHandled = await route.value.handler(request, response);
@@ -52,7 +49,7 @@ async function findRoute(context: Pick<GatewayOptions, 'source'>, path: string):
   return undefined;
 }
 
-function isAuthorized({ auth, peerOf }: { auth: Auth; peerOf: PeerReader }, request: IncomingMessage, response: ServerResponse): boolean {
+function isAuthorized({ auth, peerOf }: Access, request: IncomingMessage, response: ServerResponse): boolean {
   const result = auth.checkBearer(request.headers.authorization, peerOf(request));
   if (result === 'accepted') return true;
   if (result === 'locked') {

@@ -4,8 +4,9 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { errorText } from '../../sdk/errors.ts';
 import type { PluginRuntime } from '../../sdk/index.ts';
 import { LIMITS } from '../../sdk/protocol/version.ts';
+import { type AccessSettings, createAccess } from './access.ts';
 import { createAdmission, meter, refuseUpgrade } from './admission.ts';
-import { assertBindable, createAuth } from './auth.ts';
+import { assertBindable } from './auth.ts';
 import { createBootstrap } from './bootstrap.ts';
 import { createConfigFile } from './config-file.ts';
 import { type ConnectedClient, type Connection, connectedClient, openConnection, type Request } from './connection.ts';
@@ -22,14 +23,13 @@ import { createIdempotency } from './idempotency.ts';
 import { createListener, listenOn } from './listener.ts';
 import { createMethods } from './methods.ts';
 import type { GatewayOptions } from './options.ts';
-import { createPeerReader, type Peer } from './peer.ts';
+import type { Peer } from './peer.ts';
 import { createPresence } from './presence.ts';
 import { createPresenceFeed } from './presence-feed.ts';
 import { createRuns } from './runs.ts';
 import { createSessionEvents } from './session-events.ts';
 import { createSockets, deviceView, type Sockets } from './sockets.ts';
 import { createSystemEvents } from './system-events.ts';
-import { createTailscale } from './tailscale.ts';
 
 export type { AuthMode, ControlUiSettings, GatewayControl, GatewayOptions, GatewaySettings, RateLimitSettings } from './options.ts';
 
@@ -41,6 +41,8 @@ export interface Gateway {
   /** How many connected operators hold the scope. */
   listeners(scope: string): number;
   connections(): number;
+  /** Takes over what counts for the next connection. Throws like `listen`, and then nothing changes. */
+  configure(settings: AccessSettings): void;
   /** The sockets as extensions see them. */
   readonly sockets: Sockets;
   readonly onBroadcast: PluginRuntime['gateway']['onBroadcast'];
@@ -63,10 +65,9 @@ export function createGateway(options: GatewayOptions): Gateway {
   const extensions = createExtensionMethods(options.source);
   const context = createContext(options, extensions);
   const methods = createMethods(context, extensions);
-  const { connections, hub, log, settings } = context;
+  const { access, connections, hub, log, settings } = context;
   const sockets = createSockets(connections, hub, log);
   const admission = createAdmission(settings.maxPreauthConnectionsPerAddress);
-  const tailscale = settings.auth.allowTailscale === true ? createTailscale(settings.auth.tailscaleWhois) : undefined;
   const pending = new Set<Connection>();
   let closing: Promise<void> | undefined;
   let tick: NodeJS.Timeout | undefined;
@@ -141,13 +142,13 @@ export function createGateway(options: GatewayOptions): Gateway {
   http.on('upgrade', (request: IncomingMessage, raw: Duplex, head: Buffer) => {
     raw.on('error', () => raw.destroy());
     if (closing !== undefined) return refuseUpgrade(raw, 'Gateway websocket handlers unavailable');
-    const peer = context.peerOf(request);
+    const peer = access.peerOf(request);
     const leave = admission.enter(peer.ip);
     if (leave === undefined) return refuseUpgrade(raw, 'Too many unauthenticated sockets');
     raw.once('close', leave);
     const accept = () => upgrades.handleUpgrade(request, raw, head, (socket) => open(socket, raw, peer, leave));
-    if (tailscale === undefined) return accept();
-    tailscale(request).then((verdict) => {
+    if (access.tailscale === undefined) return accept();
+    access.tailscale(request).then((verdict) => {
       if (closing !== undefined) return refuseUpgrade(raw, 'Gateway websocket handlers unavailable');
       if (verdict !== undefined) peer.tailscale = verdict;
       accept();
@@ -194,6 +195,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     broadcast: (event, payload, broadcastOptions) => hub.broadcast(event, payload, broadcastOptions),
     listeners: (scope) => hub.listeners(scope),
     connections: () => connections.size,
+    configure: (next) => access.configure(next),
     sockets,
     onBroadcast: (listener) => hub.onBroadcast(listener),
     devices: ({ role } = {}) =>
@@ -229,8 +231,7 @@ function createContext(options: GatewayOptions, extensions: ExtensionMethods): G
     systemEvents,
     configFile: createConfigFile(options),
     health,
-    auth: createAuth(settings.auth),
-    peerOf: createPeerReader(settings),
+    access: createAccess(settings),
     devices: createDevices(options.state),
     bootstrap: createBootstrap(options.state),
     idempotency: createIdempotency(),

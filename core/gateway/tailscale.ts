@@ -9,8 +9,11 @@ const KNOWN_MS = 60_000;
 const MAX_KNOWN = 200;
 const WHOIS_MS = 5000;
 
-/** Reads the identity headers of Tailscale Serve. undefined: the request did not come that way at all. */
-export function createTailscale(whois: TailscaleWhois = askCommand, now: () => number = Date.now) {
+/** What a request says of its Tailscale identity; undefined: it did not come that way at all. */
+export type TailscaleReader = (request: IncomingMessage) => Promise<TailscaleVerdict | undefined>;
+
+/** Reads the identity headers of Tailscale Serve. */
+export function createTailscale(whois: TailscaleWhois = askCommand, now: () => number = Date.now): TailscaleReader {
   const known = new Map<string, { user: string; until: number }>();
 
   const lookUp = async (ip: string): Promise<string | undefined> => {
@@ -25,7 +28,7 @@ export function createTailscale(whois: TailscaleWhois = askCommand, now: () => n
     return user;
   };
 
-  return async ({ headers, socket }: IncomingMessage): Promise<TailscaleVerdict | undefined> => {
+  return async ({ headers, socket }) => {
     const login = [headers['tailscale-user-login'] ?? ''].flat()[0]?.trim() ?? '';
     const isServed = isLoopback(socket.remoteAddress ?? '') && PROXY_HEADERS.every((name) => headers[name] !== undefined);
     if (!isServed) return login === '' ? undefined : { reason: 'tailscale_proxy_missing' };

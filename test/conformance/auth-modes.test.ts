@@ -216,3 +216,23 @@ describe('the control UI', () => {
     expect(await detailsOf(url, { device: null })).toMatchObject({ code: 'DEVICE_IDENTITY_REQUIRED' });
   });
 });
+
+describe('new rules', () => {
+  it('count for the next connection; what cannot hold changes nothing (AMB-050)', async () => {
+    const { gateway, url } = await startGateway({ settings: { controlUi: { allowedOrigins: ['https://ui.example'] } } });
+    const open = await connect(url);
+    const fail = () => detailsOf(url, { params: { client: ui, auth: { token: 'wrong' } } }, ORIGIN);
+    for (let i = 0; i < 10; i += 1) await fail();
+    gateway.configure({ auth: { mode: 'token', token: TOKEN }, controlUi: { allowedOrigins: ['https://other.example'] } });
+    expect(await detailsOf(url, { params: { client: ui } }, ORIGIN)).toMatchObject({ code: 'CONTROL_UI_ORIGIN_NOT_ALLOWED' });
+    gateway.configure({ auth: { mode: 'token', token: TOKEN }, controlUi: { allowedOrigins: ['https://ui.example'] } });
+    expect(await fail()).toMatchObject({ code: 'AUTH_RATE_LIMITED' });
+    gateway.configure({ auth: { mode: 'token', token: 'another-token' }, controlUi: { allowedOrigins: ['https://ui.example'] } });
+    expect(await fail()).toMatchObject({ code: 'AUTH_TOKEN_MISMATCH' });
+    expect(await detailsOf(url, {})).toMatchObject({ code: 'AUTH_TOKEN_MISMATCH' });
+    expect(await detailsOf(url, { params: { auth: { token: 'another-token' } } })).toEqual({ code: 'ok' });
+    expect(() => gateway.configure({ auth: { mode: 'trusted-proxy' } })).toThrow(expect.objectContaining({ code: 'DUR_GATEWAY_PROXY_AUTH' }));
+    expect(await detailsOf(url, { params: { auth: { token: 'another-token' } } })).toEqual({ code: 'ok' });
+    expect((await open.call('status', {})).ok).toBe(true);
+  });
+});

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { connectParamsFor, dial, newDevice, type TestDevice } from '../conformance/harness.ts';
-import { createMachine, type GatewayProcess, type Machine } from './gateway-process.ts';
+import { createMachine, type GatewayProcess, type Machine, until } from './gateway-process.ts';
 
 const TOKEN = 'a-token-of-this-test';
 const REMOTE = { headers: { 'x-forwarded-for': '203.0.113.9' } };
@@ -124,6 +124,18 @@ describe('durar gateway run', () => {
     expect(gateway.output()).toContain('gateway.auth.mode is none');
     const { stdout } = await machine.cli(['doctor']);
     expect(stdout).toContain('gateway.controlUi.dangerouslyDisableDeviceAuth is on');
+  });
+});
+
+describe('a running gateway', () => {
+  it('asks for a new token as soon as it is set', async () => {
+    machine = await createMachine(local());
+    const gateway = await machine.start();
+    expect((await machine.cli(['config', 'set', 'gateway.auth.token', 'the-next-token'])).code).toBe(0);
+    const status = async (token: string) => (await enter(gateway, newDevice(), { auth: { token } })).answer.error as { details: { code: string } };
+    await until(async () => (await status(TOKEN)).details.code === 'AUTH_TOKEN_MISMATCH', 'the refusal of the old token');
+    expect((await status('the-next-token')).details.code).toBe('PAIRING_REQUIRED');
+    expect((await machine.cli(['health'])).code).toBe(0);
   });
 });
 
