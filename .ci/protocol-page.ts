@@ -1,12 +1,15 @@
 /** `docs/reference/protocol.md`, made from the published schema of the protocol. */
 import { readFileSync } from 'node:fs';
 import type { JsonSchema, ProtocolDocument } from '../sdk/protocol/json-schema.ts';
+import { collectExtensionMethods, scopeOf } from './extension-methods.ts';
 
 const LEAD = `Version 3: JSON text frames over a WebSocket, the first of which is a signed \`connect\`. \`sdk/client\` speaks it.
 
 The TypeBox sources in \`sdk/protocol\` are the single source of what stands here: \`npm run protocol:gen\` makes from them the validators, the TypeScript types, [the JSON Schema of every method and event](../../sdk/protocol/generated/protocol.schema.json) and [Swift models](../../sdk/protocol/generated/GatewayModels.swift); \`npm run protocol:check\` fails when one of them is not up to date. Extensions register further methods and broadcast further events; \`hello-ok.features\` lists what a gateway offers.
 
 In the tables \`?\` after a name means that it may be absent. Params with unknown keys are refused unless a table says *open*; results and payloads may gain keys.`;
+
+const ofExtensions = await collectExtensionMethods();
 
 type Page = (title: string, lead: string, body: string) => string;
 type Table = (head: string[], rows: string[][]) => string;
@@ -27,14 +30,29 @@ export function protocolBody(page: Page, table: Table): string {
     row.scope === null ? 'everyone' : `\`${row.scope}\``,
     row.droppable ? 'yes' : '',
   ]);
+  const extensionRows = ofExtensions.map((row) => [
+    row.options.params === undefined ? `\`${row.method}\`` : `[\`${row.method}\`](#${anchor(row.method)})`,
+    `[${row.extension}](../../${row.folder}/README.md)`,
+    row.options.role ?? 'operator',
+    scopeOf(row) === null ? '' : `\`${scopeOf(row)}\``,
+    row.options.sideEffecting ? 'yes' : '',
+    row.options.description ?? '',
+  ]);
   const sections = [
     `## Methods\n\n${table(['method', 'role', 'scope', 'idempotency key', 'listed in hello-ok'], methodRows)}`,
+    `## Methods of bundled extensions\n\n${table(['method', 'extension', 'role', 'scope', 'idempotency key', 'what it does'], extensionRows)}`,
     `## Events\n\n${table(['event', 'who gets it', 'a slow socket may miss it'], eventRows)}`,
     `## Frames\n\n${Object.entries(frames)
       .map(([name, schema]) => `### ${name}\n\n${shape(schema).trimStart()}`)
       .join('\n\n')}`,
     `## Params and results\n\n${Object.entries(methods)
       .map(([name, row]) => `### ${name}\n\nParams${isOpen(row.params, $defs) ? ' (open)' : ''}: ${shape(row.params)}\n\nResult: ${shape(row.result)}`)
+      .join('\n\n')}`,
+    `## Params of bundled extensions\n\n${ofExtensions
+      .flatMap(({ method, options }) => {
+        const params = options.params as JsonSchema | undefined;
+        return params === undefined ? [] : [`### ${method}\n\nParams${isOpen(params, $defs) ? ' (open)' : ''}: ${shape(params)}`];
+      })
       .join('\n\n')}`,
     `## Payloads\n\n${Object.entries(events)
       .map(([name, row]) => `### ${name} event\n\nPayload: ${shape(row.payload)}`)
@@ -68,6 +86,10 @@ function typeOf(schema: JsonSchema): string {
   if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
   if (schema.anyOf !== undefined) return schema.anyOf.map(typeOf).join(' or ');
   if (schema.type === 'array') return `list of ${typeOf(schema.items ?? {})}`;
+  // Extensions write their schemas by hand, in forms that TypeBox does not use.
+  const { type, enum: values } = schema as { type?: string | string[]; enum?: unknown[] };
+  if (values !== undefined) return values.map((value) => `\`${JSON.stringify(value)}\``).join(' or ');
+  if (Array.isArray(type)) return type.join(' or ');
   if (schema.type !== 'object') return schema.type ?? 'anything';
   if (isRecord(schema)) return 'object';
   const value = Object.values(schema.patternProperties ?? {})[0];

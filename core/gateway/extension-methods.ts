@@ -62,7 +62,8 @@ export function createExtensionMethods(source: GenerationSource): ExtensionMetho
         validate: (params) => {
           if (!isObject(params)) return 'must be object';
           if (options.sideEffecting === true && !isKey(params.idempotencyKey)) return "must have required property 'idempotencyKey'";
-          return options.params === undefined ? undefined : check(options.params)(params);
+          if (options.params === undefined || (Object.keys(params).length === 0 && takesNothing(options.params))) return undefined;
+          return check(options.params)(params);
         },
         async run(params, call) {
           const lease = source.lease();
@@ -114,6 +115,14 @@ function contextOf({ client, connection, accepted }: Call): GatewayMethodContext
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Keywords under which an empty object is valid, so that no compiler is loaded for methods that take no params. */
+const PLAIN_KEYWORDS = new Set(['$schema', 'title', 'description', 'type', 'properties', 'additionalProperties']);
+
+function takesNothing(schema: Record<string, unknown>): boolean {
+  const isPlain = (key: string) => PLAIN_KEYWORDS.has(key) || (key === 'required' && Array.isArray(schema.required) && schema.required.length === 0);
+  return schema.type === 'object' && Object.keys(schema).every(isPlain);
 }
 
 function isKey(value: unknown): boolean {

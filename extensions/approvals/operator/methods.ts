@@ -3,7 +3,7 @@ import { ProtocolError } from 'Durar/plugin-sdk/protocol/errors';
 import { randomUUID } from 'node:crypto';
 import { execRequest, type Fields, pluginRequest } from './payload.ts';
 import { type Approval, type Decision, type Family, type Outcome, type PendingApprovals, visible } from './pending.ts';
-import { execRequestParams, pluginRequestParams, resolveParams } from './schemas.ts';
+import { execRequestParams, noParams, pluginRequestParams, resolveParams, waitParams } from './schemas.ts';
 
 const SCOPE = 'operator.approvals';
 
@@ -42,10 +42,12 @@ export function registerMethods(api: PluginApi, pending: PendingApprovals): void
     api.registerGatewayMethod(`${family}.approval.waitDecision`, (params) => waitDecision(pending, family, params), {
       scope: SCOPE,
       description: 'Answers when a request is decided or expires.',
+      params: waitParams,
     });
     api.registerGatewayMethod(`${family}.approval.list`, () => ({ approvals: pending.list(family).map(visible) }), {
       scope: SCOPE,
       description: 'Lists the pending requests.',
+      params: noParams,
     });
   }
 }

@@ -68,6 +68,9 @@ export const pluginRequestParams = closed({
 /** The handler says which decisions there are. */
 export const resolveParams = closed({ id: name, decision: { type: 'string' } }, ['id', 'decision']);
 
+/** Open, as clients send more. */
+export const waitParams: Schema = { type: 'object', required: ['id'], properties: { id: name } };
+
 export const policySetParams = closed({ file: { type: 'object' }, baseHash: name }, ['file']);
 export const noParams = closed({});
 
