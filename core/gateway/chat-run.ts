@@ -2,6 +2,7 @@ import { ProtocolError } from '../../sdk/protocol/errors.ts';
 import type { AcceptedRun, RunRequest, RunResult } from '../agent/service.ts';
 import type { Call } from './call.ts';
 import type { GatewayContext } from './context.ts';
+import { deliverReply, type ReplyRoute } from './reply-route.ts';
 import { untilEnd } from './run-end.ts';
 
 /** How a message got into a session, for the caller. */
@@ -14,7 +15,15 @@ export interface ChatStart {
   interruptedActiveRun?: true;
 }
 
+/** What a message asks for. */
+export interface ChatRequest {
+  request: RunRequest;
+  /** Where the reply goes beside its session. */
+  route?: ReplyRoute | undefined;
+}
+
 interface Accepted extends AcceptedRun {
+  route?: ReplyRoute | undefined;
   messageSeq?: number;
   interrupted: boolean;
 }
@@ -26,7 +35,7 @@ interface Accepted extends AcceptedRun {
 export async function startChat(
   context: GatewayContext,
   call: Call,
-  params: { key: string; sentKey: string; prepare(): Promise<RunRequest>; placed?: boolean; steer?: boolean },
+  params: { key: string; sentKey: string; prepare(): Promise<ChatRequest>; placed?: boolean; steer?: boolean },
 ): Promise<ChatStart> {
   const { agent, idempotency, runs } = context;
   const key = `chat:${params.key}`;
@@ -39,23 +48,23 @@ export async function startChat(
   }
 
   const start = async (): Promise<Accepted> => {
-    const request = await params.prepare();
+    const { request, route } = await params.prepare();
     const placed = await place(context, request, params.placed === true);
     runs.begin({ runId: request.runId, sessionKey: params.sentKey, connection: call.connection });
     try {
       const { run, interrupted } = params.steer === true ? await agent.steer(request) : { run: await agent.accept(request), interrupted: false };
-      return { ...run, ...placed, interrupted };
+      return { ...run, ...placed, route, interrupted };
     } catch (error) {
       runs.forget(request.runId);
       throw error;
     }
   };
   const { accepted } = idempotency.begin<Accepted, RunResult>(key, start());
-  const { runId, messageSeq, interrupted } = await accepted;
+  const { runId, messageSeq, route, interrupted } = await accepted;
   // After the response of this call, which is written when the method has returned.
   setImmediate(() => {
     runs.release(runId);
-    follow(context, key, runId).catch((error) => context.log.error('the end of a chat run could not be read', { runId, reason: String(error) }));
+    follow(context, key, runId, route).catch((error) => context.log.error('the end of a chat run could not be read', { runId, reason: String(error) }));
   });
   return {
     runId,
@@ -65,14 +74,21 @@ export async function startChat(
   };
 }
 
+/** The deadline of a run in whole seconds; 0 means none. */
+export function secondsOf(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.ceil(ms / 1000);
+}
+
 /** Throws INVALID_REQUEST when there is nothing in it. */
 export function assertContent(message: string, images: readonly unknown[]): void {
   if (message.trim() === '' && images.length === 0) throw new ProtocolError('INVALID_REQUEST', 'message or attachment required');
 }
 
-async function follow(context: GatewayContext, key: string, runId: string): Promise<void> {
-  context.idempotency.finish(key, await untilEnd(context, runId));
+async function follow(context: GatewayContext, key: string, runId: string, route: ReplyRoute | undefined): Promise<void> {
+  const result = await untilEnd(context, runId);
+  context.idempotency.finish(key, result);
   context.runs.forget(runId);
+  if (route !== undefined) await deliverReply(context, route, result);
 }
 
 /** Opens the session and tells its followers what is coming; nothing to do where nobody wants to know. */

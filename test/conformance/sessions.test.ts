@@ -15,7 +15,7 @@ function tool(name: string, execute: Tool['execute']): Tool {
 }
 
 describe('sessions', () => {
-  it('are created with and without a message, listed and resolved (PROTO-168, PROTO-174, PROTO-175)', async () => {
+  it('are created with and without a message, listed and resolved (PROTO-168, PROTO-174, PROTO-175, PROTO-183)', async () => {
     const { host, dial } = await startSessionHost();
     const socket = await dial();
     const made = await ask(socket, 'sessions.create', { agentId: 'main', label: 'Example', key: 'Example' });
@@ -39,7 +39,9 @@ describe('sessions', () => {
     });
     expect(await ask(socket, 'sessions.resolve', { label: 'Example' })).toEqual({ ok: true, key: 'agent:main:example' });
     expect(await ask(socket, 'sessions.resolve', { sessionId: begun.sessionId })).toEqual({ ok: true, key: begun.key });
-    expect(await ask(socket, 'sessions.get', { key: begun.key })).toMatchObject({ session: { key: begun.key, sessionId: begun.sessionId } });
+    const got = await ask<{ entry: object }>(socket, 'sessions.get', { key: begun.key });
+    const { key: _key, ...stored } = (await host.sessions.get(begun.key)) ?? { key: '' };
+    expect(got).toMatchObject({ session: { key: begun.key, sessionId: begun.sessionId }, entry: stored });
     expect(await refusal(socket, 'sessions.create', { label: 'Example' })).toBe('label already in use: Example');
     expect(await refusal(socket, 'sessions.create', { agentId: 'zzz' })).toBe('invalid sessions.create params: unknown agent id "zzz"');
     expect(await refusal(socket, 'sessions.create', { parentSessionKey: 'nowhere' })).toBe('unknown parent session: nowhere');
@@ -452,6 +454,7 @@ describe('agent and chat.send', () => {
     const [first] = await host.messages();
     expect(first?.content).toMatch(/count files[\s\S]*There are 7\.[\s\S]*Tell the user\.[\s\S]*\[\[offline: say ok]]/);
     expect(await host.sessions.get('main')).toMatchObject({ label: 'Talk', extra: { groupId: 'g1', space: 'team' } });
+    expect(await refusal(socket, 'agent', { message: 'x', sessionKey: 'other', label: 'Talk', ...keyed('f') })).toBe('label already in use: Talk');
     expect(await refusal(socket, 'agent', { message: 'x', internalEvents: [{ type: 'other' }], ...keyed('f') })).toContain('invalid agent params');
   });
 
@@ -485,6 +488,9 @@ describe('agent and chat.send', () => {
     expect(await socket.next(({ id }) => id === 'seven')).toMatchObject({ ok: true });
     expect(await refusal(socket, 'agent', agent({ sessionKey: 'inner', bestEffortDeliver: false, ...keyed('8') }))).toContain('is internal');
     expect(sent).toHaveLength(2);
+    await ask(socket, 'chat.send', { sessionKey: 'talk', message: '[[offline: say chatted]]', deliver: true, ...keyed('c') });
+    await finished(socket, 'c');
+    expect(sent.at(-1)).toMatchObject({ channel: 'fixture', to: 'room', text: 'chatted' });
     broken = true;
     await socket.call('agent', agent(keyed('9')), 'nine');
     expect(await socket.next(({ id }) => id === 'nine')).toMatchObject({ ok: false, error: { message: 'the line is dead' } });

@@ -9,7 +9,8 @@ import type { GatewayContext } from '../context.ts';
 import { deliverReply, type ReplyRoute, replyRoute } from '../reply-route.ts';
 import { untilEnd, waitForRun } from '../run-end.ts';
 import { assertSendable } from '../send-policy.ts';
-import { thinkingLevel } from '../session-patch.ts';
+import { assertLabelFree } from '../session-label.ts';
+import { labelOf, thinkingLevel } from '../session-patch.ts';
 import { resetByMessage } from '../session-reset.ts';
 
 const DEFAULT_WAIT_MS = 30_000;
@@ -22,16 +23,14 @@ export function agentMethods(context: GatewayContext): MethodFamily<'agent' | 'a
   const { agent, idempotency, runs, sessions, sessionEvents } = context;
 
   const start = async (params: AgentParams, call: Call): Promise<Accepted> => {
-    const { request, route } = await prepare(context, params, call);
+    const { request, route, key } = await prepare(context, params, call);
     runs.begin({ runId: request.runId, sessionKey: params.sessionKey ?? '', connection: call.connection });
     try {
       // before the run, so that followers hear of it first
-      if (request.sessionId === undefined) {
-        const { session, created } = await agent.session(request);
-        if (created) sessionEvents.changed(session.key, 'create');
-        await describe(session.key, params);
-        sessionEvents.changed(session.key, 'send');
-      }
+      const { created } = await agent.session({ sessionKey: key, agentId: params.agentId });
+      if (created) sessionEvents.changed(key, 'create');
+      await describe(key, params);
+      sessionEvents.changed(key, 'send');
       return { ...(await agent.accept(request)), route };
     } catch (error) {
       runs.forget(request.runId);
@@ -43,7 +42,7 @@ export function agentMethods(context: GatewayContext): MethodFamily<'agent' | 'a
   const describe = async (key: string, { label, groupId, groupChannel, groupSpace }: AgentParams): Promise<void> => {
     if (label === undefined && groupId === undefined && groupChannel === undefined && groupSpace === undefined) return;
     const extra = { ...(await sessions.get(key))?.extra, ...compact({ groupId, groupChannel, space: groupSpace }) };
-    await sessions.patch(key, compact({ label, extra }));
+    await sessions.patch(key, compact({ label: label === undefined ? undefined : labelOf(label), extra }));
   };
 
   const delivered = async (route: ReplyRoute | undefined, result: RunResult): Promise<StoredFinal> => {
@@ -79,8 +78,15 @@ export function agentMethods(context: GatewayContext): MethodFamily<'agent' | 'a
   };
 }
 
+interface Prepared {
+  request: RunRequest;
+  route: ReplyRoute | undefined;
+  /** Of its session, canonical. */
+  key: string;
+}
+
 /** Everything that may refuse the request, then what it asks to be done before its run. */
-async function prepare(context: GatewayContext, params: AgentParams, call: Call): Promise<{ request: RunRequest; route: ReplyRoute | undefined }> {
+async function prepare(context: GatewayContext, params: AgentParams, call: Call): Promise<Prepared> {
   const { sessions, source } = context;
   const { config } = source.current();
   const request = runRequest(params, call);
@@ -93,12 +99,13 @@ async function prepare(context: GatewayContext, params: AgentParams, call: Call)
   const policy = config.session?.sendPolicy;
   const record = named ?? (await sessions.get(key));
   assertSendable(record, key, policy);
+  if (params.label !== undefined) await assertLabelFree(sessions, labelOf(params.label), key);
   const route = replyRoute(context, params, record, key === sessions.canonicalKey(undefined, params.agentId));
   const reset =
     params.sessionKey === undefined ? undefined : await resetByMessage(context, call, { sessionKey: key, agentId: params.agentId, message: params.message });
   const { message } = reset ?? request;
   const text = [...(params.internalEvents ?? []).map(describeEvent), message].join('\n\n');
-  return { request: { ...request, ...reset, message: text }, route };
+  return { request: { ...request, ...reset, message: text }, route, key };
 }
 
 function runRequest(params: AgentParams, { client }: Call): RunRequest {
@@ -118,7 +125,7 @@ function runRequest(params: AgentParams, { client }: Call): RunRequest {
     model,
     thinking: thinkingLevel(params.thinking, 'thinking'),
     extraSystemPrompt: params.extraSystemPrompt,
-    timeoutSeconds: params.timeout === 0 ? undefined : params.timeout,
+    timeoutSeconds: params.timeout,
     lane: params.lane,
     trigger: 'user' as const,
     channel: params.channel,

@@ -4,13 +4,13 @@ import { INTERNAL_CHANNEL } from '../../../sdk/protocol/clients.ts';
 import { ProtocolError } from '../../../sdk/protocol/errors.ts';
 import type { ChatSendParams } from '../../../sdk/protocol/generated/types.ts';
 import { ADMIN_SCOPE } from '../../../sdk/protocol/scopes.ts';
-import type { RunRequest } from '../../agent/service.ts';
 import { abortRun, abortSession } from '../abort.ts';
 import { imagesOf } from '../attachments.ts';
 import type { Call, MethodFamily } from '../call.ts';
-import { assertContent, startChat } from '../chat-run.ts';
+import { assertContent, type ChatRequest, secondsOf, startChat } from '../chat-run.ts';
 import type { GatewayContext } from '../context.ts';
 import { readHistory } from '../history.ts';
+import { replyRoute } from '../reply-route.ts';
 import { assertSendable } from '../send-policy.ts';
 import { thinkingLevel } from '../session-patch.ts';
 import { resetByMessage } from '../session-reset.ts';
@@ -82,7 +82,7 @@ export function chatMethods(context: GatewayContext): MethodFamily<'chat.send' |
 }
 
 /** Everything that may refuse the message, then what it asks to be done before its run. */
-async function prepare(context: GatewayContext, params: ChatSendParams, call: Call): Promise<RunRequest> {
+async function prepare(context: GatewayContext, params: ChatSendParams, call: Call): Promise<ChatRequest> {
   const { sessions, source } = context;
   const { client } = call;
   const isAdmin = client.can(ADMIN_SCOPE);
@@ -92,25 +92,29 @@ async function prepare(context: GatewayContext, params: ChatSendParams, call: Ca
   assertContent(params.message, images);
   const key = sessions.canonicalKey(params.sessionKey);
   const { sendPolicy } = source.current().config.session ?? {};
-  assertSendable(await sessions.get(key), key, sendPolicy);
+  const record = await sessions.get(key);
+  assertSendable(record, key, sendPolicy);
+  const { deliver, originatingChannel: channel, originatingTo: to, originatingAccountId: accountId, originatingThreadId: threadId } = params;
+  const route = replyRoute(context, compact({ deliver, bestEffortDeliver: true, channel, to, accountId, threadId }), record, false);
   const thinking = thinkingLevel(params.thinking, 'thinking');
   const reset = await resetByMessage(context, call, { sessionKey: key, message: params.message });
   const receipt = params.systemProvenanceReceipt?.trim();
   const { message } = reset ?? params;
-  return compact({
+  const request = compact({
     runId: params.idempotencyKey,
     message: receipt ? `${receipt}\n\n${message}` : message,
     sessionKey: params.sessionKey,
     images: images.length === 0 ? undefined : images,
     thinking,
-    timeoutSeconds: params.timeoutMs ? Math.ceil(params.timeoutMs / 1000) : undefined,
+    timeoutSeconds: secondsOf(params.timeoutMs),
     trigger: 'user' as const,
-    channel: params.originatingChannel ?? INTERNAL_CHANNEL,
-    to: params.originatingTo,
-    accountId: params.originatingAccountId,
-    threadId: params.originatingThreadId,
+    channel: channel ?? INTERNAL_CHANNEL,
+    to,
+    accountId,
+    threadId,
     senderId: client.deviceId,
     senderIsOwner: isAdmin,
     provenance: reset?.provenance ?? params.systemInputProvenance,
   });
+  return { request, route };
 }

@@ -5,11 +5,10 @@ import { INTERNAL_CHANNEL } from '../../../sdk/protocol/clients.ts';
 import { ProtocolError } from '../../../sdk/protocol/errors.ts';
 import type { SessionsSendParams } from '../../../sdk/protocol/generated/types.ts';
 import { ADMIN_SCOPE } from '../../../sdk/protocol/scopes.ts';
-import type { RunRequest } from '../../agent/service.ts';
 import { abortRun, abortSession } from '../abort.ts';
 import { imagesOf } from '../attachments.ts';
 import type { Call, MethodFamily } from '../call.ts';
-import { assertContent, type ChatStart, startChat } from '../chat-run.ts';
+import { assertContent, type ChatRequest, type ChatStart, secondsOf, startChat } from '../chat-run.ts';
 import type { GatewayContext } from '../context.ts';
 import { assertSendable } from '../send-policy.ts';
 import { assertLabelFree } from '../session-label.ts';
@@ -32,22 +31,23 @@ export function sessionRunMethods(context: GatewayContext): MethodFamily<Names> 
   const send = async (params: Omit<SessionsSendParams, 'key'>, sentKey: string, session: SessionRecord, call: Call, steer: boolean): Promise<ChatStart> => {
     const { idempotencyKey, message, thinking, attachments, timeoutMs } = params;
     const { client } = call;
-    const prepare = async (): Promise<RunRequest> => {
+    const prepare = async (): Promise<ChatRequest> => {
       const images = imagesOf(attachments, steer ? 'sessions.steer' : 'sessions.send');
       assertContent(message, images);
       assertSendable(session, session.key, source.current().config.session?.sendPolicy);
-      return compact({
+      const request = compact({
         runId: idempotencyKey,
         message,
         sessionKey: session.key,
         images: images.length === 0 ? undefined : images,
         thinking: thinkingLevel(thinking, 'thinking'),
-        timeoutSeconds: timeoutMs ? Math.ceil(timeoutMs / 1000) : undefined,
+        timeoutSeconds: secondsOf(timeoutMs),
         trigger: 'user' as const,
         channel: INTERNAL_CHANNEL,
         senderId: client.deviceId,
         senderIsOwner: client.can(ADMIN_SCOPE),
       });
+      return { request };
     };
     const started = await startChat(context, call, { key: idempotencyKey, sentKey, prepare, placed: true, steer });
     if (started.status === 'started') sessionEvents.changed(session.key, steer ? 'steer' : 'send');

@@ -4,7 +4,7 @@ import { ProtocolError } from '../../../sdk/protocol/errors.ts';
 import type { MethodFamily } from '../call.ts';
 import type { GatewayContext } from '../context.ts';
 import { readHistory } from '../history.ts';
-import { sessionRow } from '../session-row.ts';
+import { sessionEntry, sessionRow } from '../session-row.ts';
 import { compact } from './agent.ts';
 
 const MAX_LISTED = 1000;
@@ -100,7 +100,11 @@ export function sessionsMethods(context: GatewayContext): MethodFamily<Names> {
       if (named === undefined) throw new ProtocolError('INVALID_REQUEST', "invalid sessions.get params: must have required property 'key'");
       const session = await sessions.get(sessions.canonicalKey(named));
       if (session === undefined) return { messages: [] };
-      return { messages: await readHistory(sessions, session, { limit }), session: sessionRow(session, agent.models.defaults()) };
+      return {
+        messages: await readHistory(sessions, session, { limit }),
+        session: sessionRow(session, agent.models.defaults()),
+        entry: sessionEntry(session, await sessions.sessionFile(session)),
+      };
     },
 
     async 'sessions.resolve'({ key, sessionId, label, agentId, spawnedBy }) {

@@ -2108,13 +2108,16 @@ public struct SessionsGetParams: Codable, Hashable, Sendable {
 public struct SessionsGetResult: Codable, Hashable, Sendable {
     public var messages: [[String: JSONValue]]
     public var session: SessionRow?
+    public var entry: SessionEntry?
 
     public init(
         messages: [[String: JSONValue]],
-        session: SessionRow? = nil
+        session: SessionRow? = nil,
+        entry: SessionEntry? = nil
     ) {
         self.messages = messages
         self.session = session
+        self.entry = entry
     }
 }
 

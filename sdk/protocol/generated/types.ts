@@ -298,6 +298,7 @@ export type SessionsGetParams = {
 export type SessionsGetResult = {
   messages: Array<Record<string, unknown>>;
   session?: SessionRow;
+  entry?: SessionEntry;
 };
 
 export type SessionsResolveParams = {

@@ -109,7 +109,12 @@ export const SESSIONS_METHODS = defineMethods({
     scope: 'operator.read',
     unlisted: true,
     params: open({ key: optional(text()), sessionKey: optional(text()), limit: optional(Type.Integer({ minimum: 1, maximum: 1000 })) }),
-    result: open({ messages: Type.Array(Type.Record(Type.String(), Type.Unknown())), session: optional(SessionRow) }),
+    /** The row as lists show it, and as it is stored. */
+    result: open({
+      messages: Type.Array(Type.Record(Type.String(), Type.Unknown())),
+      session: optional(SessionRow),
+      entry: optional(SessionEntry),
+    }),
   },
   'sessions.resolve': {
     scope: 'operator.read',
