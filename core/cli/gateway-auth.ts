@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { durarError, errorCode } from '../../sdk/errors.ts';
+import { writePrivateFile } from '../../sdk/private-file.ts';
 import type { Config } from '../config/schema.ts';
 import type { GatewaySettings } from '../gateway/server.ts';
 
@@ -63,10 +64,7 @@ async function ownToken(stateDbDir: string): Promise<string> {
   const known = await readOwnToken(stateDbDir);
   if (known !== undefined) return known;
   const token = randomBytes(32).toString('base64url');
-  const file = tokenFile(stateDbDir);
-  await mkdir(stateDbDir, { recursive: true, mode: 0o700 });
-  await writeFile(`${file}.tmp`, `${JSON.stringify({ version: 1, token }, null, 2)}\n`, { mode: 0o600 });
-  await rename(`${file}.tmp`, file);
+  await writePrivateFile(tokenFile(stateDbDir), `${JSON.stringify({ version: 1, token }, null, 2)}\n`);
   return token;
 }
 

@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { durarError, errorCode, errorText } from '../../sdk/errors.ts';
+import { writePrivateFile } from '../../sdk/private-file.ts';
 
 /** Where an installed extension came from and where it is now. */
 export interface InstallRecord {
@@ -55,21 +55,7 @@ export async function readRecords(file: string): Promise<InstallRecords> {
 
 /** Replaces the records in one step: readers see the old file or the new one. */
 export async function writeRecords(file: string, records: InstallRecords): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
-    const handle = await open(temporary, 'wx', 0o600);
-    try {
-      await handle.writeFile(`${JSON.stringify(records, null, 2)}\n`);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  await writePrivateFile(file, `${JSON.stringify(records, null, 2)}\n`);
 }
 
 /** Without a prototype, so that no id finds what nobody installed (`constructor`). */

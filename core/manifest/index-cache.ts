@@ -1,7 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { errorCode } from '../../sdk/index.ts';
+import { writePrivateFile } from '../../sdk/private-file.ts';
 import type { CatalogEntry } from './catalog.ts';
 import { type Candidate, type ReadResult, readExtension } from './read.ts';
 
@@ -61,10 +60,7 @@ export function openManifestIndex(file: string | undefined, hostVersion: string)
     },
     async save() {
       if (file === undefined || (!isNew && Object.keys(used).length === Object.keys(known).length)) return;
-      await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-      const draft = `${file}.${process.pid}.tmp`;
-      await writeFile(draft, JSON.stringify({ build, records: used }), { mode: 0o600, flush: true });
-      await rename(draft, file);
+      await writePrivateFile(file, JSON.stringify({ build, records: used }));
     },
   };
 }

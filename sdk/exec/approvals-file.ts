@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
 import { durarError, errorCode, errorText } from '../errors.ts';
+import { writePrivateFile } from '../private-file.ts';
 import { ASK, type Ask, SECURITY, type Security } from './policy.ts';
 
 export interface AllowlistEntry {
@@ -136,21 +136,7 @@ export class ApprovalsFile {
   }
 
   async #write(file: Fields): Promise<void> {
-    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
-    const temporary = `${this.path}.${randomUUID()}.tmp`;
-    try {
-      const handle = await open(temporary, 'wx', 0o600);
-      try {
-        await handle.writeFile(`${JSON.stringify(file, null, 2)}\n`);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(temporary, this.path);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
+    await writePrivateFile(this.path, `${JSON.stringify(file, null, 2)}\n`);
   }
 }
 

@@ -1,10 +1,11 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createTokenStore, isTrustedUrl, loadIdentity, nodeSocketFactory } from '../../../sdk/client/node.ts';
 import { createNodeHost, type NodeState } from '../../../sdk/client/node-host.ts';
 import { errorCode } from '../../../sdk/errors.ts';
 import { ApprovalsFile } from '../../../sdk/exec/approvals-file.ts';
+import { writePrivateFile } from '../../../sdk/private-file.ts';
 import type { Action, CommandContext } from '../command.ts';
 import { readOwnToken } from '../gateway-auth.ts';
 import { findTarget, type GatewayTarget } from '../gateway-target.ts';
@@ -44,7 +45,8 @@ export const nodeRun: Action = async (context) => {
   const identity = loadIdentity({ stateDir });
   const tokens = createTokenStore({ stateDir, deviceId: identity.deviceId });
   if (nodeId !== before.nodeId) tokens.remove('node');
-  await writeNode(file, paths.stateDir, { version: 1, displayName, ...(nodeId === undefined ? {} : { nodeId }) });
+  const present: NodeFile = { version: 1, displayName, ...(nodeId === undefined ? {} : { nodeId }) };
+  await writePrivateFile(file, `${JSON.stringify(present, null, 2)}\n`);
 
   const { url, token, password, tlsFingerprint } = target;
   let isAnnounced = false;
@@ -123,10 +125,4 @@ async function readNode(file: string): Promise<Partial<NodeFile>> {
     if (errorCode(error) === 'ENOENT') return {};
     throw error;
   }
-}
-
-async function writeNode(file: string, folder: string, content: NodeFile): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await writeFile(`${file}.tmp`, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flush: true });
-  await rename(`${file}.tmp`, file);
 }
