@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { deviceIdOf, normalizePublicKey, verifyDeviceSignature } from '../../core/gateway/device-key.ts';
 import { type DeviceAuthFields, deviceAuthPayloadV2, deviceAuthPayloadV3 } from '../../sdk/protocol/device-auth.ts';
+import type { ConnectParams } from '../../sdk/protocol/generated/types.ts';
+import { handshakes } from './recording.ts';
 
 interface Vectors {
   seedHex: string;
@@ -38,5 +40,24 @@ describe('device signatures', () => {
       expect(normalizePublicKey(broken)).toBeUndefined();
     }
     expect(deviceIdOf(raw)).toBe(vectors.deviceId);
+  });
+
+  it.each(['01', '02'])('accepts the signature that a client of the ecosystem made in recording %s', (number) => {
+    const { client, role, scopes, auth, device } = handshakes(number)[0]?.[1]?.frame?.params as unknown as Required<ConnectParams>;
+    const fields = {
+      deviceId: device.id,
+      clientId: client.id,
+      clientMode: client.mode,
+      role,
+      scopes,
+      signedAt: device.signedAt,
+      token: auth.token ?? null,
+      nonce: device.nonce ?? '',
+      platform: client.platform,
+      deviceFamily: client.deviceFamily ?? null,
+    };
+    expect(deviceIdOf(device.publicKey)).toBe(device.id);
+    expect(verifyDeviceSignature(device.publicKey, device.signature, fields)).toBe(true);
+    expect(verifyDeviceSignature(device.publicKey, device.signature, { ...fields, platform: 'other' })).toBe(false);
   });
 });
