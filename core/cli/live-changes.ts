@@ -86,11 +86,14 @@ export async function createLiveChanges({ host, stages, channels, log, onApplied
   return {
     reload: () => activate('reload', true),
     async adopt(candidate, reason) {
+      const before = host.current();
       const withdraw = stages.offer(candidate);
       try {
         await activate(reason, true);
       } catch (error) {
         withdraw();
+        // what follows the swap may fail too, and then the file will not be written
+        if (host.current() !== before) await activate('the configuration was not taken over', false);
         throw error;
       }
     },

@@ -74,7 +74,10 @@ export function createConfigFile({ paths, control }: Pick<GatewayOptions, 'paths
 export async function rewrite(text: string, present: LoadedConfig, raw: string): Promise<string> {
   const next = await parseText(raw, 'raw');
   if (!isRecord(next)) throw new ProtocolError('INVALID_REQUEST', 'invalid config: (root): must be an object');
-  const current = await parseText(text, present.file).catch(() => undefined);
+  const current = await parseText(text, present.file).catch((error: unknown) => {
+    if (errorCode(error) === 'DUR_CONFIG_SYNTAX') return undefined;
+    throw error;
+  });
   // What is no plain JSON may bring comments of its own; a file that cannot be read is replaced.
   if (!isPlainJson(raw) || !isRecord(current)) return raw;
   return updateTo(text, current, keepTemplates(restoreRedacted(next, current, present.source), current, present.config));

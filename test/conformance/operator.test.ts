@@ -276,6 +276,28 @@ describe('configuration', () => {
     expect((await refusal(admin, 'config.set', { raw: '{}', baseHash: hash })).message).toBe('config changed since last load; re-run config.get and retry');
   });
 
+  it('repairs a file that cannot be read, by replacing it', async () => {
+    const { admin } = await start();
+    const before = text();
+    writeFileSync(machine.configFile, '{ gateway: ');
+    const broken = await payload<{ hash: string }>(admin, 'config.get');
+    expect(broken).toMatchObject({ valid: false, issues: [{ message: expect.stringContaining('line 1') }] });
+    expect((await refusal(admin, 'config.patch', { raw: '{}', baseHash: broken.hash })).message).toMatch(/^invalid config: /);
+    await payload(admin, 'config.set', { raw: before, baseHash: broken.hash });
+    expect(text()).toBe(before);
+    expect(readFileSync(`${machine.configFile}.bak`, 'utf8')).toBe('{ gateway: ');
+  });
+
+  it('takes one of two writes that begin with the same text', async () => {
+    const { admin } = await start();
+    const { hash } = await payload<{ hash: string }>(admin, 'config.get');
+    const write = (color: string) => admin.call('config.patch', { raw: JSON.stringify({ ui: { seamColor: color } }), baseHash: hash });
+    const answers = await Promise.all(['#111111', '#222222'].map(write));
+    expect(answers.map(({ ok }) => ok)).toEqual([true, false]);
+    expect(answers[1]?.error?.message).toBe('config changed since last load; re-run config.get and retry');
+    expect(JSON.parse(text()).ui).toEqual({ seamColor: '#111111' });
+  });
+
   it('tells which keys wait for a restart', async () => {
     const { admin } = await start();
     const { hash } = await payload<{ hash: string }>(admin, 'config.get');
