@@ -126,8 +126,8 @@ export interface GatewayConnection {
   pathEnv?: string;
   /** Absent for this machine. */
   remoteIp?: string;
-  /** The `Host` by which it reached the gateway. */
-  host?: string;
+  /** Where it reached the gateway, as the base of an HTTP address. */
+  address?: string;
   /** epoch ms */
   connectedAtMs: number;
 }

@@ -114,7 +114,7 @@ describe('sockets as extensions see them', () => {
     const [operator, node, twin] = [await connect(url), await connect(url, { ...asNode(), device }), await connect(url, { ...asNode(), device })];
     const listed = gateway.sockets.list({ role: 'node' });
     expect(listed).toMatchObject([
-      { deviceId: device.id, role: 'node', commands: ['a'], pathEnv: '/bin', platform: 'linux', clientMode: 'node', host: url.slice(5) },
+      { deviceId: device.id, role: 'node', commands: ['a'], pathEnv: '/bin', platform: 'linux', clientMode: 'node', address: url.replace('ws:', 'http:') },
       { deviceId: device.id },
     ]);
     expect(gateway.sockets.list()).toHaveLength(3);

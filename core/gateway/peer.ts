@@ -13,6 +13,8 @@ export interface Peer {
   local: boolean;
   origin: string | undefined;
   host: string | undefined;
+  /** It came by TLS, to this process or to a trusted proxy. */
+  secure?: true;
   /** A proxy speaks for somebody else; `trusted` when it is one of `gateway.trustedProxies`. */
   forwarded?: 'trusted' | 'untrusted';
   /** What a trusted proxy sent; absent for everybody else. */
@@ -38,6 +40,7 @@ export function createPeerReader(settings: { trustedProxies?: readonly string[];
       local: isLoopback(address) && !isForwarded,
       origin: headers.origin,
       host: headers.host,
+      ...(('encrypted' in socket && socket.encrypted === true) || (isProxy && headers['x-forwarded-proto'] === 'https') ? { secure: true } : {}),
       ...(isForwarded ? { forwarded: isProxy ? 'trusted' : 'untrusted' } : {}),
       ...(isProxy ? { proxyHeaders: headers } : {}),
     };

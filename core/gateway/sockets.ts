@@ -78,7 +78,7 @@ function viewOf(client: ConnectedClient): GatewayConnection {
     caps: [...client.caps],
     ...claims,
     ...(peer.local ? {} : { remoteIp: peer.ip }),
-    ...(peer.host === undefined ? {} : { host: peer.host }),
+    ...(peer.host === undefined ? {} : { address: `${peer.secure === true ? 'https' : 'http'}://${peer.host}` }),
     connectedAtMs: client.connectedAt,
   };
 }

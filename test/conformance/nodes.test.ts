@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createMachine, type GatewayProcess, type Machine } from '../e2e/gateway-process.ts';
+import { NODE_UNPLAYED } from './deviations.ts';
 import { connect, newDevice, type Socket, type TestDevice, TOKEN } from './harness.ts';
 
 /** Nodes and approvals against a real gateway process, with its bundled extensions. */
@@ -122,8 +123,10 @@ describe('recorded nodes and approvals', () => {
         return at < 0 ? member : `node ${at}`;
       });
     const expectLike = (ours: unknown, recorded: unknown, what: string) => expect(stable(ours, ids), what).toMatchObject(stable(recorded, NODES) as object);
+    const played = new Set(['30 op-20']);
     /** Sends a recorded request, with our ids in the place of theirs, and compares the answers. */
     const replay = async (number: string, id: string, socket: Socket, replaced: Record<string, unknown> = {}) => {
+      played.add(`${number} ${id}`);
       const frames = recording(number).filter((frame) => frame.id === id);
       const [request] = frames;
       const params = JSON.parse(JSON.stringify({ ...request?.params, ...replaced }).replaceAll(NODES[0] ?? '', first.nodeId));
@@ -154,9 +157,9 @@ describe('recorded nodes and approvals', () => {
     await heard('26', appr, 'node.pair.resolved');
     await replay('26', 'op-3', op, { token: paired.token });
     await replay('26', 'op-4', op);
-    const asked = await replay('26', 'appr-3', appr);
+    const second = await replay('26', 'appr-3', appr);
     await replay('26', 'appr-4', appr);
-    await replay('26', 'appr-5', appr, { requestId: (asked.payload.request as { requestId: string }).requestId });
+    await replay('26', 'appr-5', appr, { requestId: (second.payload.request as { requestId: string }).requestId });
 
     for (const id of ['op-6', 'op-7', 'op-8']) await replay('27', id, op);
     await replay('27', 'appr-6', appr);
@@ -219,6 +222,12 @@ describe('recorded nodes and approvals', () => {
     await replay('32', 'appr-10', appr, { id: pluginApproval });
     await heard('32', appr, 'plugin.approval.resolved');
     expect((await decided).payload).toMatchObject({ id: pluginApproval, decision: 'deny' });
+
+    const asked = ['26', '27', '28', '29', '30', '31', '32'].flatMap((file) =>
+      recording(file).flatMap(({ type, id, method }) => (type === 'req' && method !== 'node.invoke.result' ? [`${file} ${id}`] : [])),
+    );
+    const unplayed = asked.filter((one) => !played.has(one));
+    expect(unplayed).toEqual(NODE_UNPLAYED.map(({ file, id }) => `${file} ${id}`));
   });
 });
 

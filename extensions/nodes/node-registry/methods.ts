@@ -163,17 +163,17 @@ function nodeMethods(registry: NodeRegistry): Record<string, Row> {
     ],
     'node.canvas.capability.refresh': [
       { role: 'node', params: schemas.none, description: 'A fresh address, valid for ten minutes, for what the node shows on its canvas.' },
-      (_params, context) => refreshCapability(registry.hostOf(context)),
+      (_params, context) => refreshCapability(registry.addressOf(context)),
     ],
   };
 }
 
-function refreshCapability(host: string) {
+function refreshCapability(address: string) {
   const canvasCapability = randomBytes(18).toString('base64url');
   return {
     canvasCapability,
     canvasCapabilityExpiresAtMs: Date.now() + CAPABILITY_MS,
-    canvasHostUrl: `http://${host}/__Durar__/cap/${canvasCapability}`,
+    canvasHostUrl: `${address}/__Durar__/cap/${canvasCapability}`,
   };
 }
 

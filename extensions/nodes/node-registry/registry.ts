@@ -106,10 +106,10 @@ export class NodeRegistry {
   }
 
   /** The address by which a node reached the gateway. */
-  hostOf({ connId }: Pick<GatewayMethodContext, 'connId'>): string {
-    const { host } = this.#api.runtime.gateway.connections({ role: 'node' }).find((connection) => connection.connId === connId) ?? {};
-    if (host === undefined) throw unavailable('the address of the gateway is not known', { code: 'CANVAS_HOST_UNKNOWN' });
-    return host;
+  addressOf({ connId }: Pick<GatewayMethodContext, 'connId'>): string {
+    const { address } = this.#api.runtime.gateway.connections({ role: 'node' }).find((connection) => connection.connId === connId) ?? {};
+    if (address === undefined) throw unavailable('the address of the gateway is not known', { code: 'CANVAS_HOST_UNKNOWN' });
+    return address;
   }
 
   async #invoke(given: InvokeParams, caller: GatewayMethodContext, sent: () => void): Promise<object> {
