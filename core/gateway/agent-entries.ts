@@ -19,6 +19,7 @@ const MAX_ID = 64;
 export function agentIdOf(name: string): string {
   const id = name
     .normalize('NFKD')
+    .replace(/\p{M}+/gu, '')
     .toLowerCase()
     .replace(/[^a-z0-9_]+/g, '-')
     .slice(0, MAX_ID)
