@@ -379,6 +379,29 @@ describe('changes', () => {
 });
 
 describe('agent and chat.send', () => {
+  it('start runs, stream them, wait for them and abort them (PROTO-166, PROTO-167, PROTO-198, PROTO-199)', async () => {
+    const { host, dial } = await startSessionHost();
+    const [socket, reader] = await Promise.all([dial(), dial(scopes('operator.read'))]);
+    expect(await ask(socket, 'chat.send', { sessionKey: 'main', message: '[[offline: say one two]]', ...keyed('c') })).toEqual({
+      runId: 'c',
+      status: 'started',
+    });
+    const waited = await ask<{ startedAt: number; endedAt: number }>(socket, 'agent.wait', { runId: 'c' });
+    expect(waited).toMatchObject({ runId: 'c', status: 'ok' });
+    expect(waited.endedAt).toBeGreaterThanOrEqual(waited.startedAt);
+    const final = await reader.next(({ event, payload }) => event === 'chat' && (payload as { state: string }).state === 'final');
+    expect(final.payload).toMatchObject({ runId: 'c', sessionKey: 'agent:main:main', message: { role: 'assistant', content: [{ text: 'one two' }] } });
+    await ask(socket, 'chat.send', { sessionKey: 'main', message: '[[offline: say part]][[offline: stall]]', ...keyed('s') });
+    expect(await ask(socket, 'agent.wait', { runId: 's', timeoutMs: 50 })).toEqual({ runId: 's', status: 'timeout' });
+    expect(await ask(socket, 'chat.send', { sessionKey: 'main', message: 'Please stop', ...keyed('x') })).toEqual({ ok: true, aborted: true, runIds: ['s'] });
+    const aborted = await reader.next(({ event, payload }) => event === 'chat' && (payload as { state: string }).state === 'aborted');
+    expect(aborted.payload).toMatchObject({ runId: 's', stopReason: 'stop', message: { content: [{ text: 'part' }] } });
+    await host.idle();
+    expect((await host.messages()).at(-1)).toMatchObject({ openclawAbort: { aborted: true, origin: 'stop', runId: 's' } });
+    await ask(socket, 'agent', { sessionKey: 'main', message: '[[offline: stall]]', timeout: 1, ...keyed('t') });
+    expect(await ask(socket, 'agent.wait', { runId: 't' })).toMatchObject({ status: 'error', error: expect.stringContaining('1 s') });
+  });
+
   it('start the session over with /new and /reset, for administrators', async () => {
     const { host, dial } = await startSessionHost();
     const admin = await dial();

@@ -100,7 +100,7 @@ async function prepare(context: GatewayContext, params: AgentParams, call: Call)
   const record = named ?? (await sessions.get(key));
   assertSendable(record, key, policy);
   if (params.label !== undefined) await assertLabelFree(sessions, labelOf(params.label), key);
-  const route = replyRoute(context, params, record, key === sessions.canonicalKey(undefined, params.agentId));
+  const route = replyRoute(context, params, record, key === sessions.canonicalKey(undefined, owner));
   const reset =
     params.sessionKey === undefined ? undefined : await resetByMessage(context, call, { sessionKey: key, agentId: params.agentId, message: params.message });
   const { message } = reset ?? request;
