@@ -16,4 +16,6 @@ export * from './ports/provider.ts';
 export * from './ports/secrets-provider.ts';
 export * from './ports/session-store.ts';
 export * from './ports/tool.ts';
+export { ProtocolError, type ProtocolErrorBody, type ProtocolErrorCode } from './protocol/errors.ts';
+export { hasScope } from './protocol/scopes.ts';
 export { createPluginRuntimeStore, type PluginRuntimeStore } from './runtime-store.ts';

@@ -1,5 +1,4 @@
-import type { GatewayMethodContext, PluginApi } from 'Durar/plugin-sdk/core';
-import { ProtocolError } from 'Durar/plugin-sdk/protocol/errors';
+import { type GatewayMethodContext, type PluginApi, ProtocolError } from 'Durar/plugin-sdk/core';
 import { randomUUID } from 'node:crypto';
 import { execRequest, type Fields, pluginRequest } from './payload.ts';
 import { type Approval, type Decision, type Family, type Outcome, type PendingApprovals, visible } from './pending.ts';

@@ -1,6 +1,5 @@
-import { errorCode, errorText, type PluginApi } from 'Durar/plugin-sdk/core';
+import { errorCode, errorText, type PluginApi, ProtocolError } from 'Durar/plugin-sdk/core';
 import { ApprovalsFile } from 'Durar/plugin-sdk/exec/approvals-file';
-import { ProtocolError } from 'Durar/plugin-sdk/protocol/errors';
 import { join } from 'node:path';
 import { noParams, policySetParams } from './schemas.ts';
 

@@ -1,5 +1,4 @@
-import type { GatewayConnection, PluginRuntime } from 'Durar/plugin-sdk/core';
-import { hasScope } from 'Durar/plugin-sdk/protocol/scopes';
+import { type GatewayConnection, hasScope, type PluginRuntime } from 'Durar/plugin-sdk/core';
 import { randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { approvalScope } from './command-policy.ts';
 import { invalid } from './refusal.ts';

@@ -1,4 +1,4 @@
-import { ProtocolError } from 'Durar/plugin-sdk/protocol/errors';
+import { ProtocolError } from 'Durar/plugin-sdk/core';
 
 /** The request itself is at fault. */
 export function invalid(message: string, details?: object): ProtocolError {
