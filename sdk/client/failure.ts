@@ -47,9 +47,32 @@ function hintOf(details: unknown): { hint?: string } {
 export function refused(error: unknown): Error {
   const details = (error as { details?: unknown }).details;
   if (details === undefined) return error instanceof Error ? error : new Error(errorText(error));
-  return durarError('DUR_GATEWAY_REFUSED', { reason: errorText(error) }, { details, cause: error });
+  const hint = recoveryHint(refusalDetails(error));
+  return durarError('DUR_GATEWAY_REFUSED', { reason: errorText(error) }, { details, cause: error, ...(hint === undefined ? {} : { hint }) });
 }
 
-function refusalDetails(error: unknown): { code?: string; canRetryWithDeviceToken?: boolean } | undefined {
-  return (error as { details?: { details?: { code?: string; canRetryWithDeviceToken?: boolean } } }).details?.details;
+/** What helps against this refusal; undefined: the general advice. */
+function recoveryHint({ code, requestId }: RefusalDetails = {}): string | undefined {
+  switch (code) {
+    case 'PAIRING_REQUIRED':
+      return `Approve this device on the gateway's machine: \`durar devices approve ${requestId ?? '--latest'}\`.`;
+    case 'AUTH_RATE_LIMITED':
+      return 'Wait five minutes, then try again with the right secret.';
+    case 'AUTH_BOOTSTRAP_TOKEN_INVALID':
+      return "Make a fresh setup code on the gateway's machine: `durar pairing bootstrap`.";
+    case 'AUTH_DEVICE_TOKEN_MISMATCH':
+      return 'Connect once with the shared token or password; the device gets a new token then.';
+    default:
+      return undefined;
+  }
+}
+
+interface RefusalDetails {
+  code?: string;
+  canRetryWithDeviceToken?: boolean;
+  requestId?: string;
+}
+
+function refusalDetails(error: unknown): RefusalDetails | undefined {
+  return (error as { details?: { details?: RefusalDetails } }).details?.details;
 }

@@ -43,7 +43,8 @@ describe('device signatures', () => {
   });
 
   it.each(['01', '02'])('accepts the signature that a client of the ecosystem made in recording %s', (number) => {
-    const { client, role, scopes, auth, device } = handshakes(number)[0]?.[1]?.frame?.params as unknown as Required<ConnectParams>;
+    const [, sent] = handshakes(number)[0] ?? [];
+    const { client, role, scopes, auth, device } = (sent?.frame?.params ?? {}) as unknown as Required<ConnectParams>;
     const fields = {
       deviceId: device.id,
       clientId: client.id,

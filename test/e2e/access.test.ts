@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { connectParamsFor, dial, newDevice, type TestDevice } from '../conformance/harness.ts';
 import { createMachine, type GatewayProcess, type Machine, until } from './gateway-process.ts';
 
@@ -140,6 +141,29 @@ describe('a running gateway', () => {
 });
 
 describe('commands', () => {
+  it('say how a device is approved that may not enter yet', async () => {
+    machine = await createMachine(local());
+    const gateway = await machine.start();
+    const proxy = createServer((incoming) => {
+      const outgoing = connectTcp(gateway.port, '127.0.0.1');
+      incoming.once('data', (head) => outgoing.write(String(head).replace('\r\n', '\r\nX-Forwarded-For: 203.0.113.9\r\n')));
+      incoming.once('data', () => incoming.pipe(outgoing));
+      outgoing.pipe(incoming);
+      for (const socket of [incoming, outgoing]) socket.on('error', () => undefined);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void proxy.close());
+    const url = `ws://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const client = await createMachine();
+    onTestFinished(() => client.remove());
+    const health = () => client.cli(['health', '--url', url, '--token', TOKEN]);
+    const refused = await health();
+    expect(refused.code).toBe(1);
+    const command = /durar (devices approve [\w-]{36})/.exec(refused.stderr)?.[1] ?? '';
+    expect((await machine.cli(command.split(' '))).stdout).toContain('Approved');
+    expect((await health()).code).toBe(0);
+  });
+
   it('send no credential in plain text to another machine unless told so', async () => {
     machine = await createMachine(local());
     const args = ['health', '--url', 'ws://192.0.2.1:9', '--token', TOKEN, '--timeout', '300'];
