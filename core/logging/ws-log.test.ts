@@ -64,4 +64,13 @@ describe('log of the sockets', () => {
     wsLog.response(CONN, 'b', undefined, 1);
     expect(lines.slice(1)).toEqual(['⇄ res ✓ 76b42f52…29e5 a', '⇄ res ✓ 76b42f52…29e5 b']);
   });
+
+  it('cuts what a client made long', () => {
+    const { lines, wsLog } = record({ verbose: true, style: 'full' });
+    const long = 'x'.repeat(1_000_000);
+    wsLog.request(CONN, { id: long, method: long }, 1);
+    wsLog.response(CONN, long, { code: 'INVALID_REQUEST', message: `unknown method: ${long}` }, 1);
+    expect(lines).toHaveLength(2);
+    for (const line of lines) expect(line.length).toBeLessThan(1000);
+  });
 });

@@ -29,6 +29,8 @@ export interface WsLogOptions {
 const SLOW_MS = 50;
 const EVENT_NAME = /^\{"type":"event","event":"((?:[^"\\]|\\.)*)"/;
 const HEAD_BYTES = 160;
+const MAX_NAME = 80;
+const MAX_MESSAGE = 500;
 
 export function createWsLog({ log, style = 'auto', verbose = false, slowMs = SLOW_MS, now = () => performance.now() }: WsLogOptions): WsLog {
   const isFull = verbose && style === 'full';
@@ -43,7 +45,7 @@ export function createWsLog({ log, style = 'auto', verbose = false, slowMs = SLO
         open.set(conn, calls);
       }
       calls.set(id, { method, at: now() });
-      if (isFull) log.info(`← req ${method}`, { conn: short(conn), id, bytes });
+      if (isFull) log.info(`← req ${clip(method)}`, { conn: short(conn), id: clip(id), bytes });
     },
     response(conn, id, error, bytes) {
       const calls = open.get(conn);
@@ -51,9 +53,9 @@ export function createWsLog({ log, style = 'auto', verbose = false, slowMs = SLO
       calls?.delete(id);
       const ms = call === undefined ? undefined : Math.round(now() - call.at);
       if (!verbose && error === undefined && (ms === undefined || ms < slowMs)) return;
-      const what = [isFull ? '→ res' : '⇄ res', error === undefined ? '✓' : '✗', call?.method, ms === undefined ? undefined : `${ms}ms`];
-      const why = error === undefined ? {} : { errorCode: error.code, errorMessage: error.message };
-      log.info(what.filter((part) => part !== undefined).join(' '), { ...why, conn: short(conn), id, ...(isFull ? { bytes } : {}) });
+      const what = [isFull ? '→ res' : '⇄ res', error === undefined ? '✓' : '✗', call && clip(call.method), ms === undefined ? undefined : `${ms}ms`];
+      const why = error === undefined ? {} : { errorCode: error.code, errorMessage: clip(error.message, MAX_MESSAGE) };
+      log.info(what.filter((part) => part !== undefined).join(' '), { ...why, conn: short(conn), id: clip(id), ...(isFull ? { bytes } : {}) });
     },
     event(conn, bytes) {
       if (!isFull) return;
@@ -65,6 +67,11 @@ export function createWsLog({ log, style = 'auto', verbose = false, slowMs = SLO
     },
     closed: (conn) => void open.delete(conn),
   };
+}
+
+/** What a client chose may be megabytes long; a line of the log is not. */
+function clip(text: string, most = MAX_NAME): string {
+  return text.length <= most ? text : `${text.slice(0, most)}…`;
 }
 
 /** `76b42f52…29e5` */

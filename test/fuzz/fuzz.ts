@@ -3,6 +3,7 @@
  * when the gateway dies, an answer is not the documented one, something was thrown past the gateway, or its memory grows.
  */
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import fc from 'fast-check';
 import { WebSocket } from 'ws';
@@ -23,7 +24,10 @@ const LANES = 4;
 /** Growth between the middle and the end of the time that counts as a leak, in MB. */
 const ALLOWED_MB = 10;
 
-const machine = await createMachine({ gateway: { auth: { token: TOKEN } }, session: { maintenance: { mode: 'warn' } } });
+const machine = await createMachine();
+// the refusals of hours make a large log: it goes with the machine, and rolls early
+const logging = { file: join(machine.home, 'gateway.log'), maxFileBytes: 50_000_000 };
+await machine.writeConfig({ gateway: { auth: { token: TOKEN } }, logging });
 const gateway = await machine.start({ env: { NODE_OPTIONS: '--inspect=127.0.0.1:0' } });
 const inspector = /ws:\/\/\S+/.exec(gateway.output().replaceAll(gateway.url, ''))?.[0];
 if (inspector === undefined) throw new Error('the gateway has no inspector');
