@@ -90,6 +90,8 @@ export function createEngines(options: { cursors: State['cursors']; sessions: Se
     const ids = { sessionId: session.sessionId, sessionKey: session.key };
     const heartbeat = isHeartbeat ? { isHeartbeat } : {};
     const queue: Pending[] = [];
+    /** Of the first entry that this turn has not queued. */
+    let nextSeq = 1;
 
     /** Runs one engine method: under its time limit, its result checked, its failure named. */
     async function call<Result>(method: EngineMethod, signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
@@ -120,6 +122,7 @@ export function createEngines(options: { cursors: State['cursors']; sessions: Se
     /** Queues what the engine has not acknowledged: after a crash, a failed call or turns under another engine. */
     async function catchUp(): Promise<void> {
       const { lastSeq } = await sessions.context(session);
+      nextSeq = lastSeq + 1;
       let seen = cursors.get(id, session.sessionId);
       if (seen > lastSeq) {
         // the log was cut back by a repair; a cursor moves backwards only this way
@@ -135,6 +138,14 @@ export function createEngines(options: { cursors: State['cursors']; sessions: Se
         await drain(opening.signal);
         seen = last.seq;
       }
+    }
+
+    /** Entries of the turn, and before them what somebody else put into the session meanwhile. */
+    async function withForeign(entries: readonly StoredEntry[]): Promise<readonly StoredEntry[]> {
+      const first = entries[0]?.seq ?? nextSeq;
+      const missed = first <= nextSeq ? [] : (await sessions.read(session, { fromSeq: nextSeq, limit: first - nextSeq })).entries;
+      nextSeq = Math.max(nextSeq, (entries.at(-1)?.seq ?? 0) + 1);
+      return missed.length === 0 ? entries : [...missed.filter(({ seq }) => seq < first), ...entries];
     }
 
     async function drain(signal: AbortSignal): Promise<void> {
@@ -219,7 +230,8 @@ export function createEngines(options: { cursors: State['cursors']; sessions: Se
       ownsCompaction: engine.info.ownsCompaction === true,
       hasAfterTurn,
 
-      async deliver(entries) {
+      async deliver(given) {
+        const entries = await withForeign(given);
         for (const entry of entries) queue.push({ entry, replay: false });
         await observe(entries);
         if (delivery !== 'each' || failed || opening.signal.aborted) return;
