@@ -40,7 +40,11 @@ describe('the files of TLS', () => {
     expect(await loadTls({}, stateDir)).toEqual(first);
     const paths = tlsPaths({}, stateDir);
     expect(statSync(paths.key).mode & 0o777).toBe(0o600);
-    expect(tlsFingerprint(readFileSync(paths.cert, 'utf8'))).toBe(new X509Certificate(first.cert).fingerprint256.replaceAll(':', '').toLowerCase());
+    rmSync(paths.cert);
+    expect((await loadTls({}, stateDir)).key).not.toBe(first.key);
+    expect(tlsFingerprint(readFileSync(paths.cert, 'utf8'))).toBe(
+      new X509Certificate((await loadTls({}, stateDir)).cert).fingerprint256.replaceAll(':', '').toLowerCase(),
+    );
   });
 
   it('may be given, with the authority beside them', async () => {

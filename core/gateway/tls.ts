@@ -1,7 +1,8 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
-import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { durarError, errorCode, errorText } from '../../sdk/errors.ts';
+import { writePrivateFile } from '../../sdk/private-file.ts';
 
 /** What a TLS listener needs, in PEM. */
 export interface TlsFiles {
@@ -18,9 +19,6 @@ export interface TlsSettings {
   caPath?: string;
 }
 
-const CERT_MODE = 0o644;
-const KEY_MODE = 0o600;
-
 /** Where the certificate lies: the configured place, else the state folder. */
 export function tlsPaths(settings: TlsSettings, stateDir: string): { cert: string; key: string } {
   const folder = join(stateDir, 'gateway', 'tls');
@@ -31,7 +29,10 @@ export function tlsPaths(settings: TlsSettings, stateDir: string): { cert: strin
 export async function loadTls(settings: TlsSettings, stateDir: string): Promise<TlsFiles> {
   const paths = tlsPaths(settings, stateDir);
   let [cert, key] = await Promise.all([readPem(paths.cert), readPem(paths.key)]);
-  if (cert === undefined && key === undefined && settings.autoGenerate !== false) ({ cert, key } = await generate(paths));
+  // Half a pair of our own is what an interrupted first start left; half a pair of the operator's is a mistake.
+  const isOurs = settings.certPath === undefined && settings.keyPath === undefined;
+  const isMissing = isOurs ? cert === undefined || key === undefined : cert === undefined && key === undefined;
+  if (isMissing && settings.autoGenerate !== false) ({ cert, key } = await generate(paths));
   if (cert === undefined || key === undefined) {
     const file = cert === undefined ? paths.cert : paths.key;
     throw durarError('DUR_GATEWAY_TLS', { file, reason: 'it does not exist' }, { owner: { file } });
@@ -51,9 +52,8 @@ export function tlsFingerprint(cert: string): string {
 async function generate(paths: { cert: string; key: string }): Promise<{ cert: string; key: string }> {
   const { createSelfSigned } = await import('./self-signed.ts');
   const made = createSelfSigned();
-  // The key first: a certificate without its key would look like a mistake of the operator.
-  await writeWhole(paths.key, made.key, KEY_MODE);
-  await writeWhole(paths.cert, made.cert, CERT_MODE);
+  await write(paths.key, made.key);
+  await write(paths.cert, made.cert);
   return made;
 }
 
@@ -80,15 +80,10 @@ async function readPem(file: string): Promise<string | undefined> {
   }
 }
 
-async function writeWhole(file: string, text: string, mode: number): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const staged = `${file}.${process.pid}.tmp`;
+async function write(file: string, text: string): Promise<void> {
   try {
-    await writeFile(staged, text, { mode, flush: true });
-    await chmod(staged, mode);
-    await rename(staged, file);
+    await writePrivateFile(file, text);
   } catch (error) {
-    await rm(staged, { force: true });
     throw durarError('DUR_GATEWAY_TLS', { file, reason: errorText(error) }, { owner: { file }, cause: error });
   }
 }
