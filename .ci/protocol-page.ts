@@ -11,6 +11,22 @@ In the tables \`?\` after a name means that it may be absent. Params with unknow
 
 const ofExtensions = await collectExtensionMethods();
 
+const CLOSES = [
+  ['1000', '', 'no handshake in time, or text before it that is not JSON'],
+  ['1002', '`protocol mismatch`', 'the range of `connect` does not cover version 3; without a reason: a broken WebSocket frame'],
+  ['1007', '', 'a text frame that is not UTF-8'],
+  ['1008', 'the message of the refusal', 'a refused handshake; `invalid request frame` before it'],
+  ['1008', '`slow consumer`', 'more than `policy.maxBufferedBytes` wait for the socket: of events that it may not miss, or of answers that it does not read'],
+  ['1008', '`repeated unauthorized calls`', 'more than 10 calls in a row that the role may not make'],
+  ['1009', '`preauth payload too large`', 'more than 64 KiB before the handshake; without a reason: a frame above `policy.maxPayload`'],
+  ['1012', '`service restart`', 'the gateway stops, after a `shutdown` event'],
+  ['4001', '`device removed`', 'the device or the token of the socket was removed, rotated or revoked'],
+];
+
+const RULES = `Events that go to all carry \`seq\`, one number for the whole gateway that also counts what a socket may not hear; events for chosen sockets carry none. Nothing is sent again: a client that sees a gap asks for \`health\` and \`system-presence\`. \`stateVersion\` rides on \`health\` and \`presence\`.
+
+After the handshake, text that is not JSON is ignored, and a malformed frame is answered with \`INVALID_REQUEST\` under its own id, or \`invalid\`. Top-level error codes are \`INVALID_REQUEST\`, \`NOT_PAIRED\`, \`UNAVAILABLE\`, \`NOT_LINKED\`, \`AGENT_TIMEOUT\` and \`APPROVAL_NOT_FOUND\`; finer reasons stand in \`details\`.`;
+
 type Page = (title: string, lead: string, body: string) => string;
 type Table = (head: string[], rows: string[][]) => string;
 
@@ -42,6 +58,7 @@ export function protocolBody(page: Page, table: Table): string {
     `## Methods\n\n${table(['method', 'role', 'scope', 'idempotency key', 'listed in hello-ok'], methodRows)}`,
     `## Methods of bundled extensions\n\n${table(['method', 'extension', 'role', 'scope', 'idempotency key', 'what it does'], extensionRows)}`,
     `## Events\n\n${table(['event', 'who gets it', 'a slow socket may miss it'], eventRows)}`,
+    `## Answers, gaps and closes\n\n${RULES}\n\n${table(['close', 'reason', 'when'], CLOSES)}`,
     `## Frames\n\n${Object.entries(frames)
       .map(([name, schema]) => `### ${name}\n\n${shape(schema).trimStart()}`)
       .join('\n\n')}`,
