@@ -46,17 +46,17 @@ export function createOfflineProvider(config: OfflineConfig = {}): Provider {
       }
     } catch (error) {
       if (!options.signal.aborted) throw error;
-      yield reply.aborted();
+      yield reply.stream.aborted();
     }
   }
 
   async function* run(request: ProviderRequest, reply: Reply, { signal }: StreamOptions): AsyncGenerator<ProviderEvent> {
     signal.throwIfAborted();
-    yield reply.start();
+    yield reply.stream.start();
     if (config.latencyMs) await setTimeout(config.latencyMs, undefined, { signal });
-    const input = reply.message.usage.input;
+    const input = reply.stream.message.usage.input;
     if (input > request.model.contextWindow) {
-      yield reply.failed('context_overflow', `the prompt has ${input} tokens and the window ${request.model.contextWindow}`);
+      yield reply.stream.failed({ kind: 'context_overflow', text: `the prompt has ${input} tokens and the window ${request.model.contextWindow}` });
       return;
     }
     const conversation = readConversation(request.messages);
@@ -64,7 +64,7 @@ export function createOfflineProvider(config: OfflineConfig = {}): Provider {
     try {
       steps = plan(request, conversation);
     } catch (error) {
-      yield reply.failed('format', errorText(error));
+      yield reply.stream.failed({ kind: 'format', text: errorText(error) });
       return;
     }
     let calls = 0;
@@ -95,18 +95,22 @@ export function createOfflineProvider(config: OfflineConfig = {}): Provider {
           break;
         case 'fail':
           if (!failsAgain(`${request.sessionId ?? ''} ${conversation.saidAt} ${conversation.said}`, step.times)) break;
-          yield reply.failed(step.kind, `failed as told (${step.kind})`, step.retryAfterMs);
+          yield reply.stream.failed({
+            kind: step.kind,
+            text: `failed as told (${step.kind})`,
+            ...(step.retryAfterMs === undefined ? {} : { retryAfterMs: step.retryAfterMs }),
+          });
           return;
         case 'throw':
           throw new Error(step.text);
         case 'cut':
-          yield reply.done('length');
+          yield reply.stream.done('length');
           return;
         case 'drop':
           return;
       }
     }
-    yield reply.done('stop');
+    yield reply.stream.done('stop');
   }
 
   async function* paced(events: Iterable<ProviderEvent>, signal: AbortSignal): AsyncGenerator<ProviderEvent> {

@@ -1,89 +1,56 @@
-import { type AssistantMessage, emptyUsage, type ModelEntry, type ProviderErrorKind, type ProviderEvent, type ToolCallBlock } from 'Durar/plugin-sdk/core';
+import type { ModelEntry, ProviderEvent } from 'Durar/plugin-sdk/core';
+import { ProviderStream } from 'Durar/plugin-sdk/provider-stream';
 
-/** The reply under way: every method changes the partial message and returns the event that tells about it. */
+const CHARS_PER_TOKEN = 4;
+
+/** A reply whose tokens are counted while it is made. */
 export class Reply {
-  readonly message: AssistantMessage;
+  readonly stream: ProviderStream;
+  #input: number;
+  #outputChars = 0;
 
   constructor(model: ModelEntry, inputTokens: number) {
-    this.message = {
-      role: 'assistant',
-      content: [],
-      api: model.api,
-      provider: model.provider,
-      model: model.id,
-      usage: { ...emptyUsage(), input: inputTokens, totalTokens: inputTokens },
-      stopReason: 'stop',
-      timestamp: Date.now(),
-    };
-  }
-
-  start(): ProviderEvent {
-    return { type: 'start', partial: this.message };
+    this.stream = new ProviderStream(model);
+    this.#input = inputTokens;
+    this.#count();
   }
 
   /** Yields a text block piece by piece. */
   *text(pieces: Iterable<string>): Generator<ProviderEvent> {
-    const block = { type: 'text' as const, text: '' };
-    const contentIndex = this.message.content.push(block) - 1;
-    yield { type: 'text_start', contentIndex, partial: this.message };
-    for (const delta of pieces) {
-      block.text += delta;
-      this.#produced(delta);
-      yield { type: 'text_delta', contentIndex, delta, partial: this.message };
+    const [open, opened] = this.stream.openText();
+    yield opened;
+    for (const piece of pieces) {
+      this.#produced(piece);
+      yield this.stream.text(open, piece);
     }
-    yield { type: 'text_end', contentIndex, content: block.text, partial: this.message };
+    yield* this.stream.close(open);
   }
 
   *thinking(pieces: Iterable<string>): Generator<ProviderEvent> {
-    const block = { type: 'thinking' as const, thinking: '' };
-    const contentIndex = this.message.content.push(block) - 1;
-    yield { type: 'thinking_start', contentIndex, partial: this.message };
-    for (const delta of pieces) {
-      block.thinking += delta;
-      this.#produced(delta);
-      yield { type: 'thinking_delta', contentIndex, delta, partial: this.message };
+    const [open, opened] = this.stream.openThinking();
+    yield opened;
+    for (const piece of pieces) {
+      this.#produced(piece);
+      yield this.stream.thinking(open, piece);
     }
-    yield { type: 'thinking_end', contentIndex, content: block.thinking, partial: this.message };
+    yield* this.stream.close(open);
   }
 
   *toolCall(id: string, name: string, args: Record<string, unknown>): Generator<ProviderEvent> {
-    const toolCall: ToolCallBlock = { type: 'toolCall', id, name, arguments: {} };
-    const contentIndex = this.message.content.push(toolCall) - 1;
-    yield { type: 'toolcall_start', contentIndex, partial: this.message };
-    const delta = JSON.stringify(args);
-    toolCall.arguments = args;
-    this.#produced(name + delta);
-    yield { type: 'toolcall_delta', contentIndex, delta, partial: this.message };
-    yield { type: 'toolcall_end', contentIndex, toolCall, partial: this.message };
+    const [open, opened] = this.stream.openToolCall(id, name);
+    yield opened;
+    const json = JSON.stringify(args);
+    this.#produced(name + json);
+    yield this.stream.toolArguments(open, json);
+    yield* this.stream.close(open);
   }
 
   /** Replaces what the reply reports as its cost. */
   report(input: number, output?: number): void {
-    const { usage } = this.message;
-    usage.input = input;
+    this.#input = input;
     if (output !== undefined) this.#outputChars = output * CHARS_PER_TOKEN;
     this.#count();
   }
-
-  done(reason: 'stop' | 'length'): ProviderEvent {
-    const callsTool = this.message.content.some((block) => block.type === 'toolCall');
-    this.message.stopReason = callsTool && reason === 'stop' ? 'toolUse' : reason;
-    return { type: 'done', reason: this.message.stopReason as 'stop' | 'length' | 'toolUse', message: this.message };
-  }
-
-  aborted(): ProviderEvent {
-    this.message.stopReason = 'aborted';
-    this.message.errorMessage = 'the call was aborted';
-    return { type: 'error', reason: 'aborted', error: this.message };
-  }
-
-  failed(kind: ProviderErrorKind, text: string, retryAfterMs?: number): ProviderEvent {
-    this.message.stopReason = 'error';
-    this.message.errorMessage = text;
-    return { type: 'error', reason: 'error', error: this.message, kind, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-  }
-
-  #outputChars = 0;
 
   #produced(text: string): void {
     this.#outputChars += text.length;
@@ -91,13 +58,9 @@ export class Reply {
   }
 
   #count(): void {
-    const { usage } = this.message;
-    usage.output = tokensOf(this.#outputChars);
-    usage.totalTokens = usage.input + usage.output;
+    this.stream.report({ input: this.#input, output: tokensOf(this.#outputChars) });
   }
 }
-
-const CHARS_PER_TOKEN = 4;
 
 /** The offline model's tokeniser: four characters are one token. */
 export function tokensOf(characters: number): number {

@@ -1,10 +1,10 @@
 import type { ProviderEvent, ProviderRequest, StreamOptions, TextBlock, ThinkingBlock, ToolCallBlock } from 'Durar/plugin-sdk/core';
+import { BadReply, type OpenBlock, type ProviderStream } from 'Durar/plugin-sdk/provider-stream';
 import type { ChatCompletionChunk, ChatCompletionCreateParamsStreaming } from 'openai/resources/chat/completions';
 import { baseUrlOf, isNative, openClient } from './client.ts';
 import { type Compat, compatOf, effortOf } from './compat.ts';
 import { completionsMessages, completionsTools, REASONING_FIELDS } from './completions-input.ts';
 import { guarded } from './guard.ts';
-import { BadReply, type OpenBlock, type Reply } from './reply.ts';
 
 type Delta = ChatCompletionChunk.Choice.Delta;
 type ToolDelta = NonNullable<Delta['tool_calls']>[number];
@@ -62,12 +62,12 @@ function thinkingFields(request: ProviderRequest, compat: Compat): Record<string
 
 /** Turns the chunks of one reply into events. */
 class CompletionsReader {
-  readonly #reply: Reply;
+  readonly #reply: ProviderStream;
   #prose: OpenBlock<TextBlock> | OpenBlock<ThinkingBlock> | undefined;
   readonly #calls = new Map<number, OpenBlock<ToolCallBlock>>();
   #lastCall = 0;
 
-  constructor(reply: Reply) {
+  constructor(reply: ProviderStream) {
     this.#reply = reply;
   }
 
@@ -147,7 +147,7 @@ class CompletionsReader {
 
   #count(usage: ChatCompletionChunk['usage']): void {
     if (!usage) return;
-    this.#reply.report({ input: usage.prompt_tokens ?? 0, cached: usage.prompt_tokens_details?.cached_tokens ?? 0, output: usage.completion_tokens ?? 0 });
+    this.#reply.report({ input: usage.prompt_tokens ?? 0, cacheRead: usage.prompt_tokens_details?.cached_tokens ?? 0, output: usage.completion_tokens ?? 0 });
   }
 }
 

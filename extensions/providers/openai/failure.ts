@@ -1,10 +1,5 @@
 import { errorText, type ProviderErrorKind } from 'Durar/plugin-sdk/core';
-
-export interface Failure {
-  kind: ProviderErrorKind;
-  text: string;
-  retryAfterMs?: number;
-}
+import type { ProviderFailure } from 'Durar/plugin-sdk/provider-stream';
 
 /** What the SDK's errors have in common; matched by shape, as servers and versions differ in classes. */
 interface ApiFailure {
@@ -20,7 +15,7 @@ const OVERFLOW =
   /context[ _-]?(?:length|window|size)|maximum context|prompt is too long|too many (?:input )?tokens|exceeds? the (?:available|maximum|model'?s) .*(?:context|tokens)/i;
 
 /** Says why a call failed, in the host's terms. The key never stands in the text. */
-export function failureOf(error: unknown, apiKey?: string): Failure {
+export function failureOf(error: unknown, apiKey?: string): ProviderFailure {
   const failure = (typeof error === 'object' && error !== null ? error : {}) as ApiFailure;
   const cause = failure.cause === undefined ? '' : ` (${causeText(failure.cause)})`;
   const text = `${errorText(error)}${failure.status === undefined ? cause : ''}`;

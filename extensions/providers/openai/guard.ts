@@ -1,14 +1,14 @@
 import type { ProviderEvent, ProviderRequest, StreamOptions } from 'Durar/plugin-sdk/core';
+import { BadReply, ProviderStream } from 'Durar/plugin-sdk/provider-stream';
 import { failureOf } from './failure.ts';
-import { BadReply, Reply } from './reply.ts';
 
 /** Runs one stream so that it ends with exactly one `done` or `error`, whatever the SDK and the server do. */
 export async function* guarded(
   request: ProviderRequest,
   { signal }: StreamOptions,
-  run: (reply: Reply) => AsyncGenerator<ProviderEvent>,
+  run: (reply: ProviderStream) => AsyncGenerator<ProviderEvent>,
 ): AsyncGenerator<ProviderEvent> {
-  const reply = new Reply(request.model);
+  const reply = new ProviderStream(request.model);
   try {
     signal.throwIfAborted();
     yield reply.start();

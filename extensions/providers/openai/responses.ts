@@ -1,9 +1,9 @@
 import type { ProviderEvent, ProviderRequest, StreamOptions, TextBlock, ThinkingBlock, ToolCallBlock } from 'Durar/plugin-sdk/core';
+import { BadReply, type OpenBlock, type ProviderStream } from 'Durar/plugin-sdk/provider-stream';
 import type { Response, ResponseCreateParamsStreaming, ResponseOutputItem, ResponseStreamEvent } from 'openai/resources/responses/responses';
 import { baseUrlOf, isNative, openClient } from './client.ts';
 import { compatOf, effortOf } from './compat.ts';
 import { guarded } from './guard.ts';
-import { BadReply, type OpenBlock, type Reply } from './reply.ts';
 import { responsesInput, responsesTools } from './responses-input.ts';
 
 /** The model API `openai-responses`. */
@@ -55,11 +55,11 @@ class ServerFailure extends Error {
 
 /** Turns the events of one response into events of the port. */
 class ResponsesReader {
-  readonly #reply: Reply;
+  readonly #reply: ProviderStream;
   /** By output index. */
   readonly #items = new Map<number, Item>();
 
-  constructor(reply: Reply) {
+  constructor(reply: ProviderStream) {
     this.#reply = reply;
   }
 
@@ -167,6 +167,6 @@ class ResponsesReader {
 
   #count({ usage }: Response): void {
     if (!usage) return;
-    this.#reply.report({ input: usage.input_tokens ?? 0, cached: usage.input_tokens_details?.cached_tokens ?? 0, output: usage.output_tokens ?? 0 });
+    this.#reply.report({ input: usage.input_tokens ?? 0, cacheRead: usage.input_tokens_details?.cached_tokens ?? 0, output: usage.output_tokens ?? 0 });
   }
 }

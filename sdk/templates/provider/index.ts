@@ -1,13 +1,5 @@
-import {
-  type AssistantMessage,
-  definePluginEntry,
-  emptyUsage,
-  messageText,
-  type ModelEntry,
-  type Provider,
-  type ProviderEvent,
-  type ProviderRequest,
-} from 'Durar/plugin-sdk/core';
+import { definePluginEntry, messageText, type ModelEntry, type Provider, type ProviderEvent, type ProviderRequest } from 'Durar/plugin-sdk/core';
+import { ProviderStream } from 'Durar/plugin-sdk/provider-stream';
 
 const MODEL: ModelEntry = {
   id: 'parrot',
@@ -39,31 +31,21 @@ export default definePluginEntry({
 /** One `start`, the events of each block, then exactly one `done` or `error`. */
 async function* repeat({ model, messages }: ProviderRequest, signal: AbortSignal): AsyncGenerator<ProviderEvent> {
   const last = messages.findLast((message) => message.role === 'user');
-  const words = `You said: ${last === undefined ? 'nothing' : messageText(last)}`.split(/(?<=\s)/);
-  let text = '';
-  const message = (stopReason: AssistantMessage['stopReason']): AssistantMessage => ({
-    role: 'assistant',
-    content: [{ type: 'text', text }],
-    api: model.api,
-    provider: model.provider,
-    model: model.id,
-    usage: { ...emptyUsage(), input: tokens(JSON.stringify(messages)), output: tokens(text), totalTokens: tokens(JSON.stringify(messages)) + tokens(text) },
-    stopReason,
-    timestamp: Date.now(),
-  });
-
-  yield { type: 'start', partial: { ...message('stop'), content: [] } };
-  yield { type: 'text_start', contentIndex: 0, partial: message('stop') };
-  for (const delta of words) {
+  const said = `You said: ${last === undefined ? 'nothing' : messageText(last)}`;
+  const reply = new ProviderStream(model);
+  yield reply.start();
+  const [text, opened] = reply.openText();
+  yield opened;
+  for (const word of said.split(/(?<=\s)/)) {
     if (signal.aborted) {
-      yield { type: 'error', reason: 'aborted', error: message('aborted') };
+      yield reply.aborted();
       return;
     }
-    text += delta;
-    yield { type: 'text_delta', contentIndex: 0, delta, partial: message('stop') };
+    yield reply.text(text, word);
   }
-  yield { type: 'text_end', contentIndex: 0, content: text, partial: message('stop') };
-  yield { type: 'done', reason: 'stop', message: message('stop') };
+  yield* reply.close(text);
+  reply.report({ input: tokens(JSON.stringify(messages)), output: tokens(said) });
+  yield reply.done();
 }
 
 function tokens(text: string): number {

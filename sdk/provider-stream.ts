@@ -1,37 +1,41 @@
-import {
-  type AssistantMessage,
-  emptyUsage,
-  type ModelEntry,
-  type ProviderEvent,
-  type TextBlock,
-  type ThinkingBlock,
-  type ToolCallBlock,
-} from 'Durar/plugin-sdk/core';
-import type { Failure } from './failure.ts';
+import { type AssistantMessage, emptyUsage, type TextBlock, type ThinkingBlock, type ToolCallBlock } from './messages.ts';
+import type { ModelEntry, ProviderErrorKind, ProviderEvent } from './ports/provider.ts';
 
+/** What the provider says that the call took, in tokens. */
 export interface ReportedUsage {
-  /** tokens sent, cached ones included */
+  /** all that was sent, also what was read from or written to a cache */
   input: number;
-  cached: number;
   output: number;
+  cacheRead?: number;
+  cacheWrite?: number;
+}
+
+/** Why a call failed. `text` is shown to people and must not hold a credential. */
+export interface ProviderFailure {
+  kind: ProviderErrorKind;
+  text: string;
+  retryAfterMs?: number;
 }
 
 /** A block that is being streamed. */
-export class OpenBlock<Block extends TextBlock | ThinkingBlock | ToolCallBlock> {
+export interface OpenBlock<Block extends TextBlock | ThinkingBlock | ToolCallBlock = TextBlock | ThinkingBlock | ToolCallBlock> {
   readonly block: Block;
   readonly contentIndex: number;
   /** Arguments of a tool call so far, as text. */
-  json = '';
-  isOpen = true;
-
-  constructor(block: Block, contentIndex: number) {
-    this.block = block;
-    this.contentIndex = contentIndex;
-  }
+  json: string;
+  isOpen: boolean;
 }
 
-/** The reply under way: each method changes the partial message and returns the event that tells about it. */
-export class Reply {
+/** The model said something that is no valid reply; the call failed for the reason `format`. */
+export class BadReply extends Error {}
+
+/**
+ * One reply under way, for providers and model APIs: each method changes the partial message and returns the event that tells about it, to be
+ * yielded. `start` first; a block is opened, gets its deltas and is closed, and several may be open at once; exactly one of `done`, `aborted`
+ * and `failed` ends it.
+ */
+export class ProviderStream {
+  /** The reply so far; `partial` of every event. */
   readonly message: AssistantMessage;
   readonly #model: ModelEntry;
 
@@ -78,12 +82,13 @@ export class Reply {
     return [open, { type: 'toolcall_start', contentIndex: open.contentIndex, partial: this.message }];
   }
 
+  /** Adds to the JSON of the arguments. */
   toolArguments(open: OpenBlock<ToolCallBlock>, delta: string): ProviderEvent {
     open.json += delta;
     return { type: 'toolcall_delta', contentIndex: open.contentIndex, delta, partial: this.message };
   }
 
-  /** Closes a block once. Throws when the arguments of a tool call are not an object. */
+  /** Closes a block; nothing happens when it is closed or there is none. Throws `BadReply` when the arguments of a tool call are not an object. */
   *close(open: OpenBlock<TextBlock> | OpenBlock<ThinkingBlock> | OpenBlock<ToolCallBlock> | undefined): Generator<ProviderEvent> {
     if (open?.isOpen !== true) return;
     open.isOpen = false;
@@ -97,53 +102,58 @@ export class Reply {
     }
   }
 
-  report({ input, cached, output }: ReportedUsage): void {
+  /** Removes a tool call whose arguments were cut off, right before `done`: the blocks behind it change their index. */
+  drop({ block }: OpenBlock<ToolCallBlock>): void {
+    const index = this.message.content.indexOf(block);
+    if (index !== -1) this.message.content.splice(index, 1);
+  }
+
+  /** Sets the usage, and its cost by the model's prices. The last report counts. */
+  report({ input, output, cacheRead = 0, cacheWrite = 0 }: ReportedUsage): void {
     const { cost } = this.#model;
-    const fresh = Math.max(0, input - cached);
+    const fresh = Math.max(0, input - cacheRead - cacheWrite);
     const price = (tokens: number, perMillion: number) => (tokens * perMillion) / 1_000_000;
-    const costs = { input: price(fresh, cost.input), output: price(output, cost.output), cacheRead: price(cached, cost.cacheRead), cacheWrite: 0 };
+    const prices = {
+      input: price(fresh, cost.input),
+      output: price(output, cost.output),
+      cacheRead: price(cacheRead, cost.cacheRead),
+      cacheWrite: price(cacheWrite, cost.cacheWrite),
+    };
     this.message.usage = {
       input: fresh,
       output,
-      cacheRead: cached,
-      cacheWrite: 0,
-      totalTokens: fresh + cached + output,
-      cost: { ...costs, total: costs.input + costs.output + costs.cacheRead },
+      cacheRead,
+      cacheWrite,
+      totalTokens: fresh + cacheRead + cacheWrite + output,
+      cost: { ...prices, total: prices.input + prices.output + prices.cacheRead + prices.cacheWrite },
     };
   }
 
-  done(reason: 'stop' | 'length'): ProviderEvent {
+  /** The reply is complete, or was cut at the longest that the model may say. A complete one that calls a tool ends as `toolUse`. */
+  done(reason: 'stop' | 'length' = 'stop'): ProviderEvent {
     const callsTool = this.message.content.some((block) => block.type === 'toolCall');
     const stopReason = reason === 'stop' && callsTool ? 'toolUse' : reason;
     this.message.stopReason = stopReason;
     return { type: 'done', reason: stopReason, message: this.message };
   }
 
-  /** Removes a tool call whose arguments were cut off. */
-  drop({ block }: OpenBlock<ToolCallBlock>): void {
-    const index = this.message.content.indexOf(block);
-    if (index !== -1) this.message.content.splice(index, 1);
-  }
-
+  /** The host's signal was aborted. */
   aborted(): ProviderEvent {
     this.message.stopReason = 'aborted';
     this.message.errorMessage = 'the call was aborted';
     return { type: 'error', reason: 'aborted', error: this.message };
   }
 
-  failed({ kind, text, retryAfterMs }: Failure): ProviderEvent {
+  failed({ kind, text, retryAfterMs }: ProviderFailure): ProviderEvent {
     this.message.stopReason = 'error';
     this.message.errorMessage = text;
     return { type: 'error', reason: 'error', error: this.message, kind, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
   }
 
   #open<Block extends TextBlock | ThinkingBlock | ToolCallBlock>(block: Block): OpenBlock<Block> {
-    return new OpenBlock(block, this.message.content.push(block) - 1);
+    return { block, contentIndex: this.message.content.push(block) - 1, json: '', isOpen: true };
   }
 }
-
-/** The stream said something that is no valid reply. */
-export class BadReply extends Error {}
 
 function parseArguments(name: string, json: string): Record<string, unknown> {
   if (json.trim() === '') return {};
