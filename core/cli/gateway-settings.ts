@@ -31,7 +31,7 @@ export async function resolveGatewaySettings(options: GatewaySettingsOptions): P
     host: bindAddress(flags.bind ?? gateway.bind, gateway.customBindHost),
     port: flags.port ?? portOf(env.Durar_GATEWAY_PORT) ?? gateway.port,
     ...(await resolveAccess(options)),
-    ...(gateway.tls.enabled ? { tls: await loadTls(gateway.tls, paths.stateDir) } : {}),
+    ...(gateway.tls.enabled ? { tls: await loadTls(gateway.tls, paths) } : {}),
     ...(handshakeTimeoutMs === undefined ? {} : { handshakeTimeoutMs }),
     ...(maxPreauthConnectionsPerAddress === undefined ? {} : { maxPreauthConnectionsPerAddress }),
   };

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { durarError, errorCode } from '../../sdk/errors.ts';
 import { isRecord } from '../config/config-path.ts';
 import { loadConfig } from '../config/load.ts';
+import type { Paths } from '../config/paths.ts';
 import { type TlsSettings, tlsFingerprint, tlsPaths } from '../gateway/tls.ts';
 import { bindAddress } from './bind-address.ts';
 import type { CommandContext } from './command.ts';
@@ -62,7 +63,7 @@ async function findGateway({ options, env, paths }: CommandContext): Promise<Gat
   const bound = bindAddress(bind, customBindHost);
   const host = bound === '0.0.0.0' || bound === '::' ? '127.0.0.1' : bound;
   const url = `${tls.enabled ? 'wss' : 'ws'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const here = { url, local: true, ...(tls.enabled ? pin(await ownFingerprint(tls, paths.stateDir)) : {}) };
+  const here = { url, local: true, ...(tls.enabled ? pin(await ownFingerprint(tls, paths)) : {}) };
   // Nothing is asked for, or nothing that a command could show.
   if (auth.mode === 'none' || auth.mode === 'trusted-proxy') return credentials(here, token, password);
   const local = {
@@ -88,9 +89,9 @@ function pin(tlsFingerprint: string | undefined): Pick<GatewayTarget, 'tlsFinger
 }
 
 /** Of the certificate that the gateway of this machine shows; undefined before it has one. */
-async function ownFingerprint(tls: TlsSettings, stateDir: string): Promise<string | undefined> {
+async function ownFingerprint(tls: TlsSettings, paths: Paths): Promise<string | undefined> {
   try {
-    return tlsFingerprint(await readFile(tlsPaths(tls, stateDir).cert, 'utf8'));
+    return tlsFingerprint(await readFile(tlsPaths(tls, paths).cert, 'utf8'));
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
     throw error;

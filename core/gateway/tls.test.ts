@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { resolvePaths } from '../config/paths.ts';
 import { createSelfSigned } from './self-signed.ts';
 import { loadTls, tlsFingerprint, tlsPaths } from './tls.ts';
 
@@ -11,6 +12,8 @@ function folder(): string {
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }
+
+const pathsOf = (dir: string) => resolvePaths({ env: { HOME: dir, Durar_HOME: dir, Durar_STATE_DIR: dir } });
 
 describe('a certificate of our own', () => {
   it('is one that Node reads, names this machine and fits its key', () => {
@@ -36,37 +39,40 @@ describe('a certificate of our own', () => {
 describe('the files of TLS', () => {
   it('are made once, the key for its owner only', async () => {
     const stateDir = folder();
-    const first = await loadTls({}, stateDir);
-    expect(await loadTls({}, stateDir)).toEqual(first);
-    const paths = tlsPaths({}, stateDir);
+    const first = await loadTls({}, pathsOf(stateDir));
+    expect(await loadTls({}, pathsOf(stateDir))).toEqual(first);
+    const paths = tlsPaths({}, pathsOf(stateDir));
     expect(statSync(paths.key).mode & 0o777).toBe(0o600);
     rmSync(paths.cert);
-    expect((await loadTls({}, stateDir)).key).not.toBe(first.key);
+    expect((await loadTls({}, pathsOf(stateDir))).key).not.toBe(first.key);
     expect(tlsFingerprint(readFileSync(paths.cert, 'utf8'))).toBe(
-      new X509Certificate((await loadTls({}, stateDir)).cert).fingerprint256.replaceAll(':', '').toLowerCase(),
+      new X509Certificate((await loadTls({}, pathsOf(stateDir))).cert).fingerprint256.replaceAll(':', '').toLowerCase(),
     );
   });
 
   it('may be given, with the authority beside them', async () => {
     const dir = folder();
     const { cert, key } = createSelfSigned();
-    const settings = { certPath: join(dir, 'c.pem'), keyPath: join(dir, 'k.pem'), caPath: join(dir, 'ca.pem') };
-    writeFileSync(settings.certPath, cert);
-    writeFileSync(settings.keyPath, key);
-    await expect(loadTls(settings, dir)).rejects.toMatchObject({ code: 'DUR_GATEWAY_TLS', message: expect.stringContaining('ca.pem') });
+    const settings = { certPath: '~/c.pem', keyPath: 'k.pem', caPath: join(dir, 'ca.pem') };
+    writeFileSync(join(dir, 'c.pem'), cert);
+    writeFileSync(join(dir, 'k.pem'), key);
+    await expect(loadTls(settings, pathsOf(dir))).rejects.toMatchObject({ code: 'DUR_GATEWAY_TLS', message: expect.stringContaining('ca.pem') });
     writeFileSync(settings.caPath, cert);
-    expect(await loadTls(settings, dir)).toEqual({ cert, key, ca: cert });
+    expect(await loadTls(settings, pathsOf(dir))).toEqual({ cert, key, ca: cert });
   });
 
   it('say what is wrong with them', async () => {
     const dir = folder();
     const settings = { certPath: join(dir, 'c.pem'), keyPath: join(dir, 'k.pem') };
     const reason = () =>
-      loadTls(settings, dir).then(
+      loadTls(settings, pathsOf(dir)).then(
         () => 'none',
         (error: Error) => error.message,
       );
-    await expect(loadTls({ ...settings, autoGenerate: false }, dir)).rejects.toMatchObject({ code: 'DUR_GATEWAY_TLS', owner: { file: settings.certPath } });
+    await expect(loadTls({ ...settings, autoGenerate: false }, pathsOf(dir))).rejects.toMatchObject({
+      code: 'DUR_GATEWAY_TLS',
+      owner: { file: settings.certPath },
+    });
     writeFileSync(settings.certPath, createSelfSigned().cert);
     expect(await reason()).toContain(`'${settings.keyPath}' cannot be used: it does not exist`);
     writeFileSync(settings.keyPath, createSelfSigned().key);

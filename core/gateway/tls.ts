@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { durarError, errorCode, errorText } from '../../sdk/errors.ts';
 import { writePrivateFile } from '../../sdk/private-file.ts';
+import { configuredPath, type Paths } from '../config/paths.ts';
 
 /** What a TLS listener needs, in PEM. */
 export interface TlsFiles {
@@ -20,27 +21,31 @@ export interface TlsSettings {
 }
 
 /** Where the certificate lies: the configured place, else the state folder. */
-export function tlsPaths(settings: TlsSettings, stateDir: string): { cert: string; key: string } {
-  const folder = join(stateDir, 'gateway', 'tls');
-  return { cert: settings.certPath ?? join(folder, 'gateway-cert.pem'), key: settings.keyPath ?? join(folder, 'gateway-key.pem') };
+export function tlsPaths({ certPath, keyPath }: TlsSettings, paths: Paths): { cert: string; key: string } {
+  const folder = join(paths.stateDir, 'gateway', 'tls');
+  return {
+    cert: certPath === undefined ? join(folder, 'gateway-cert.pem') : configuredPath(certPath, paths),
+    key: keyPath === undefined ? join(folder, 'gateway-key.pem') : configuredPath(keyPath, paths),
+  };
 }
 
 /** Reads certificate and key; makes both at the first start. Throws `DUR_GATEWAY_TLS`. */
-export async function loadTls(settings: TlsSettings, stateDir: string): Promise<TlsFiles> {
-  const paths = tlsPaths(settings, stateDir);
-  let [cert, key] = await Promise.all([readPem(paths.cert), readPem(paths.key)]);
+export async function loadTls(settings: TlsSettings, paths: Paths): Promise<TlsFiles> {
+  const files = tlsPaths(settings, paths);
+  let [cert, key] = await Promise.all([readPem(files.cert), readPem(files.key)]);
   // Half a pair of our own is what an interrupted first start left; half a pair of the operator's is a mistake.
   const isOurs = settings.certPath === undefined && settings.keyPath === undefined;
   const isMissing = isOurs ? cert === undefined || key === undefined : cert === undefined && key === undefined;
-  if (isMissing && settings.autoGenerate !== false) ({ cert, key } = await generate(paths));
+  if (isMissing && settings.autoGenerate !== false) ({ cert, key } = await generate(files));
   if (cert === undefined || key === undefined) {
-    const file = cert === undefined ? paths.cert : paths.key;
+    const file = cert === undefined ? files.cert : files.key;
     throw durarError('DUR_GATEWAY_TLS', { file, reason: 'it does not exist' }, { owner: { file } });
   }
-  checkPair(cert, key, paths);
+  checkPair(cert, key, files);
   if (settings.caPath === undefined) return { cert, key };
-  const ca = await readPem(settings.caPath);
-  if (ca === undefined) throw durarError('DUR_GATEWAY_TLS', { file: settings.caPath, reason: 'it does not exist' }, { owner: { file: settings.caPath } });
+  const file = configuredPath(settings.caPath, paths);
+  const ca = await readPem(file);
+  if (ca === undefined) throw durarError('DUR_GATEWAY_TLS', { file, reason: 'it does not exist' }, { owner: { file } });
   return { cert, key, ca };
 }
 
