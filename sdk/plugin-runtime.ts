@@ -142,7 +142,8 @@ export interface GatewayDevice {
   clientId: string;
   clientMode: string;
   remoteIp?: string;
-  /** epoch ms */
+  /** epoch ms; anew after it was removed */
+  createdAtMs: number;
   approvedAtMs: number;
 }
 

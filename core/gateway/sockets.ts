@@ -85,7 +85,7 @@ function viewOf(client: ConnectedClient): GatewayConnection {
 
 /** A paired device as extensions may see it. */
 export function deviceView(device: PairedDevice): GatewayDevice {
-  const { deviceId, roles, displayName, platform, deviceFamily, clientId, clientMode, remoteIp, approvedAtMs } = device;
+  const { deviceId, roles, displayName, platform, deviceFamily, clientId, clientMode, remoteIp, createdAtMs, approvedAtMs } = device;
   return {
     deviceId,
     roles,
@@ -95,6 +95,7 @@ export function deviceView(device: PairedDevice): GatewayDevice {
     clientId,
     clientMode,
     ...(remoteIp === undefined ? {} : { remoteIp }),
+    createdAtMs,
     approvedAtMs,
   };
 }

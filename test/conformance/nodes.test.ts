@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { collectExtensionMethods, scopeOf } from '../../.ci/extension-methods.ts';
 import { createMachine, type GatewayProcess, type Machine } from '../e2e/gateway-process.ts';
 import { NODE_UNPLAYED } from './deviations.ts';
 import { connect, newDevice, type Socket, type TestDevice, TOKEN } from './harness.ts';
@@ -332,6 +333,18 @@ describe('pairing of nodes', () => {
     expect(found).toMatchObject({ ok: true });
   });
 
+  it('a device that was removed and comes back has to be approved as a node again', async () => {
+    const admin = await operator();
+    const device = newDevice();
+    const first = await approved({ device, commands: ['system.which'] }, admin);
+    await admin.call('device.pair.remove', { deviceId: device.id });
+    expect(await first.closed).toEqual({ code: 4001, reason: 'device removed' });
+    await node({ device, commands: ['system.which'] });
+    await requestOf(admin, device.id);
+    const got = await admin.call('node.invoke', { nodeId: device.id, command: 'system.which', idempotencyKey: 'removed-1' });
+    expect(codeOf(got).reason).toBe('command not approved');
+  });
+
   it('lists paired nodes that are away, with the names that operators gave them, also after a restart (PROTO-212 to PROTO-214)', async () => {
     const admin = await operator();
     const away = await approved({ displayName: 'Claimed', commands: ['system.notify'] }, admin);
@@ -377,6 +390,25 @@ describe('roles of nodes', () => {
       expect(message(await device.call(method, {}))).toBe('unauthorized role: node');
     }
     expect(message(await device.call('node.pending.drain', { maxItems: 11 }))).toMatch(/^invalid node.pending.drain params: at \/maxItems: /);
+  });
+
+  it('each method needs what the protocol says (PROTO-054 to PROTO-061, PROTO-065)', async () => {
+    const needs: Record<string, string[]> = {
+      'operator.pairing': ['node.pair.request', 'node.pair.list', 'node.pair.approve', 'node.pair.reject', 'node.pair.verify', 'node.rename'],
+      'operator.read': ['node.list', 'node.describe'],
+      'operator.write': ['node.invoke', 'node.pending.enqueue'],
+      'operator.admin': ['exec.approvals.get', 'exec.approvals.set', 'exec.approvals.node.get', 'exec.approvals.node.set'],
+      'operator.approvals': ['exec', 'plugin'].flatMap((family) => ['request', 'resolve', 'waitDecision', 'list'].map((verb) => `${family}.approval.${verb}`)),
+      node: ['node.invoke.result', 'node.event', 'node.pending.pull', 'node.pending.ack', 'node.pending.drain', 'node.canvas.capability.refresh'],
+    };
+    const declared: Record<string, string[]> = {};
+    for (const row of await collectExtensionMethods()) {
+      if (!/^(?:node|exec|plugin)\./.test(row.method)) continue;
+      const need = scopeOf(row) ?? 'node';
+      declared[need] = [...(declared[need] ?? []), row.method];
+    }
+    for (const [need, methods] of Object.entries(needs)) expect(declared[need]?.sort(), need).toEqual(methods.sort());
+    expect(Object.keys(declared).sort()).toEqual(Object.keys(needs).sort());
   });
 
   it('all methods are in the discovery list, and the events', async () => {

@@ -1,4 +1,4 @@
-import { type GatewayConnection, hasScope, type PluginRuntime } from 'Durar/plugin-sdk/core';
+import { type GatewayConnection, type GatewayDevice, hasScope, type PluginRuntime } from 'Durar/plugin-sdk/core';
 import { randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { approvalScope } from './command-policy.ts';
 import { invalid } from './refusal.ts';
@@ -42,16 +42,25 @@ const MAX_PENDING = 200;
 export class Pairing {
   readonly #state: PluginRuntime['state'];
   readonly #announce: (event: string, payload: object) => void;
+  readonly #devices: () => ReadonlyArray<Pick<GatewayDevice, 'deviceId' | 'createdAtMs'>>;
   readonly #pending = new Map<string, PairingRequest>();
   #writing: Promise<unknown> = Promise.resolve();
 
-  constructor(state: PluginRuntime['state'], announce: (event: string, payload: object) => void) {
+  constructor(
+    state: PluginRuntime['state'],
+    announce: (event: string, payload: object) => void,
+    devices: () => ReadonlyArray<Pick<GatewayDevice, 'deviceId' | 'createdAtMs'>>,
+  ) {
     this.#state = state;
     this.#announce = announce;
+    this.#devices = devices;
   }
 
+  /** A device that was removed and came back is not paired as a node any more. */
   async paired(): Promise<Record<string, PairedNode>> {
-    return ((await this.#state.get(KEY)) ?? {}) as Record<string, PairedNode>;
+    const stored = ((await this.#state.get(KEY)) ?? {}) as Record<string, PairedNode>;
+    const since = new Map(this.#devices().map(({ deviceId, createdAtMs }) => [deviceId, createdAtMs]));
+    return Object.fromEntries(Object.entries(stored).filter(([nodeId, { approvedAtMs }]) => (since.get(nodeId) ?? 0) <= approvedAtMs));
   }
 
   pending(): PairingRequest[] {

@@ -34,7 +34,11 @@ export class NodeRegistry {
   constructor(api: PluginApi) {
     const { gateway, state } = api.runtime;
     this.#api = api;
-    this.pairing = new Pairing(state, (event, payload) => gateway.broadcast(event, payload, { scope: 'operator.pairing', dropIfSlow: true }));
+    this.pairing = new Pairing(
+      state,
+      (event, payload) => gateway.broadcast(event, payload, { scope: 'operator.pairing', dropIfSlow: true }),
+      () => gateway.devices({ role: 'node' }),
+    );
     this.work = new PendingWork(state);
     this.invocations = new Invocations((target, event, payload) => gateway.sendTo(target, event, payload));
     this.subscriptions = new Subscriptions(
