@@ -5,7 +5,7 @@ import { createGateway } from '../../core/gateway/server.ts';
 import { createGatewayClient, type GatewayClient, type TokenStore } from '../../sdk/client/client.ts';
 import { nodeSocketFactory } from '../../sdk/client/node.ts';
 import { connectParamsFor, newDevice, startGateway, type TestDevice, TOKEN } from './harness.ts';
-import { frame, openRaw, type RawSocket } from './raw-socket.ts';
+import { frame, OPCODE, openRaw, type RawSocket } from './raw-socket.ts';
 
 const COUNT = 1000;
 const settings = { maxPreauthConnectionsPerAddress: COUNT };
@@ -99,6 +99,14 @@ describe('a thousand sockets', () => {
     // the answer repeats the id; the system's own buffers take some megabytes before ours fill
     const request = frame(JSON.stringify({ type: 'req', id: 'x'.repeat(100_000), method: 'health' }));
     for (let at = 0; at < 300 && gateway.connections() > 0; at += 1) await raw.write(request);
+    await vi.waitFor(() => expect(gateway.connections()).toBe(0), { timeout: 5000 });
+  });
+
+  it('nor does a flood of pings pile up', async () => {
+    const { port, gateway } = await startGateway({ settings: { maxBufferedBytes: 50_000 } });
+    const raw = await stalled(port);
+    const pings = Buffer.concat(Array.from({ length: 5000 }, () => frame('x'.repeat(125), { opcode: OPCODE.ping })));
+    for (let at = 0; at < 60 && gateway.connections() > 0; at += 1) await raw.write(pings);
     await vi.waitFor(() => expect(gateway.connections()).toBe(0), { timeout: 5000 });
   });
 
