@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { durarError } from '../errors.ts';
+import { durarError, errorCode } from '../errors.ts';
 import type { NewEntry, SessionRecord, SessionStore } from '../ports/session-store.ts';
 import { runContract } from './contract.ts';
 import { type SessionStoreContext, sessionStoreContract } from './session-store.ts';
@@ -97,6 +97,15 @@ describe('the contract of session stores', () => {
     ['always touches', (store) => ({ patch: ({ key, fields }) => store.patch({ key, fields }) })],
     ['counts the page only', (store) => ({ list: async (params) => ({ ...(await store.list(params)), total: (await store.list(params)).sessions.length }) })],
     ['keeps the session over a reset', (store) => ({ reset: async ({ key }) => (await store.open({ key, agentId: 'main' })).session })],
+    [
+      'does not fill the places of a message',
+      (store) => ({
+        append: (params) =>
+          store.append(params).catch((error: unknown) => {
+            throw errorCode(error) === 'DUR_SESSION_ENTRY_ID' ? durarError('DUR_SESSION_ENTRY_ID', { id: 'known' }) : error;
+          }),
+      }),
+    ],
     ['invents sessions', (store) => ({ read: (params) => store.read(params).catch(() => ({ entries: [], lastSeq: 0 })) })],
   ])('is broken by a store that %s', async (_name, mutate) => {
     expect(await failures(mutate)).not.toEqual([]);

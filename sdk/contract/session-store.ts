@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { errorCode } from '../errors.ts';
+import { errorCode, errorText } from '../errors.ts';
 import { type AgentMessage, emptyUsage } from '../messages.ts';
 import type { EntryBody, NewEntry, SessionStore } from '../ports/session-store.ts';
 import type { ContractContext, ContractSuite } from './contract.ts';
@@ -291,6 +291,7 @@ async function texts(store: SessionStore, sessionId: string, part: { fromSeq?: n
 async function rejectsWith(code: string, work: Promise<unknown>): Promise<void> {
   await assert.rejects(work, (error) => {
     assert.equal(errorCode(error), code);
+    assert.doesNotMatch(errorText(error), /\{\w+\}/, 'the message has a place that was not filled');
     return true;
   });
 }

@@ -128,9 +128,8 @@ export async function createStore(id: string, folder: string): Promise<SessionSt
 function isRepeat(entries: readonly NewEntry[], known: ReadonlyMap<string, number>, sessionId: string): boolean {
   const repeated = entries.filter((entry) => known.has(entry.id));
   const isMixed = repeated.length > 0 && repeated.length < entries.length;
-  if (isMixed || new Set(entries.map((entry) => entry.id)).size < entries.length) {
-    throw durarError('DUR_SESSION_ENTRY_ID', { id: repeated[0]?.id ?? entries[0]?.id, session: sessionId });
-  }
+  const twice = entries.find(({ id }, place) => entries.findIndex((other) => other.id === id) < place);
+  if (isMixed || twice !== undefined) throw durarError('DUR_SESSION_ENTRY_ID', { session: sessionId, id: (twice ?? repeated[0])?.id });
   return entries.length > 0 && repeated.length === entries.length;
 }
 
