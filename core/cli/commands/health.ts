@@ -1,4 +1,5 @@
 import type { Action } from '../command.ts';
+import { countOf } from '../count.ts';
 import { openRpc } from '../rpc.ts';
 
 interface HealthPayload {
@@ -24,7 +25,9 @@ export const health: Action = async (context) => {
         ['version', rpc.version],
         [
           'agents',
-          payload.agents.map(({ agentId, isDefault, sessions }) => `${agentId}${isDefault ? ' (default)' : ''}: ${sessions.count} sessions`).join(', '),
+          payload.agents
+            .map(({ agentId, isDefault, sessions }) => `${agentId}${isDefault ? ' (default)' : ''}: ${countOf(sessions.count, 'session')}`)
+            .join(', '),
         ],
         ['channels', payload.channelOrder.map((id) => payload.channelLabels[id] ?? id).join(', ') || 'none'],
       ]);
