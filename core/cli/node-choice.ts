@@ -10,6 +10,7 @@ export interface KnownNode {
   caps: string[];
   commands: string[];
   connectedAtMs?: number;
+  lastConnectedAtMs?: number;
   approvedAtMs?: number;
   paired: boolean;
   connected: boolean;

@@ -7,7 +7,11 @@ const nodes = (name: keyof NodeActions) => async (): Promise<Action> => (await i
 const approvals = (name: keyof ApprovalActions) => async (): Promise<Action> => (await import('./commands/approvals.ts'))[name];
 
 const NODE: OptionSpec = { flags: '--node <node>', text: 'the node: its id, the beginning of it, or its name' };
-const LIST: readonly OptionSpec[] = [...RPC, { flags: '--connected', text: 'only those that are connected' }];
+const LIST: readonly OptionSpec[] = [
+  ...RPC,
+  { flags: '--connected', text: 'only those that are connected' },
+  { flags: '--last-connected <time>', text: 'only those that were connected within that time: 30m, 24h, 7d' },
+];
 
 /** `durar nodes`: what nodes there are, and what they do. */
 export const NODES: CommandSpec = {

@@ -42,17 +42,7 @@ export class ApprovalsFile {
 
   /** Throws when there is a file that cannot be trusted or understood. */
   async policy(agentId: string): Promise<HostPolicy> {
-    const file = await this.#read();
-    const blocks = [block(file, 'defaults'), block(agents(file), '*'), agentBlock(file, agentId)];
-    const merged: Fields = Object.assign({}, ...blocks);
-    for (const key of ['security', 'askFallback']) oneOf(merged, key, SECURITY);
-    oneOf(merged, 'ask', ASK);
-    return {
-      ...(merged.security === undefined ? {} : { security: merged.security as Security }),
-      ...(merged.ask === undefined ? {} : { ask: merged.ask as Ask }),
-      ...(merged.askFallback === undefined ? {} : { askFallback: merged.askFallback as Security }),
-      allowlist: blocks.slice(1).flatMap(allowlistOf),
-    };
+    return hostPolicy(await this.#read(), agentId);
   }
 
   /** Adds paths to the agent's allowlist; those that stand there already are left alone. */
@@ -138,6 +128,20 @@ export class ApprovalsFile {
   async #write(file: Fields): Promise<void> {
     await writePrivateFile(this.path, `${JSON.stringify(file, null, 2)}\n`);
   }
+}
+
+/** What a policy file says for one agent: its own block over `*`, and that over the defaults. Throws what makes it useless. */
+export function hostPolicy(file: Record<string, unknown>, agentId: string): HostPolicy {
+  const blocks = [block(file, 'defaults'), block(agents(file), '*'), agentBlock(file, agentId)];
+  const merged: Fields = Object.assign({}, ...blocks);
+  for (const key of ['security', 'askFallback']) oneOf(merged, key, SECURITY);
+  oneOf(merged, 'ask', ASK);
+  return {
+    ...(merged.security === undefined ? {} : { security: merged.security as Security }),
+    ...(merged.ask === undefined ? {} : { ask: merged.ask as Ask }),
+    ...(merged.askFallback === undefined ? {} : { askFallback: merged.askFallback as Security }),
+    allowlist: blocks.slice(1).flatMap(allowlistOf),
+  };
 }
 
 function hashOf(text: string | undefined): string {

@@ -357,7 +357,8 @@ describe('pairing of nodes', () => {
     await away.closed;
     await gateway.stop('SIGKILL');
     gateway = await machine.start();
-    expect(await shown(await operator())).toMatchObject({ displayName: 'Given', paired: true, connected: false, commands: ['system.notify'] });
+    const known = { displayName: 'Given', paired: true, connected: false, commands: ['system.notify'], lastConnectedAtMs: expect.any(Number) };
+    expect(await shown(await operator())).toMatchObject(known);
   });
 
   it('a node is in the list of who is present (PRES-017, PRES-022, PRES-037)', async () => {

@@ -85,6 +85,8 @@ describe('a headless node', () => {
     expect((await here.cli(['nodes', 'list', '--connected', '--json'])).json()).toMatchObject({
       nodes: [{ nodeId: host.nodeId, displayName: 'Bench', connected: true, paired: true, caps: ['system'] }],
     });
+    expect((await here.cli(['nodes', 'status', '--last-connected', '1h', '--json'])).json()).toMatchObject({ nodes: [{ nodeId: host.nodeId }] });
+    expect((await here.cli(['nodes', 'status', '--last-connected', 'soon'])).code).toBe(2);
     expect((await here.cli(['nodes', 'describe', '--node', host.nodeId.slice(0, 8)])).stdout).toContain('system.execApprovals.get');
     const which = await here.cli(['nodes', 'invoke', '--node', 'bench', '--command', 'system.which', '--params', '{"bins":["sh","no-such-thing"]}', '--json']);
     expect(which.json()).toMatchObject({ ok: true, payload: { bins: { sh: expect.stringMatching(/\/sh$/) } } });
@@ -141,6 +143,12 @@ describe('a headless node', () => {
     });
     expect((await here.cli(['approvals', 'allowlist', 'remove', '/bin/echo', '--agent', 'main', '--node', 'bench', '--json'])).code).toBe(0);
     expect((await invoke(op, 'system.run', { command: ['/bin/echo', 'three'] })).error).toMatchObject({ message: 'SYSTEM_RUN_DENIED: approval required' });
+    expect((await here.cli(['approvals', 'allowlist', 'add', '/usr/bin/git', '--gateway', '--json'])).code).toBe(0);
+    expect((await here.cli(['approvals', 'get', '--json'])).json()).toMatchObject({
+      path: join(here.stateDir, 'exec-approvals.json'),
+      file: { agents: { '*': { allowlist: [{ pattern: '/usr/bin/git' }] } } },
+      effective: { security: 'allowlist', ask: 'on-miss', askFallback: 'deny' },
+    });
     const stale = await op.call('exec.approvals.node.set', { nodeId: host.nodeId, file: { version: 1 }, baseHash: '0'.repeat(64) });
     expect(stale.error).toMatchObject({ message: expect.stringContaining('changed since last load') });
     expect(await readFile(join(there.stateDir, 'exec-approvals.json'), 'utf8')).not.toContain('/bin/echo');

@@ -3,8 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import { durarError } from '../../../sdk/errors.ts';
-import { ApprovalsFile, type PolicySnapshot } from '../../../sdk/exec/approvals-file.ts';
+import { ApprovalsFile, hostPolicy, type PolicySnapshot } from '../../../sdk/exec/approvals-file.ts';
+import { effectivePolicy, type Policy } from '../../../sdk/exec/policy.ts';
 import { isRecord } from '../../config/config-path.ts';
+import { loadConfig } from '../../config/load.ts';
 import { parseText } from '../../config/parse.ts';
 import type { Action, CommandContext } from '../command.ts';
 import { findNode } from '../node-choice.ts';
@@ -13,15 +15,27 @@ import { openRpc, type Rpc } from '../rpc.ts';
 
 /** A policy file, wherever it is. */
 interface PolicyPlace {
+  /** What the configuration there asks for; a node has none. */
+  requested(): Promise<Partial<Policy>>;
   get(): Promise<PolicySnapshot>;
   set(file: Record<string, unknown>, baseHash: string | undefined): Promise<PolicySnapshot>;
   close(): void;
 }
 
+const AGENT = 'main';
+/** Without configuration, a command that is not listed is asked for. */
+const DEFAULTS = { security: 'allowlist', ask: 'on-miss' } as const;
+
 type Entry = Record<string, unknown> & { pattern?: unknown };
 
 /** `durar approvals get` */
-export const approvalsGet: Action = (context) => withPlace(context, async (place) => show(context, await place.get()));
+export const approvalsGet: Action = (context) =>
+  withPlace(context, async (place) => {
+    const snapshot = await place.get();
+    const requested = { ...DEFAULTS, ...(await place.requested()) };
+    const { allowlist: _list, ...host } = hostPolicy(snapshot.file, AGENT);
+    show(context, snapshot, { requested, host, effective: effectivePolicy(requested, host) });
+  });
 
 /** `durar approvals set --file <file> | --stdin` */
 export const approvalsSet: Action = async (context) => {
@@ -88,6 +102,7 @@ async function openPlace(context: CommandContext): Promise<PolicyPlace> {
   if (options.gateway !== true && options.node === undefined) {
     const approvals = new ApprovalsFile(join(paths.stateDir, 'exec-approvals.json'));
     return {
+      requested: async () => requestedBy((await loadConfig(context)).config),
       get: () => approvals.snapshot(),
       set: (file, baseHash) => approvals.replace({ file, ...(baseHash === undefined ? {} : { baseHash }) }),
       close() {},
@@ -105,15 +120,33 @@ async function openPlace(context: CommandContext): Promise<PolicyPlace> {
 function remotePlace(rpc: Rpc, nodeId: string | undefined): PolicyPlace {
   const [family, which] = nodeId === undefined ? ['exec.approvals', {}] : ['exec.approvals.node', { nodeId }];
   return {
+    requested: async () => (nodeId === undefined ? requestedBy(((await rpc.call('config.get', {})) as { config?: unknown }).config) : {}),
     get: () => rpc.call(`${family}.get`, which) as Promise<PolicySnapshot>,
     set: (file, baseHash) => rpc.call(`${family}.set`, { ...which, file, ...(baseHash === undefined ? {} : { baseHash }) }) as Promise<PolicySnapshot>,
     close: () => rpc.close(),
   };
 }
 
-function show({ output }: CommandContext, snapshot: PolicySnapshot): void {
-  output.result(snapshot, () => {
+/** `tools.exec` of a configuration. */
+function requestedBy(config: unknown): Partial<Policy> {
+  const tools = isRecord(config) && isRecord(config.tools) ? config.tools : {};
+  const { security, ask } = (isRecord(tools.exec) ? tools.exec : {}) as Partial<Policy>;
+  return { ...(security === undefined ? {} : { security }), ...(ask === undefined ? {} : { ask }) };
+}
+
+interface Policies {
+  requested: Partial<Policy>;
+  host: Partial<Policy>;
+  effective: Policy;
+}
+
+function show({ output }: CommandContext, snapshot: PolicySnapshot, policies?: Policies): void {
+  output.result({ ...snapshot, ...policies }, () => {
+    const words = (policy: Partial<Policy> | undefined) => policy && `security ${policy.security ?? '-'}, ask ${policy.ask ?? '-'}`;
     output.pairs([
+      ['requested', words(policies?.requested)],
+      ['here', words(policies?.host)],
+      ['in effect', words(policies?.effective)],
       ['file', `${printable(snapshot.path)}${snapshot.exists ? '' : output.paint.muted('  (none yet)')}`],
       ['hash', snapshot.hash],
     ]);

@@ -131,22 +131,34 @@ export const nodesInvoke: Action = async (context) => {
 function showNodes(context: CommandContext, inFull: boolean): Promise<void> {
   return withRpc(context, async (rpc) => {
     const { output, options } = context;
-    const nodes = (await listNodes(rpc)).filter(({ connected }) => connected || options.connected !== true);
+    const since = options.lastConnected === undefined ? 0 : Date.now() - durationOf(options.lastConnected as string);
+    const nodes = (await listNodes(rpc)).filter(
+      ({ connected, lastConnectedAtMs = 0 }) => connected || (options.connected !== true && (since === 0 || lastConnectedAtMs >= since)),
+    );
     output.result({ nodes }, () => {
-      if (nodes.length === 0) return output.line(options.connected === true ? 'No node is connected.' : 'No node is known.');
+      if (nodes.length === 0) return output.line(options.connected === true ? 'No node is connected.' : 'No such node is known.');
       output.table(
-        ['node', 'name', 'platform', 'state', 'since', ...(inFull ? ['commands'] : [])],
+        ['node', 'name', 'platform', 'state', 'last connected', ...(inFull ? ['commands'] : [])],
         nodes.map((node) => [
           output.paint.info(node.nodeId.slice(0, ID_WIDTH)),
           oneLine(node.displayName ?? '-', NAME_WIDTH),
           oneLine([node.platform, node.version].filter(Boolean).join(' ') || '-', NAME_WIDTH),
           node.connected ? 'connected' : 'away',
-          node.connectedAtMs === undefined ? '-' : new Date(node.connectedAtMs).toISOString().slice(0, 16).replace('T', ' '),
+          node.lastConnectedAtMs === undefined ? '-' : new Date(node.lastConnectedAtMs).toISOString().slice(0, 16).replace('T', ' '),
           ...(inFull ? [commandsOf(node.commands)] : []),
         ]),
       );
     });
   });
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function durationOf(text: string): number {
+  const [, count, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];
+  const ms = Number(count) * (UNIT_MS[unit ?? ''] ?? Number.NaN);
+  if (ms > 0) return ms;
+  throw durarError('DUR_CLI_USAGE', { reason: `'${text}' is not a time` }, { hint: 'Write for example 24h.' });
 }
 
 async function withRpc(context: CommandContext, work: (rpc: Rpc) => Promise<void>): Promise<void> {

@@ -32,6 +32,7 @@ export interface PairedNode extends NodeDescription {
   label?: string;
   createdAtMs: number;
   approvedAtMs: number;
+  lastConnectedAtMs?: number;
 }
 
 const KEY = 'paired';
@@ -90,6 +91,13 @@ export class Pairing {
     const node = describe(connection);
     const known = own(await this.paired(), node.nodeId);
     if (known === undefined || !covers(known, connection.commands)) this.request(node);
+    if (known !== undefined) await this.#update(node.nodeId, { lastConnectedAtMs: connection.connectedAtMs });
+  }
+
+  /** A node went. */
+  async left(connection: GatewayConnection): Promise<void> {
+    const nodeId = nodeIdOf(connection);
+    if (own(await this.paired(), nodeId) !== undefined) await this.#update(nodeId, { lastConnectedAtMs: Date.now() });
   }
 
   /** Each approval makes a new token. `scopes` are the caller's. */
@@ -122,12 +130,7 @@ export class Pairing {
   }
 
   rename(nodeId: string, label: string): Promise<void> {
-    return this.#exclusive(async () => {
-      const nodes = await this.paired();
-      const node = own(nodes, nodeId);
-      if (node === undefined) throw invalid('unknown nodeId');
-      await this.#state.set(KEY, { ...nodes, [nodeId]: { ...node, label } });
-    });
+    return this.#update(nodeId, { label });
   }
 
   /** The node behind a token; undefined: the token is not its. */
@@ -147,6 +150,15 @@ export class Pairing {
   #settle({ requestId, nodeId }: PairingRequest, decision: 'approved' | 'rejected'): void {
     this.#pending.delete(requestId);
     this.#announce('node.pair.resolved', { requestId, nodeId, decision, ts: Date.now() });
+  }
+
+  #update(nodeId: string, change: Partial<PairedNode>): Promise<void> {
+    return this.#exclusive(async () => {
+      const nodes = await this.paired();
+      const node = own(nodes, nodeId);
+      if (node === undefined) throw invalid('unknown nodeId');
+      await this.#state.set(KEY, { ...nodes, [nodeId]: { ...node, ...change } });
+    });
   }
 
   /** One change of the stored nodes at a time. */

@@ -52,14 +52,17 @@ export class NodeRegistry {
     if (this.#isAttached) return;
     this.#isAttached = true;
     const { gateway } = this.#api.runtime;
+    const note = (noted: Promise<void>) => {
+      noted.catch((error: unknown) => this.#api.logger.error('what is known of a node could not be brought up to date', { reason: String(error) }));
+    };
     const met = (connection: GatewayConnection) => {
-      if (connection.role !== 'node') return;
-      this.pairing.met(connection).catch((error: unknown) => this.#api.logger.error('a node could not be looked up', { reason: String(error) }));
+      if (connection.role === 'node') note(this.pairing.met(connection));
     };
     gateway.onConnect(met);
-    gateway.onDisconnect(({ connId }) => {
-      this.invocations.disconnected(connId);
-      this.subscriptions.disconnected(connId);
+    gateway.onDisconnect((connection) => {
+      this.invocations.disconnected(connection.connId);
+      this.subscriptions.disconnected(connection.connId);
+      if (connection.role === 'node') note(this.pairing.left(connection));
     });
     gateway.onBroadcast((event) => this.subscriptions.forward(event));
     for (const connection of gateway.connections({ role: 'node' })) met(connection);
@@ -198,6 +201,7 @@ function knownNode(nodeId: string, { connection, paired, device }: Sources) {
     pathEnv: connection?.pathEnv,
     permissions,
     connectedAtMs: connection?.connectedAtMs,
+    lastConnectedAtMs: connection?.connectedAtMs ?? paired?.lastConnectedAtMs,
     approvedAtMs: paired?.approvedAtMs ?? device?.approvedAtMs,
     paired: paired !== undefined || device !== undefined,
     connected: connection !== undefined,
