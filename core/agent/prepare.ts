@@ -134,6 +134,7 @@ function toolsOf(deps: TurnDeps, run: Run, generation: Generation, session: Sess
       sessionId: session.sessionId,
       runId,
       sandboxed: false,
+      ...(session.extra === undefined ? {} : { sessionSettings: session.extra }),
       ...(request.channel === undefined ? {} : { messageChannel: request.channel }),
       ...(request.senderId === undefined ? {} : { requesterSenderId: request.senderId }),
       ...(request.senderIsOwner === undefined ? {} : { senderIsOwner: request.senderIsOwner }),

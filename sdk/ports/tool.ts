@@ -37,6 +37,8 @@ export interface ToolContext {
   requesterSenderId?: string;
   senderIsOwner?: boolean;
   sandboxed: boolean;
+  /** What an administrator has set for this session alone, as `sessions.patch` names it: `execSecurity`, `execAsk`, `execHost`, ... */
+  sessionSettings?: Readonly<Record<string, unknown>>;
   /**
    * Asks for consent; resolves to the decision, `deny` when nobody answers. The host fills id, times, agent, session and run.
    */

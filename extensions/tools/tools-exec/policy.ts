@@ -13,11 +13,16 @@ export interface ExecSettings {
 
 type Fields = { readonly [Name in string]?: unknown };
 
-/** `tools.exec`, with what `agents.list[].tools.exec` says for this agent on top. A value that is not known counts as the strictest. */
-export function execSettings(config: Fields, agentId: string): ExecSettings {
+/**
+ * `tools.exec`, with what `agents.list[].tools.exec` says for this agent on top, and on top of that what an administrator has set for the
+ * session. A value that is not known counts as the strictest.
+ */
+export function execSettings(config: Fields, agentId: string, session: Fields = {}): ExecSettings {
   const agents = record(config.agents).list;
   const agent = Array.isArray(agents) ? agents.map(record).find((one) => one.id === agentId) : undefined;
-  const exec: Fields = { ...record(record(config.tools).exec), ...record(record(agent?.tools).exec) };
+  const { execHost: host, execSecurity: security, execAsk: ask } = session;
+  const own = { ...(host === undefined ? {} : { host }), ...(security === undefined ? {} : { security }), ...(ask === undefined ? {} : { ask }) };
+  const exec: Fields = { ...record(record(config.tools).exec), ...record(record(agent?.tools).exec), ...own };
   return {
     host: typeof exec.host === 'string' ? exec.host : 'auto',
     security: exec.security === undefined ? 'allowlist' : (SECURITY.find((one) => one === exec.security) ?? 'deny'),

@@ -54,8 +54,8 @@ export function createExecTool(context: ToolContext, options: ExecOptions): Tool
       'Runs a shell command on this machine and returns its output and exit code. A person may have to approve it first. Do not start background processes.',
     parameters: PARAMETERS,
     async execute(callId, params, signal = new AbortController().signal, onUpdate) {
-      const settings = execSettings(context.runtimeConfig ?? context.config, context.agentId);
-      if (settings.host !== 'auto' && settings.host !== 'gateway') return refused(`tools.exec.host is '${settings.host}', and there is none`);
+      const settings = execSettings(context.runtimeConfig ?? context.config, context.agentId, context.sessionSettings);
+      if (settings.host !== 'auto' && settings.host !== 'gateway') return refused(`commands are to run on '${settings.host}', and there is none`);
       const call = await readCall(callId, params, context, settings);
       const refusal = await authorise(call, context, options);
       if (refusal !== undefined) return refused(refusal);
