@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { collectExtensionMethods, scopeOf } from '../../.ci/extension-methods.ts';
-import { createMachine, type GatewayProcess, type Machine } from '../e2e/gateway-process.ts';
+import { createMachine, type GatewayProcess, type Machine, until } from '../e2e/gateway-process.ts';
 import { NODE_UNPLAYED } from './deviations.ts';
 import { connect, newDevice, type Socket, type TestDevice, TOKEN } from './harness.ts';
 
@@ -354,7 +354,8 @@ describe('pairing of nodes', () => {
       ((await socket.call('node.list', {})).payload as { nodes: Array<{ nodeId: string }> }).nodes.find(({ nodeId }) => nodeId === away.nodeId);
     expect(await shown(admin)).toMatchObject({ displayName: 'Given', connected: true });
     away.raw.close();
-    await away.closed;
+    await until(async () => ((await shown(admin)) as { connected?: boolean } | undefined)?.connected === false, 'the node is away');
+    await until(async () => ((await shown(admin)) as { lastConnectedAtMs?: number } | undefined)?.lastConnectedAtMs !== undefined, 'it is noted when');
     await gateway.stop('SIGKILL');
     gateway = await machine.start();
     const known = { displayName: 'Given', paired: true, connected: false, commands: ['system.notify'], lastConnectedAtMs: expect.any(Number) };
