@@ -141,6 +141,16 @@ describe('a running gateway', () => {
 });
 
 describe('commands', () => {
+  it('enter beside a proxy by the token of their device', async () => {
+    machine = await createMachine(local());
+    const first = await machine.start();
+    expect((await machine.cli(['health'])).code).toBe(0);
+    await first.stop();
+    await machine.writeConfig(local({ trustedProxies: ['192.0.2.1'], auth: { mode: 'trusted-proxy', trustedProxy: { userHeader: 'x-user' } } }));
+    await machine.start();
+    expect((await machine.cli(['devices', 'list', '--json'])).json<{ paired: unknown[] }>().paired).toHaveLength(1);
+  });
+
   it('say how a device is approved that may not enter yet', async () => {
     machine = await createMachine(local());
     const gateway = await machine.start();
