@@ -33,11 +33,11 @@ export const AGENT_ERRORS = {
   },
   DUR_ENGINE_BUDGET: {
     message: "the context engine '{engine}' returned about {tokens} tokens for a budget of {budget}",
-    hint: 'Compact with /compact, or choose another engine.',
+    hint: 'Run `durar sessions compact <key>`, or choose another engine.',
   },
   DUR_CONTEXT_OVERFLOW: {
     message: 'the conversation does not fit the model: {reason}',
-    hint: 'Start a new session with /new, or choose a model with a larger window.',
+    hint: 'Start a new session with `durar agent --session <name>` or /new in `durar chat`, or choose a model with a larger window.',
   },
   DUR_COMPACTION_DELEGATE: { message: 'compaction cannot be delegated here: {reason}', hint: 'Pass the params of compact() on unchanged.' },
   DUR_RUN_ABORTED: { message: 'the run was aborted', hint: 'Send the message again to start over.' },

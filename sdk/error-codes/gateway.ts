@@ -12,7 +12,7 @@ export const GATEWAY_ERRORS = {
   DUR_GATEWAY_NO_AUTH: { message: 'refusing to bind gateway to {host}:{port} without auth', hint: 'Set gateway.auth.token or gateway.auth.password.' },
   DUR_GATEWAY_PROXY_AUTH: {
     message: 'gateway.auth.mode is trusted-proxy, but {path} is not set',
-    hint: 'Set it with `durar config set {path}`, or choose another gateway.auth.mode.',
+    hint: 'Set it with `durar config set {path} <value>`, or choose another gateway.auth.mode.',
   },
   DUR_GATEWAY_TLS: {
     message: "the TLS file '{file}' cannot be used: {reason}",

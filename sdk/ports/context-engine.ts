@@ -11,7 +11,7 @@ import type { AgentMessage } from '../messages.ts';
  * 3. `ingest`: each new message, once, after it is on disk. An engine with `ingestBatch` gets the messages of a turn there instead,
  *    when the turn is over.
  * 4. `assemble`: before each model run. Its failure fails the run; there is no silent fallback to another engine.
- * 5. `compact`: on context overflow, on `/compact`, and when the estimate passes the threshold.
+ * 5. `compact`: on context overflow, when somebody asks for it (`sessions.compact`), and when the estimate passes the threshold.
  * 6. `afterTurn` (optional): after the reply is delivered; its failure is logged and changes nothing.
  * 7. `dispose` (optional): once, at gateway stop or reload. Never per session.
  *
@@ -41,7 +41,7 @@ export interface ContextEngineInfo {
   version?: string;
   /**
    * true: the host's own in-run compaction is off and `compact` answers for everything.
-   * false or unset: the host may compact during a run, and `compact` still serves `/compact` and overflow.
+   * false or unset: the host may compact during a run, and `compact` still serves `sessions.compact` and overflow.
    */
   ownsCompaction?: boolean;
 }
@@ -106,11 +106,11 @@ export interface CompactParams extends SessionParams {
   /** Transcript on disk, when the session store keeps one. */
   sessionFile?: string;
   tokenBudget?: number;
-  /** true for `/compact`: compact even when it does not seem needed. */
+  /** true for `sessions.compact`: compact even when it does not seem needed. */
   force?: boolean;
   currentTokenCount?: number;
   compactionTarget?: 'budget' | 'threshold';
-  /** What the user wrote behind `/compact`. */
+  /** What the user wants the summary to be about. */
   customInstructions?: string;
   runtimeContext?: RuntimeContext;
 }

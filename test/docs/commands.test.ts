@@ -1,4 +1,6 @@
+import { globSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createOutput } from '../../core/cli/output.ts';
 import { parseCommandLine } from '../../core/cli/program.ts';
@@ -8,7 +10,8 @@ import { setIn } from '../../core/config/edit.ts';
 import { loadText } from '../../core/config/load.ts';
 import { parseValue } from '../../core/config/parse.ts';
 import { resolvePaths } from '../../core/config/paths.ts';
-import { blocksOf, pages } from './markdown.ts';
+import { ERRORS } from '../../sdk/errors.ts';
+import { blocksOf, pages, root } from './markdown.ts';
 
 const blocks = pages().flatMap(blocksOf);
 /** Each command line of the pages, as words. `npx`, variables before it and comments behind it are taken off. */
@@ -42,6 +45,35 @@ describe('commands of the documentation', () => {
       if (group !== 'config' || verb !== 'set' || path === undefined || text === undefined) continue;
       expect(await faults(setIn('{}', parsePath(path), await parseValue(text))), place).toEqual([]);
     }
+  });
+});
+
+describe('what hints and templates tell to run', () => {
+  const readmes = globSync('sdk/templates/*/README.md', { cwd: root }).map((file) => readFileSync(join(root, file), 'utf8'));
+  const hints = Object.values(ERRORS).map(({ hint }) => hint);
+
+  it('is understood', () => {
+    const lines = [...hints, ...readmes].flatMap((text) =>
+      [...text.matchAll(/`durar ([^`]+)`|^durar ([^#\n]+)/gm)].map(([, inline, line]) => inline ?? line ?? ''),
+    );
+    expect(lines.length).toBeGreaterThan(40);
+    const wrong = lines.flatMap((line) => {
+      try {
+        // `{place}` and `<place>` stand for one word, dots for the rest of one
+        parseCommandLine(COMMANDS, wordsOf(line.replaceAll('...', '').replace(/[{<]\w+[}>]/g, 'x')), output);
+        return [];
+      } catch (error) {
+        return [`${line}: ${String(error)}`];
+      }
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('names only commands that a chat has', () => {
+    const chat = readFileSync(join(root, 'core/cli/commands/chat.ts'), 'utf8');
+    const slashes = hints.flatMap((text) => text.match(/(?<=^|[\s`])\/[a-z]+\b/gm) ?? []);
+    expect(slashes.filter((command) => !chat.includes(`'${command}'`))).toEqual([]);
+    expect(slashes).toContain('/new');
   });
 });
 

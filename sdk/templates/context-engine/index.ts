@@ -41,7 +41,7 @@ function createEngine(keepTurns: number): ContextEngine {
       return { messages: kept, estimatedTokens: tokens };
     },
 
-    // The host's own summary serves `/compact` and overflow.
+    // The host's own summary serves `durar sessions compact` and overflow.
     compact: (params) => delegateCompactionToRuntime(params),
 
     async dispose() {
