@@ -56,8 +56,7 @@ export function shakeHands(context: Attempt['context'], request: Request, socket
   const claim = verifyDevice(connect, role, socket);
   const method = 'method' in verdict ? verdict.method : checkDeviceCredential(attempt, claim, verdict.reason);
   clearFailures(attempt, method);
-  if (isLocalHelper(attempt, method)) return { connect, info: connect.client, role, scopes: claim.scopes, method };
-  if (!isVouchedUi(attempt, method)) settlePairing(attempt, claim, method);
+  if (!isLocalHelper(attempt, method) && !isVouchedUi(attempt, method)) settlePairing(attempt, claim, method);
   if (method === 'bootstrap-token') context.bootstrap.consume(connect.auth?.bootstrapToken ?? '');
   return { connect, info: pinned(attempt, claim), role, scopes: claim.scopes, deviceId: claim.deviceId, method };
 }
@@ -163,7 +162,7 @@ function clearFailures(
 
 /**
  * A program of this machine that holds the shared secret and speaks for itself only: it connects with a few scopes for one call, so pairing
- * would pin the device to them. Nothing is recorded and no token is issued.
+ * would pin the device to them. Nothing is recorded, and what was approved for the device stays as it is.
  */
 function isLocalHelper({ connect, peer, role }: Attempt, method: AuthMethod): boolean {
   return role === 'operator' && isBackendHelper(connect.client) && peer.local && peer.origin === undefined && (method === 'token' || method === 'password');

@@ -125,7 +125,21 @@ describe('a helper on this machine', () => {
     expect((await socket.call('status')).ok).toBe(true);
     expect((await socket.call('chat.send', {})).error).toMatchObject({ message: 'missing scope: operator.write' });
     expect(createDevices(options.state).get(device.id)).toBeUndefined();
+    const rows = (await socket.call('system-presence')).payload as Array<{ deviceId?: string }>;
+    expect(rows.filter(({ deviceId }) => deviceId === device.id)).toHaveLength(1);
     expect((await connect(url, { device })).hello.auth).toMatchObject({ scopes: expect.arrayContaining(['operator.admin']) });
+  });
+
+  it('gets no more for its device than was approved', async () => {
+    const { url, options } = await startGateway();
+    const device = newDevice();
+    const first = await connect(url, { device, params: { scopes: ['operator.read'] } });
+    const greedy = await connect(url, { device, params: { ...helper, scopes: ['operator.admin'] } });
+    expect(greedy.hello).not.toHaveProperty('auth');
+    expect(createDevices(options.state).get(device.id)?.scopes).toEqual(['operator.read']);
+    const token = (first.hello.auth as { deviceToken: string }).deviceToken;
+    const back = await shake(url, { device, params: { auth: { deviceToken: token }, scopes: ['operator.admin'] } });
+    expect(back.answer.ok).toBe(false);
   });
 
   it('is a device like any other behind a proxy, from a page, or without the secret', async () => {
