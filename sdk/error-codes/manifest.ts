@@ -1,8 +1,8 @@
 /** Errors found while reading manifests, before any extension code runs. */
 export const MANIFEST_ERRORS = {
   DUR_MANIFEST_MISSING: { message: "no manifest in '{root}'", hint: 'Add Durar.plugin.json with at least "id" and "configSchema".' },
-  DUR_MANIFEST_SYNTAX: { message: "the manifest '{file}' is not JSON: {reason}", hint: 'Fix the file; `durar plugins verify` checks it again.' },
-  DUR_MANIFEST_INVALID: { message: "the manifest '{file}' is invalid: {reason}", hint: 'Correct the field; `durar plugins verify` checks it again.' },
+  DUR_MANIFEST_SYNTAX: { message: "the manifest '{file}' is not JSON: {reason}", hint: 'Fix the file; `durar plugins verify <folder>` checks it again.' },
+  DUR_MANIFEST_INVALID: { message: "the manifest '{file}' is invalid: {reason}", hint: 'Correct the field; `durar plugins verify <folder>` checks it again.' },
   DUR_MANIFEST_KIND_UNKNOWN: {
     message: "the manifest '{file}' has the unknown kind '{kind}'",
     hint: 'Use "context-engine", "memory" or "session-store", or leave kind out.',
