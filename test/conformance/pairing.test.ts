@@ -115,7 +115,7 @@ describe('devices', () => {
 describe('a helper on this machine', () => {
   const helper = { client: { id: 'gateway-client', version: '1', platform: 'linux', mode: 'backend' }, scopes: ['operator.read'] };
 
-  it('calls with the shared secret without being paired, so that its device may ask for more later', async () => {
+  it('calls with the shared secret without being paired, so that its device may ask for more later (PROTO-372, AMB-067)', async () => {
     const { url, options } = await startGateway();
     const device = newDevice();
     const probe = await connect(url, { device, params: { ...helper, client: { ...helper.client, id: 'cli', mode: 'probe' } } });
