@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { durarError, type NewEntry, type SessionListParams, type SessionRecord, type SessionStore, type StoredEntry } from 'Durar/plugin-sdk/core';
+import { writePrivateFile } from 'Durar/plugin-sdk/private-file';
 
 /** One session as its file holds it. */
 interface Session {
@@ -36,15 +37,7 @@ export async function createStore(id: string, folder: string): Promise<SessionSt
   const ofKey = (key: string) => byKey.get(key) ?? unknown(key);
 
   async function save(session: Session): Promise<void> {
-    const file = fileOf(session.record.sessionId);
-    const handle = await open(`${file}.tmp`, 'w', 0o600);
-    try {
-      await handle.writeFile(JSON.stringify(session));
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(`${file}.tmp`, file);
+    await writePrivateFile(fileOf(session.record.sessionId), JSON.stringify(session));
     byKey.set(session.record.key, session);
   }
 
