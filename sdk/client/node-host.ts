@@ -38,6 +38,9 @@ interface InvokeRequest {
   idempotencyKey?: string;
 }
 
+/** The way to the gateway is not the one that was asked for. */
+const UNSAFE: readonly unknown[] = ['DUR_GATEWAY_TLS_PIN', 'DUR_GATEWAY_PLAINTEXT'];
+
 const BACKOFF = { first: 1000, longest: 30_000 };
 
 /** A node without a screen: runs programs of this machine for a gateway, under the policy of this machine. */
@@ -116,7 +119,7 @@ export function createNodeHost(options: NodeHostOptions): NodeHost {
         } catch (error) {
           if (signal.aborted) return;
           const pairing = pairingRequest(error);
-          if (pairing === undefined && isFinalRefusal(error)) throw error;
+          if (pairing === undefined && (isFinalRefusal(error) || UNSAFE.includes(errorCode(error)))) throw error;
           if (pairing !== undefined) options.onState?.({ state: 'pairing', ...pairing });
           reason = errorText(error);
         }
