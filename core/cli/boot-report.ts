@@ -36,6 +36,9 @@ export interface BootReport {
   firstSteps: string[];
 }
 
+/** More extensions than this are counted instead of listed. */
+const MOST_ROWS = 40;
+
 /** Prints what was loaded from which manifest, what serves each slot, where the gateway listens and how to talk to it. */
 export function printBootReport(report: BootReport, output: Output): void {
   const { paint } = output;
@@ -43,13 +46,16 @@ export function printBootReport(report: BootReport, output: Output): void {
   output.line();
   output.table(
     ['extension', 'origin', 'provides', 'manifest'],
-    report.loaded.map(({ id, origin, provides, manifestFile }) => [
-      paint.info(id),
-      origin,
-      oneLine(provides.join(', ') || '-', PROVIDES_WIDTH),
-      paint.muted(shorten(manifestFile, report)),
-    ]),
+    report.loaded
+      .slice(0, MOST_ROWS)
+      .map(({ id, origin, provides, manifestFile }) => [
+        paint.info(id),
+        origin,
+        oneLine(provides.join(', ') || '-', PROVIDES_WIDTH),
+        paint.muted(shorten(manifestFile, report)),
+      ]),
   );
+  if (report.loaded.length > MOST_ROWS) output.line(paint.muted(`and ${report.loaded.length - MOST_ROWS} more; \`durar plugins list\` shows all`));
   output.line();
   output.table(
     ['slot', 'serves', 'from'],

@@ -1,5 +1,5 @@
 import { readdirSync, statSync } from 'node:fs';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { CONTRIBUTION_ROWS, type ContributionKind, errorCode, errorText, SLOTS } from '../../sdk/index.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Catalog, CatalogEntry, Finding } from './catalog.ts';
@@ -109,7 +109,7 @@ function readConfigPath(path: string, read: Reader, findings: Finding[]): Found[
 
 /** A lone `name.ts` has no manifest beside it that could be its own; it is reported under its name. */
 function childOf(folder: string, name: string, origin: Candidate['origin']): Candidate {
-  return { path: join(folder, name), origin, explicit: extname(name) === '.ts' };
+  return { path: join(folder, name), origin, explicit: name.endsWith('.ts') };
 }
 
 /** Folders, links and lone `.ts` files, by name. */

@@ -112,15 +112,18 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
   };
 
   const again = () => {
-    retry = setTimeout(() => {
-      delay = Math.min(delay * 2, backoff.longest);
-      open().catch((error: unknown) => {
-        if (isClosed) return;
-        if (!isFinalRefusal(error)) return again();
-        endQueues(error);
-        options.onStopped?.(error as Error);
-      });
-    }, delay * (1 + Math.random() * JITTER));
+    retry = setTimeout(
+      () => {
+        delay = Math.min(delay * 2, backoff.longest);
+        open().catch((error: unknown) => {
+          if (isClosed) return;
+          if (!isFinalRefusal(error)) return again();
+          endQueues(error);
+          options.onStopped?.(error as Error);
+        });
+      },
+      delay * (1 + Math.random() * JITTER),
+    );
   };
 
   const endQueues = (error?: unknown) => {
