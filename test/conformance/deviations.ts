@@ -88,7 +88,13 @@ export const ANSWER_DEVIATIONS: ReadonlyArray<{ file: string; method: string; pa
   { file: '36', method: 'tools.effective', paths: ['groups[].tools[].pluginId'], why: 'no extension of this test offers a tool beside the core ones' },
 ];
 
-/** Recorded requests of nodes and approvals that are not replayed. */
+/**
+ * Recorded requests of nodes and approvals that are not replayed. What is replayed fits; beside the recordings these decisions hold:
+ * a node's commands are those that its approved pairing covers (AMB-075), `node.describe` shows what it claims (PROTO-041) and the policy
+ * is applied at invoke (PROTO-079); a changed field of an approved run is refused (PROTO-311 to PROTO-315) and a second run too, whatever the
+ * decision was (PROTO-316); `node.pending.drain` hands an item out once (PROTO-222); a name given by an operator shows at once (PROTO-214);
+ * `node.invoke` does not repeat an effect (PROTO-051); `node.pair.list` holds no tokens.
+ */
 export const NODE_UNPLAYED: ReadonlyArray<{ file: string; id: string; why: string }> = [
   { file: '29', id: 'node-11', why: 'skills.bins belongs to the family of skills, which is not part of this version' },
 ];

@@ -474,6 +474,21 @@ describe('invoke', () => {
     expect(codeOf(none)).toEqual({ reason: 'node did not declare commands', command: 'canvas.present' });
   });
 
+  it('obeys a change of gateway.nodes while it runs, and what is connected stays so', async () => {
+    const admin = await operator();
+    const one = await approved({ commands: ['system.notify'] }, admin);
+    const allow = (denyCommands: string[]) =>
+      machine.writeConfig({ gateway: { mode: 'local', auth: { mode: 'token', token: TOKEN }, nodes: { allowCommands: ['screen.record'], denyCommands } } });
+    let keys = 0;
+    const refusal = async () =>
+      codeOf(await admin.call('node.invoke', { nodeId: one.nodeId, command: 'system.notify', timeoutMs: 50, idempotencyKey: `live-${++keys}` })).reason;
+    expect(await refusal()).toBeUndefined();
+    await allow(['camera.list', 'system.notify']);
+    await until(async () => (await refusal()) === 'command not allowlisted', 'the command is refused');
+    await allow(['camera.list']);
+    await until(async () => (await refusal()) === undefined, 'the command is allowed again');
+  });
+
   it('fails when the node leaves, and does not take the answer of another node', async () => {
     const admin = await operator();
     const [one, other] = [await approved({ commands: ['system.notify'] }, admin), await node()];
