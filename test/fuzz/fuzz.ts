@@ -46,7 +46,7 @@ await Promise.all([...Array.from({ length: LANES }, lane), watch()]);
 await sample();
 heap.close();
 const isAlive = gateway.child.exitCode === null && gateway.child.signalCode === null;
-const strays = gateway.output().match(/^.*(uncaught|unhandled).*$/gim) ?? [];
+const strays = gateway.output().match(/^.*(outside any call|uncaught|unhandled).*$/gim) ?? [];
 await gateway.stop();
 await machine.remove();
 report();
