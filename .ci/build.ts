@@ -99,7 +99,7 @@ function declareTypes(): void {
   ];
   execFileSync(
     join(root, 'node_modules/.bin/tsc'),
-    [...settings, ...language, 'core/testing/index.ts', ...globSync('sdk/*.ts').filter((file) => !file.endsWith('.test.ts'))],
+    [...settings, ...language, 'core/testing/index.ts', ...globSync(['sdk/*.ts', 'sdk/client/*.ts']).filter((file) => !file.endsWith('.test.ts'))],
     {
       stdio: 'inherit',
     },
