@@ -56,11 +56,16 @@ export interface GatewayClient {
   connect(): Promise<HelloOk>;
   /** Throws `DUR_GATEWAY_RPC` with the error of the gateway as `details`, `DUR_GATEWAY_TIMEOUT`, `DUR_GATEWAY_CLOSED`. */
   request<Name extends keyof MethodTypes>(method: Name, params: MethodTypes[Name]['params'], options?: RequestOptions): Promise<MethodTypes[Name]['result']>;
-  request(method: string, params?: Record<string, unknown>, options?: RequestOptions): Promise<unknown>;
+  /** A method of an extension. */
+  request<Name extends string>(
+    method: Name extends keyof MethodTypes ? never : Name,
+    params?: Record<string, unknown>,
+    options?: RequestOptions,
+  ): Promise<unknown>;
   /** The events from now on, until the client is closed. A reader that falls behind by more than `limit` events loses the oldest. */
   events(options?: { limit?: number }): AsyncIterableIterator<EventFrame>;
   on<Name extends keyof EventTypes>(event: Name, listener: (payload: EventTypes[Name]) => void): () => void;
-  on(event: string, listener: (payload: unknown) => void): () => void;
+  on<Name extends string>(event: Name extends keyof EventTypes ? never : Name, listener: (payload: unknown) => void): () => void;
   /** Health and, where the gateway offers it, who is present. */
   refresh(): Promise<GatewayState>;
   readonly hello: HelloOk | undefined;

@@ -75,6 +75,20 @@ describe('client', () => {
     expect(await reader.next()).toEqual({ done: true, value: undefined });
   });
 
+  it('knows the params and results of every method, and lets those of extensions through', async () => {
+    const { url } = await startGateway();
+    const client = clientOf({ url });
+    await client.connect();
+    const health = await client.request('health', {});
+    expect(health.defaultAgentId.length).toBeGreaterThan(0);
+    // @ts-expect-error the method takes no such param
+    await expect(client.request('chat.abort', { nope: 1 })).rejects.toMatchObject({ code: 'DUR_GATEWAY_RPC' });
+    // @ts-expect-error the payload of a tick has no such member
+    client.on('tick', ({ nope }) => nope);
+    client.on('fixture.event', (payload: unknown) => payload);
+    await expect(client.request('fixture.method', { anything: 1 })).rejects.toMatchObject({ message: 'unknown method: fixture.method' });
+  });
+
   it('waits for the final answer, and tells of the accepted one', async () => {
     const { url, agent } = await startGateway();
     const client = clientOf({ url });
