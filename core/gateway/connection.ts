@@ -196,10 +196,6 @@ export function openConnection(params: ConnectionParams): Connection {
     if (client !== undefined) next(client, data, isBinary);
     else if (socket.readyState === socket.OPEN) first(data, isBinary);
   });
-  // The library answers each ping by itself.
-  socket.on('ping', () => {
-    if (socket.bufferedAmount > params.maxBufferedBytes) connection.close(1008, 'slow consumer');
-  });
   // A broken or too large frame, or a reset: the library closes the socket with the fitting code, and `close` follows.
   socket.on('error', (error) => params.failed(connection, error));
   socket.on('close', () => {
