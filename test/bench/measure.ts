@@ -81,7 +81,9 @@ export function print(rows: readonly Row[]): string {
     `${item.measured.toFixed(item.unit === '/s' || item.unit === 'packages' ? 0 : 2)} ${item.unit}`,
     `${item.limit}: ${item.limitValue.toFixed(2)}`,
     `${item.ratio.toFixed(2)}x`,
-    item.claim === undefined ? '' : `${item.claim.at === 'most' ? '<=' : '>='} ${item.claim.value}${item.claim.of === 'ratio' ? 'x' : ` ${item.unit}`}`,
+    item.claim === undefined
+      ? ''
+      : `${item.claim.at === 'most' ? '<=' : '>='} ${Number(item.claim.value.toFixed(2))}${item.claim.of === 'ratio' ? 'x' : ` ${item.unit}`}`,
     item.holds === undefined ? '' : item.holds ? 'holds' : 'MISSED',
     item.note ?? '',
   ]);

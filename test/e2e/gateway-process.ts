@@ -54,7 +54,6 @@ export async function createMachine(config?: object): Promise<Machine> {
     Durar_HOME: home,
     XDG_CACHE_HOME: join(tmpdir(), 'durar-e2e-cache'),
     NO_COLOR: '1',
-    Durar_LOG_DIR: join(home, 'log'),
   };
   for (const name of ['Durar_STATE_DIR', 'Durar_CONFIG_PATH', 'Durar_GATEWAY_TOKEN', 'NODE_OPTIONS', 'VITEST', 'CI']) delete env[name];
 
