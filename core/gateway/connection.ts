@@ -192,9 +192,11 @@ export function openConnection(params: ConnectionParams): Connection {
   };
 
   socket.on('message', (data, isBinary) => {
+    // Whoever is being closed has nothing to ask any more, however long it takes him to go.
+    if (socket.readyState !== socket.OPEN) return;
     cork();
     if (client !== undefined) next(client, data, isBinary);
-    else if (socket.readyState === socket.OPEN) first(data, isBinary);
+    else first(data, isBinary);
   });
   // A broken or too large frame, or a reset: the library closes the socket with the fitting code, and `close` follows.
   socket.on('error', (error) => params.failed(connection, error));

@@ -114,19 +114,24 @@ function checkDeviceCredential(attempt: Attempt, claim: DeviceClaim, secretReaso
   const { auth } = context.access;
   const { bootstrapToken, deviceToken, token } = connect.auth ?? {};
   let reason = secretReason;
+  const refuse = (told: AuthReason) => {
+    // What is sent beside a wrong secret makes it no less of a guess.
+    if (told !== secretReason && isMismatch(secretReason)) auth.countFailure('shared-secret', peer);
+    return refusal(attempt, told);
+  };
   if (bootstrapToken) {
-    if (auth.isLocked('bootstrap-token', peer)) throw refusal(attempt, 'rate_limited');
+    if (auth.isLocked('bootstrap-token', peer)) throw refuse('rate_limited');
     if (bootstrap.check(bootstrapToken, claim)) return 'bootstrap-token';
     reason = 'bootstrap_token_invalid';
   }
   const candidate = deviceToken ?? token;
   if (candidate) {
-    if (auth.isLocked('device-token', peer)) throw refusal(attempt, 'rate_limited');
+    if (auth.isLocked('device-token', peer)) throw refuse('rate_limited');
     if (devices.checkToken({ ...claim, token: candidate })) return 'device-token';
     // A shared token that is tried as a device token keeps its own reason.
     if (deviceToken) reason = 'device_token_mismatch';
   }
-  throw refusal(attempt, reason);
+  throw refuse(reason);
 }
 
 /** The refusal in the words of the protocol; mismatches are counted against the peer's address. */

@@ -21,6 +21,8 @@ export interface Presence {
 const EXPIRES_MS = 300_000;
 /** The gateway's own row included. */
 const MAX_ROWS = 200;
+/** A device may come with a new instance id each time. */
+const MAX_INSTANCES = 1000;
 
 interface Row {
   entry: PresenceEntry;
@@ -49,6 +51,13 @@ export function createPresence(params: { version: string; now?: () => number }):
     version += 1;
   };
 
+  const remember = (instance: string, key: string) => {
+    instances.delete(instance);
+    instances.set(instance, key);
+    const oldest = instances.size > MAX_INSTANCES ? instances.keys().next().value : undefined;
+    if (oldest !== undefined) instances.delete(oldest);
+  };
+
   const named = (client: ConnectedClient, beacon: Beacon): string => {
     const own = keyOf(client);
     const instance = beacon.instanceId?.toLowerCase();
@@ -69,7 +78,7 @@ export function createPresence(params: { version: string; now?: () => number }):
       let key = keyOf(client);
       // Whoever has no device must not answer to the name of one.
       if (deviceId === undefined && (rows.get(key)?.entry.deviceId !== undefined || instances.has(key))) key = client.connId.toLowerCase();
-      if (deviceId !== undefined && instance !== undefined && !rows.has(instances.get(instance) ?? '')) instances.set(instance, key);
+      if (deviceId !== undefined && instance !== undefined && !rows.has(instances.get(instance) ?? '')) remember(instance, key);
       const before = rows.get(key);
       const host = info.displayName ?? info.id;
       const ip = client.peer.local ? before?.entry.ip : client.peer.ip;

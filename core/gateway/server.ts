@@ -197,7 +197,14 @@ export function createGateway(options: GatewayOptions): Gateway {
     connections: () => connections.size,
     configure: (next) => access.configure(next),
     sockets,
-    onBroadcast: (listener) => hub.onBroadcast(listener),
+    onBroadcast: (listener) =>
+      hub.onBroadcast((event) => {
+        try {
+          listener(event);
+        } catch (error) {
+          log.warn('a listener of events failed', { event: event.event, reason: errorText(error) });
+        }
+      }),
     devices: ({ role } = {}) =>
       context.devices
         .list()
