@@ -23,6 +23,7 @@ const REQUEST_MS = 30_000;
 /** Close codes of this client; browsers allow only those from 3000. */
 const CONNECT_FAILED = 4008;
 const TICK_TIMEOUT = 4000;
+const CLOSED = { code: 1000, reason: 'closed by the client' };
 const BACKOFF = { first: 1000, longest: 30_000 };
 /** Clients that lost the same gateway do not all come back at once. */
 const JITTER = 0.25;
@@ -133,7 +134,13 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
 
   /** One attempt: socket, challenge, `connect`, `hello-ok`. */
   const attempt = async (withDeviceToken: boolean): Promise<HelloOk> => {
+    if (isClosed) throw durarError('DUR_GATEWAY_CLOSED', CLOSED);
     const opening = await options.socketFactory(options.url);
+    if (isClosed) {
+      opening.onerror = () => {};
+      opening.close();
+      throw durarError('DUR_GATEWAY_CLOSED', CLOSED);
+    }
     const ms = options.connectTimeoutMs ?? CONNECT_MS;
     return await new Promise<HelloOk>((resolve, reject) => {
       let failure = '';
@@ -141,6 +148,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
       const fail = (error: Error) => {
         clearTimeout(timer);
         opening.onclose = null;
+        opening.onmessage = null;
         opening.close(CONNECT_FAILED, 'connect failed');
         lost({ code: CONNECT_FAILED, reason: 'connect failed' });
         reject(error);
@@ -171,7 +179,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
         if (frame === undefined) return;
         if (frame.type === 'res') return answer(frame);
         if (frame.event !== 'connect.challenge' || hello !== undefined) return deliver(frame);
-        const nonce = (frame.payload as { nonce?: unknown }).nonce;
+        const nonce = (frame.payload as { nonce?: unknown } | null | undefined)?.nonce;
         if (typeof nonce !== 'string' || nonce === '') return fail(durarError('DUR_GATEWAY_REFUSED', { reason: 'connect challenge missing nonce' }));
         greet(nonce).then(resolve, (error: unknown) => {
           if (isTokenRefused(error)) options.tokens?.remove(options.role ?? 'operator');
@@ -235,7 +243,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
       isClosed = true;
       clearTimeout(retry);
       socket?.close(1000, '');
-      lost({ code: 1000, reason: 'closed by the client' });
+      lost(CLOSED);
       endQueues();
     },
   };

@@ -308,3 +308,33 @@ describe('client', () => {
     expect(await reader.next()).toMatchObject({ done: true });
   });
 });
+
+describe('a client that is closed', () => {
+  it('while its socket is still being made does not connect after all', async () => {
+    const { url, gateway } = await startGateway();
+    const open = nodeSocketFactory();
+    const gate = Promise.withResolvers<void>();
+    const onConnected = vi.fn();
+    const socketFactory = async (to: string) => {
+      await gate.promise;
+      return await open(to);
+    };
+    const client = clientOf({ url, socketFactory, onConnected });
+    const connecting = client.connect();
+    client.close();
+    gate.resolve();
+    await expect(connecting).rejects.toMatchObject({ code: 'DUR_GATEWAY_CLOSED' });
+    await expect(client.connect()).rejects.toMatchObject({ code: 'DUR_GATEWAY_CLOSED' });
+    expect(onConnected).not.toHaveBeenCalled();
+    expect(gateway.connections()).toBe(0);
+  });
+
+  it('is told what is wrong with a challenge that holds nothing', async () => {
+    const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+    onTestFinished(() => server.close());
+    server.on('connection', (socket) => socket.send(JSON.stringify({ type: 'event', event: 'connect.challenge' })));
+    await new Promise<void>((resolve) => server.once('listening', resolve));
+    const client = clientOf({ url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}` });
+    await expect(client.connect()).rejects.toMatchObject({ code: 'DUR_GATEWAY_REFUSED', message: expect.stringContaining('challenge missing nonce') });
+  });
+});
