@@ -21,7 +21,7 @@ describe('a hostile client', () => {
     const { url } = await startGateway({ settings: { auth: { mode: 'token', token: TOKEN, rateLimit } } });
     const guess = async (token: string, more: object = {}) => {
       const { answer } = await shake(url, { params: { auth: { token, ...more } } });
-      return answer.ok === true ? 'in' : (answer.error?.details as { code: string }).code;
+      return answer.ok === true ? 'in' : (answer.error as { details: { code: string } }).details.code;
     };
     for (let i = 0; i < 4; i += 1) expect(await guess(`guess-${i}`, { [beside]: 'garbage' })).not.toBe('in');
     expect(await guess(TOKEN, { [beside]: 'garbage' })).toBe('AUTH_RATE_LIMITED');
@@ -40,13 +40,13 @@ describe('a hostile client', () => {
     expect(heard).toHaveBeenCalledOnce();
   });
 
-  it.each([null, [], 7, 'text', true, [{}], { __proto__: 1 }, JSON.parse('{"__proto__":{"isAdmin":true},"constructor":1}')])(
+  it.each([null, [], 7, 'text', true, [{}], JSON.parse('{"__proto__":{"isAdmin":true},"constructor":1}')])(
     'gets an answer to params %j from every method of the host, and the socket stays usable (PROTO-247)',
     async (params) => {
       const { url, gateway } = await startGateway();
       const socket = await connect(url);
-      const { methods } = (socket.hello.features as { methods: string[] }) ?? { methods: [] };
-      for (const method of methods.filter((name) => !['gateway.stop'].includes(name))) {
+      const { methods } = socket.hello.features as { methods: string[] };
+      for (const method of methods) {
         const answer = await socket.call(method, params);
         expect(typeof answer.ok, method).toBe('boolean');
         if (params === null || Array.isArray(params) || typeof params !== 'object') {

@@ -461,6 +461,43 @@ describe('invoke', () => {
     expect(one.frames.filter(({ event }) => event === 'node.invoke.request')).toHaveLength(1);
   });
 
+  it('is refused for what the node did not declare, and for what its owner switched off (PROTO-077, PROTO-078)', async () => {
+    const admin = await operator();
+    const mac = await approved(
+      {
+        platform: 'macos',
+        commands: ['screen.record', 'canvas.present', 'system.notify'],
+        permissions: { 'screen.record': false, 'canvas.present': true, 'camera.capture': false },
+      },
+      admin,
+    );
+    const codes = async (command: string) =>
+      codeOf(await admin.call('node.invoke', { nodeId: mac.nodeId, command, timeoutMs: 50, idempotencyKey: `off-${command}` }));
+    expect(await codes('camera.snap')).toEqual({ reason: 'command not allowlisted', command: 'camera.snap' });
+    expect(await codes('system.which')).toEqual({ reason: 'command not declared by node', command: 'system.which' });
+    expect(await codes('screen.record')).toEqual({ reason: 'permission switched off on node', command: 'screen.record' });
+    for (const command of ['canvas.present', 'system.notify']) expect(await codes(command)).toMatchObject({ nodeError: { code: 'TIMEOUT' } });
+    expect(mac.frames.some(({ event, payload }) => event === 'node.invoke.request' && (payload as InvokeRequest).command === 'screen.record')).toBe(false);
+  });
+
+  it('has its bounds: commands on their way, and sessions that a node follows', async () => {
+    const admin = await operator();
+    const one = await approved({ commands: ['system.notify'] }, admin);
+    const invoke = (n: number) => admin.call('node.invoke', { nodeId: one.nodeId, command: 'system.notify', timeoutMs: 60_000, idempotencyKey: `many-${n}` });
+    for (let i = 0; i < 1000; i += 1) invoke(i).catch(() => undefined);
+    for (let i = 0; i < 1000; i += 1) await one.event('node.invoke.request');
+    expect(await invoke(1000)).toMatchObject({ ok: false, error: { code: 'UNAVAILABLE', retryable: true, details: { code: 'NODES_BUSY' } } });
+    const follow = (n: number) => one.call('node.event', { event: 'chat.subscribe', payload: { sessionKey: `session-${n}` } }, `follow-${n}`);
+    const followed = await Promise.all(Array.from({ length: 1001 }, (_, i) => follow(i)));
+    expect(followed.filter(({ ok }) => ok)).toHaveLength(1000);
+    expect(message(followed.at(-1) ?? {})).toBe('a node may follow 1000 sessions at most');
+    expect((await follow(3)).ok).toBe(true);
+    one.raw.close();
+    await one.closed;
+    const back = await until(async () => !(await invoke(1001)).error?.retryable, 'room for other commands').catch((error: Error) => error);
+    expect(back).toBe(true);
+  });
+
   it('follows the platform and gateway.nodes; claims alone allow nothing (PROTO-079)', async () => {
     const admin = await operator();
     const phone = await approved({ platform: 'ios 18', commands: ['screen.record', 'camera.list', 'camera.snap', 'canvas.present', 'system.run'] }, admin);

@@ -9,6 +9,7 @@ export function createOperatorApprover(pending: PendingApprovals, gateway: Pick<
     async decide(request, { signal }) {
       if (gateway.listeners('operator.approvals') === 0) return { decision: 'deny', reason: 'nobody who could approve is connected' };
       if (pending.has(request.id)) return { decision: 'deny', reason: 'another request has the same id' };
+      if (pending.isFull()) return { decision: 'deny', reason: 'too many approvals are pending' };
       const { decision, resolvedBy } = await pending.ask(approvalOf(request), signal);
       if (decision === null) return { decision: 'deny', reason: signal.aborted ? 'the request was withdrawn' : 'nobody answered in time' };
       return {

@@ -55,6 +55,7 @@ async function request(api: PluginApi, pending: PendingApprovals, rules: FamilyR
   const payload = rules.payload(params);
   const id = typeof params.id === 'string' && params.id !== '' ? params.id : `${rules.idPrefix}${randomUUID()}`;
   if (pending.has(id)) throw invalid('approval id already pending');
+  if (pending.isFull()) throw new ProtocolError('UNAVAILABLE', 'too many approvals are pending', { retryable: true });
   const createdAtMs = Date.now();
   const approval: Approval = {
     id,

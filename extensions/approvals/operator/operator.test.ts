@@ -260,3 +260,27 @@ describe('methods', () => {
     });
   });
 });
+
+it('requests beyond what anybody could decide are refused, and come through again when some are decided', async () => {
+  const { approver, call } = await load();
+  const waiting = Array.from({ length: 1000 }, (_, i) => approver.decide(request({ id: `full-${i}` }), open));
+  expect(await approver.decide(request({ id: 'one-more' }), open)).toEqual({ decision: 'deny', reason: 'too many approvals are pending' });
+  await expect(call('exec.approval.request', { command: 'echo hi' })).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+  await call('exec.approval.resolve', { id: 'full-7', decision: 'deny' });
+  const asked = call('exec.approval.request', { id: 'now', command: 'echo hi' });
+  await call('exec.approval.resolve', { id: 'now', decision: 'allow-once' });
+  expect(await asked).toMatchObject({ id: 'now', decision: 'allow-once' });
+  for (let i = 0; i < 1000; i += 1) if (i !== 7) await call('exec.approval.resolve', { id: `full-${i}`, decision: 'deny' });
+  expect(new Set((await Promise.all(waiting)).map((one) => one?.decision))).toEqual(new Set(['deny']));
+});
+
+it('a request has one decision, however many decide at once', async () => {
+  const { approver, call, sent } = await load();
+  const asked = approver.decide(request({ id: 'once' }), open);
+  const decided = await Promise.allSettled(
+    (['deny', 'allow-once', 'allow-always'] as const).map((decision) => call('exec.approval.resolve', { id: 'once', decision })),
+  );
+  expect(decided.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+  expect(await asked).toMatchObject({ decision: 'deny' });
+  expect(sent.filter(({ event }) => event === 'exec.approval.resolved')).toHaveLength(1);
+});

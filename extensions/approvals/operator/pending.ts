@@ -32,6 +32,8 @@ interface Entry {
 
 /** How long a decision can be asked for after it was made. */
 const KEEP_DECIDED_MS = 15_000;
+/** So many requests wait at the same time, of both families. */
+const MAX_OPEN = 1000;
 /** The longest delay of a timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -48,6 +50,11 @@ export class PendingApprovals {
 
   has(id: string): boolean {
     return this.#open.has(id) || this.#decided.has(id);
+  }
+
+  /** Nobody decides about that many; what comes now is refused rather than kept. */
+  isFull(): boolean {
+    return this.#open.size >= MAX_OPEN;
   }
 
   /** Opens a request and tells the operators. Resolves when somebody decides, at the expiry, or when `signal` is aborted. */

@@ -54,6 +54,15 @@ export function isAllowed(config: Fields, device: Pick<GatewayConnection, 'platf
   return ALLOWED[platformOf(device)].includes(command) || strings(nodes.allowCommands).includes(command);
 }
 
+/** Permissions that are not named like the commands that need them. */
+const NEEDED_FOR: Readonly<Record<string, string>> = { 'camera.snap': 'camera.capture', 'camera.clip': 'camera.capture' };
+
+/** True when the owner of the node switched off what the command needs. What nobody speaks of is on. */
+export function isSwitchedOff(permissions: Readonly<Record<string, boolean>> | undefined, command: string): boolean {
+  const names = [command, ...(Object.hasOwn(NEEDED_FOR, command) ? [NEEDED_FOR[command]] : [])];
+  return names.some((name) => name !== undefined && permissions !== undefined && Object.hasOwn(permissions, name) && permissions[name] === false);
+}
+
 /** Commands by which whoever may invoke them runs or finds programs. */
 const EXEC_COMMANDS: readonly string[] = ['system.run', 'system.run.prepare', 'system.which'];
 

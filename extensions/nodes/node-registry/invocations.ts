@@ -37,6 +37,8 @@ interface Waiting {
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+/** So many commands wait for an answer at the same time. */
+const MAX_WAITING = 1000;
 /** The longest delay of a timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -47,6 +49,11 @@ export class Invocations {
 
   constructor(send: (target: GatewayTarget, event: string, payload: unknown) => number) {
     this.#send = send;
+  }
+
+  /** Throws when too many commands wait already; the caller may try again. */
+  assertRoom(): void {
+    if (this.#waiting.size >= MAX_WAITING) throw unavailable('too many commands wait for their nodes', { code: 'NODES_BUSY' }, true);
   }
 
   async invoke(connection: GatewayConnection, { command, paramsJSON, timeoutMs, idempotencyKey }: Invocation): Promise<NodeResult | NodeFailure> {

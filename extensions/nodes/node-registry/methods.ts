@@ -133,9 +133,9 @@ function nodeMethods(registry: NodeRegistry): Record<string, Row> {
         params: schemas.nodeEvent,
         description: 'Tells the gateway that something happened; chat.subscribe and chat.unsubscribe follow a session.',
       },
-      (params, { connId }) => {
+      (params, { connId, signal }) => {
         const { sessionKey } = payloadOf(params);
-        if (typeof sessionKey === 'string' && sessionKey.trim() !== '') {
+        if (typeof sessionKey === 'string' && sessionKey.trim() !== '' && !signal.aborted) {
           if (params.event === 'chat.subscribe') subscriptions.add(connId, sessionKey);
           if (params.event === 'chat.unsubscribe') subscriptions.remove(connId, sessionKey);
         }

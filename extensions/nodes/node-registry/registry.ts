@@ -1,6 +1,6 @@
 import { RepeatedCalls } from 'Durar/plugin-sdk/client/repeated-calls';
 import type { GatewayConnection, GatewayDevice, GatewayMethodContext, PluginApi } from 'Durar/plugin-sdk/core';
-import { isAllowed, platformOf } from './command-policy.ts';
+import { isAllowed, isSwitchedOff, platformOf } from './command-policy.ts';
 import { Invocations, isFailure, type NodeFailure, type NodeResult } from './invocations.ts';
 import { nodeIdOf, own, type PairedNode, Pairing } from './pairing.ts';
 import { PendingWork } from './pending-work.ts';
@@ -101,6 +101,7 @@ export class NodeRegistry {
   async relay(nodeId: string, command: string, params: object, idempotencyKey: string): Promise<unknown> {
     const connection = this.#connection(nodeId);
     await this.#assertOffered(connection, command);
+    this.invocations.assertRoom();
     const result = await this.invocations.invoke(connection, { command, paramsJSON: JSON.stringify(params), idempotencyKey });
     if (isFailure(result)) throw failed(result);
     return result.payload;
@@ -128,6 +129,7 @@ export class NodeRegistry {
     await this.#assertOffered(connection, command);
     const waiting = await this.work.findAction(nodeId, idempotencyKey);
     if (waiting !== undefined) throw queued(nodeId, waiting, { code: BACKGROUND, message: 'it still waits for the foreground' });
+    this.invocations.assertRoom();
     const paramsJSON = await this.#paramsFor(given, caller);
     sent();
     const result = await this.invocations.invoke(connection, {
@@ -156,6 +158,9 @@ export class NodeRegistry {
     if (connection.commands.length === 0) throw refuse('the node did not declare commands', 'node did not declare commands', command);
     if (!connection.commands.includes(command)) {
       throw refuse(`the node (platform: ${connection.platform}) does not support "${command}"`, 'command not declared by node', command);
+    }
+    if (isSwitchedOff(connection.permissions, command)) {
+      throw refuse(`"${command}" is switched off on the node`, 'permission switched off on node', command);
     }
     if (own(await this.pairing.paired(), nodeId)?.commands?.includes(command) !== true) {
       throw refuse(`the pairing of the node does not cover "${command}"; approve it with node.pair.approve`, 'command not approved', command);

@@ -1,4 +1,9 @@
+import { invalid } from './refusal.ts';
+
 type Fields = { readonly [Name in string]?: unknown };
+
+/** One socket may follow so many sessions. */
+const MAX_SESSIONS = 1000;
 
 /** Which node follows which sessions. They end with the socket. */
 export class Subscriptions {
@@ -13,7 +18,9 @@ export class Subscriptions {
 
   add(connId: string, sessionKey: string): void {
     const followed = this.#sessions.get(connId) ?? new Set();
-    this.#sessions.set(connId, followed.add(this.#canonical(sessionKey)));
+    const key = this.#canonical(sessionKey);
+    if (followed.size >= MAX_SESSIONS && !followed.has(key)) throw invalid(`a node may follow ${MAX_SESSIONS} sessions at most`);
+    this.#sessions.set(connId, followed.add(key));
   }
 
   remove(connId: string, sessionKey: string): void {
