@@ -8,6 +8,7 @@ import { createLanes } from './lanes.ts';
 import { createModelAccess, type ModelAccess } from './model-access.ts';
 import { createModels } from './models.ts';
 import { createBootstrapFiles } from './prompt/bootstrap-files.ts';
+import { createPruning } from './pruning.ts';
 import { createRuns, type Run } from './run.ts';
 import type { AcceptedRun, RunRequest, RunResult } from './run-request.ts';
 import { createSessionWork, type SessionWork } from './session-work.ts';
@@ -86,12 +87,14 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
   const closing = new AbortController();
   const models = createModels({ log, ...(options.env === undefined ? {} : { env: options.env }) });
   const stallMs = limits.stall ?? STALL_MS;
+  const estimator = createTokenEstimator();
   const deps: TurnDeps = {
     source,
     sessions,
     engines: createEngines({ cursors: options.cursors, sessions, timeouts: { ...ENGINE_TIMEOUTS, ...limits.engine } }),
     models,
-    estimator: createTokenEstimator(),
+    estimator,
+    pruning: createPruning({ now, measure: estimator.message }),
     toolCalls: createToolCalls({ now, timeoutMs: limits.tool ?? TOOL_TIMEOUT_MS }),
     workspaces: createWorkspaces(),
     bootstrapFiles: createBootstrapFiles(),

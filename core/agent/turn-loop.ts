@@ -35,9 +35,11 @@ export async function runLoop(turn: Turn, firstPrompt: string): Promise<void> {
     const history = await turn.recorder.history();
     const budget = budgetOf(turn, parts);
     const assembled = await engine.assemble({ messages: [...history], tokenBudget: budget.messages, model: turn.model.ref, prompt });
-    const tokens = estimator.messages(assembled.messages);
+    const messages = prune(turn, assembled.messages, budget);
+    const tokens = estimator.messages(messages);
+    const saved = messages === assembled.messages ? 0 : estimator.messages(assembled.messages) - tokens;
     totals.budget = budget;
-    totals.estimatedTokens = assembled.estimatedTokens;
+    totals.estimatedTokens = Math.max(0, assembled.estimatedTokens - saved);
     deps.log.debug('context assembled', { engine: engine.id, estimatedTokens: assembled.estimatedTokens, tokens, tokenBudget: budget.messages });
     if (tokens > budget.messages + Math.min(budget.reserve, Math.floor(budget.messages / BUDGET_TOLERANCE))) {
       // an engine that makes the context larger is at fault; compacting the conversation would not mend it
@@ -45,10 +47,10 @@ export async function runLoop(turn: Turn, firstPrompt: string): Promise<void> {
       overflow = await recover(turn, { tokens, previous: overflow, budget, reason: `about ${tokens} tokens, and there is room for ${budget.messages}` });
       continue;
     }
-    parts ??= await promptHooks(turn, assembled.messages, prompt);
+    parts ??= await promptHooks(turn, messages, prompt);
     const { message, error, kind } = await callModel(turn, {
       systemPrompt: composePrompt(turn.systemPrompt, parts, assembled),
-      messages: prepend(assembled.messages, parts.prependContext),
+      messages: prepend(messages, parts.prependContext),
       prompt,
       room: budget.window - budget.overhead - tokens,
     });
@@ -206,6 +208,12 @@ function budgetOf(turn: Turn, parts: PromptParts | undefined): TokenBudget {
     floor: compaction.reserveTokensFloor,
     overhead: estimator.text(parts?.systemPrompt ?? turn.systemPrompt) + added + estimator.tools(turn.tools.schemas),
   });
+}
+
+/** Whatever engine is active. */
+function prune({ deps, generation, session, model }: Turn, messages: AgentMessage[], { window, overhead }: TokenBudget): AgentMessage[] {
+  const { config } = generation;
+  return deps.pruning.apply({ config, sessionId: session.sessionId, messages, provider: model.entry.provider, window, overhead });
 }
 
 async function promptHooks(turn: Turn, messages: AgentMessage[], prompt: string): Promise<PromptParts> {

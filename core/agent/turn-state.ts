@@ -5,6 +5,7 @@ import type { SessionService } from '../sessions/service.ts';
 import type { Engines, EngineTurn } from './engine.ts';
 import type { Models, ResolvedModel } from './models.ts';
 import type { BootstrapFiles } from './prompt/bootstrap-files.ts';
+import type { Pruning } from './pruning.ts';
 import type { Recorder } from './recorder.ts';
 import type { Run } from './run.ts';
 import type { AgentPaths } from './settings.ts';
@@ -20,6 +21,7 @@ export interface TurnDeps {
   engines: Engines;
   models: Models;
   estimator: TokenEstimator;
+  pruning: Pruning;
   toolCalls: ToolCalls;
   workspaces: Workspaces;
   bootstrapFiles: BootstrapFiles;
