@@ -1,10 +1,15 @@
 import { type AgentMessage, messageText, type ProviderRequest } from '../../sdk/index.ts';
 import { sanitizeMessages } from './hygiene.ts';
+import { joinParts, type PromptPart } from './prompt/system-prompt.ts';
+import type { SentContext } from './run-report.ts';
 import { consumeStream, type StreamOutcome } from './stream.ts';
 import type { Turn } from './turn-state.ts';
 
 export interface ModelCallInput {
-  systemPrompt: string;
+  /** of the system prompt */
+  parts: PromptPart[];
+  /** Text that a hook put before the newest user message. */
+  prepended?: string | undefined;
   messages: AgentMessage[];
   prompt: string;
   /** tokens that the reply may cost at most */
@@ -18,9 +23,10 @@ export async function callModel(turn: Turn, input: ModelCallInput): Promise<Stre
   const { runId } = run.accepted;
   const { sessionId } = session;
   const { entry } = model;
+  const systemPrompt = joinParts(input.parts);
   const request: ProviderRequest = {
     model: entry,
-    systemPrompt: input.systemPrompt,
+    systemPrompt,
     messages: sanitizeMessages(input.messages),
     tools: tools.schemas,
     maxTokens: Math.min(entry.maxTokens, Math.max(input.room, 1)),
@@ -45,7 +51,7 @@ export async function callModel(turn: Turn, input: ModelCallInput): Promise<Stre
         sessionId,
         provider: entry.provider,
         model: entry.id,
-        systemPrompt: input.systemPrompt,
+        systemPrompt,
         prompt: input.prompt,
         historyMessages: shaped.messages,
         imagesCount,
@@ -54,6 +60,7 @@ export async function callModel(turn: Turn, input: ModelCallInput): Promise<Stre
     );
   }
   const { totals } = turn;
+  totals.sent = { request: sentOf(shaped), parts: input.parts, prepended: input.prepended };
   const lead = totals.text === '' ? '' : '\n\n';
   let thought = '';
   let fresh = true;
@@ -85,6 +92,11 @@ export async function callModel(turn: Turn, input: ModelCallInput): Promise<Stre
     );
   }
   return outcome;
+}
+
+/** Without its credential. */
+function sentOf({ systemPrompt, messages, tools }: ProviderRequest): SentContext['request'] {
+  return { messages, tools, ...(systemPrompt === undefined ? {} : { systemPrompt }) };
 }
 
 /** Extensions see the request without its credential, and cannot change where it goes. */

@@ -1,10 +1,11 @@
 import { emptyUsage, type HookContext, type ModelOverride, type PromptParts, type SessionRecord, type ThinkingLevel } from '../../sdk/index.ts';
 import type { Generation, Lease } from '../kernel/generation.ts';
 import { requestApproval } from './approval.ts';
+import { withoutReport } from './context-report.ts';
 import { chooseModelRef } from './model-choice.ts';
-import { buildSystemPrompt } from './prompt/system-prompt.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 import type { Run } from './run.ts';
+import { buildRunPrompt } from './run-prompt.ts';
 import { agentEntry, agentWorkspaceDir } from './settings.ts';
 import { createToolPolicy } from './tool-policy.ts';
 import { collectTools, type ToolSet } from './tools.ts';
@@ -69,28 +70,13 @@ export async function prepareTurn(
   const model = await deps.models.resolve(generation, ref);
   const level = request.thinking ?? (session.thinkingLevel as ThinkingLevel | undefined) ?? agent?.thinkingDefault ?? config.agents.defaults.thinkingDefault;
   const thinking = model.entry.reasoning ? level : undefined;
-  const [tools, files] = await Promise.all([
-    toolsOf(deps, run, generation, session, hookContext, workspaceDir),
-    config.agents.defaults.skipBootstrap
-      ? []
-      : deps.bootstrapFiles.load(workspaceDir, { perFile: config.agents.defaults.bootstrapMaxChars, total: config.agents.defaults.bootstrapTotalMaxChars }),
+  const collecting = toolsOf(deps, run, generation, session, hookContext, workspaceDir);
+  const schemas = collecting.then((set) => set.schemas);
+  const { extraSystemPrompt: extra } = request;
+  const [tools, built] = await Promise.all([
+    collecting,
+    buildRunPrompt(deps, { generation, session, agentId, workspaceDir, modelRef: model.ref, thinking, tools: schemas, extra }),
   ]);
-  const systemPrompt = await buildSystemPrompt({
-    generation,
-    agentId,
-    agentName: agent?.identity?.name ?? agent?.name,
-    sessionKey: session.key,
-    workspaceDir,
-    modelRef: model.ref,
-    thinking,
-    timeZone: config.agents.defaults.userTimezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
-    now: deps.now(),
-    version: deps.version,
-    tools: tools.schemas,
-    files,
-    extra: request.extraSystemPrompt,
-    log: deps.log,
-  });
   const turn: Turn = {
     deps,
     run,
@@ -102,7 +88,7 @@ export async function prepareTurn(
     model,
     thinking,
     tools,
-    systemPrompt,
+    prompt: built,
     promptParts: hook,
     totals: state.totals,
   };
@@ -122,6 +108,7 @@ function toolsOf(deps: TurnDeps, run: Run, generation: Generation, session: Sess
   const { config } = generation;
   const { request } = run;
   const { agentId, runId } = run.accepted;
+  const settings = withoutReport(session.extra);
   return collectTools({
     generation,
     policy: createToolPolicy(config, agentEntry(config, agentId)?.tools),
@@ -134,7 +121,7 @@ function toolsOf(deps: TurnDeps, run: Run, generation: Generation, session: Sess
       sessionId: session.sessionId,
       runId,
       sandboxed: false,
-      ...(session.extra === undefined ? {} : { sessionSettings: session.extra }),
+      ...(settings === undefined ? {} : { sessionSettings: settings }),
       ...(request.channel === undefined ? {} : { messageChannel: request.channel }),
       ...(request.senderId === undefined ? {} : { requesterSenderId: request.senderId }),
       ...(request.senderIsOwner === undefined ? {} : { senderIsOwner: request.senderIsOwner }),

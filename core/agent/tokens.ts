@@ -4,6 +4,8 @@ import type { AgentMessage, ToolSchema } from '../../sdk/index.ts';
 export interface TokenEstimator {
   text(text: string): number;
   message(message: AgentMessage): number;
+  /** The same with the characters of all that is text; pictures count in tokens only. */
+  size(message: AgentMessage): { chars: number; tokens: number };
   messages(messages: readonly AgentMessage[]): number;
   tools(tools: readonly ToolSchema[]): number;
 }
@@ -29,17 +31,19 @@ const LEAST_SHARE = 8;
 
 /** Remembers the cost of each message and schema by identity: a long history is measured once, not at every turn. */
 export function createTokenEstimator(): TokenEstimator {
-  const messageTokens = new WeakMap<AgentMessage, number>();
+  const sizes = new WeakMap<AgentMessage, { chars: number; tokens: number }>();
   const schemaChars = new WeakMap<object, number>();
 
-  function message(one: AgentMessage): number {
-    let tokens = messageTokens.get(one);
-    if (tokens === undefined) {
-      tokens = measure(one);
-      messageTokens.set(one, tokens);
+  function size(one: AgentMessage): { chars: number; tokens: number } {
+    let known = sizes.get(one);
+    if (known === undefined) {
+      known = measure(one);
+      sizes.set(one, known);
     }
-    return tokens;
+    return known;
   }
+
+  const message = (one: AgentMessage): number => size(one).tokens;
 
   function schema(parameters: object): number {
     let chars = schemaChars.get(parameters);
@@ -53,6 +57,7 @@ export function createTokenEstimator(): TokenEstimator {
   return {
     text: (text) => Math.ceil(text.length / CHARS_PER_TOKEN),
     message,
+    size,
     messages(messages) {
       let sum = 0;
       for (const one of messages) sum += message(one);
@@ -74,8 +79,8 @@ export function divideWindow(params: { window: number; reserveTokens: number; fl
   return { window, reserve, overhead, messages };
 }
 
-function measure(message: AgentMessage): number {
-  let chars = MESSAGE_CHARS;
+function measure(message: AgentMessage): { chars: number; tokens: number } {
+  let chars = 0;
   let images = 0;
   if (typeof message.content === 'string') chars += message.content.length;
   else {
@@ -86,5 +91,5 @@ function measure(message: AgentMessage): number {
       else images += 1;
     }
   }
-  return Math.ceil(chars / CHARS_PER_TOKEN) + images * IMAGE_TOKENS;
+  return { chars, tokens: Math.ceil((chars + MESSAGE_CHARS) / CHARS_PER_TOKEN) + images * IMAGE_TOKENS };
 }

@@ -1,6 +1,5 @@
 import {
   type AgentMessage,
-  type AssembleResult,
   type AssistantMessage,
   type DurarError,
   durarError,
@@ -13,6 +12,7 @@ import {
 import { compactSession, describeCompaction } from './compaction.ts';
 import { callModel } from './model-call.ts';
 import type { Successor } from './run.ts';
+import { promptParts } from './run-report.ts';
 import { divideWindow, type TokenBudget } from './tokens.ts';
 import { unansweredResult } from './tool-call.ts';
 import { handedOverResult } from './turn-result.ts';
@@ -48,8 +48,10 @@ export async function runLoop(turn: Turn, firstPrompt: string): Promise<void> {
       continue;
     }
     parts ??= await promptHooks(turn, messages, prompt);
+    const composed = promptParts(turn.prompt, parts, { id: engine.id, assembled });
     const { message, error, kind } = await callModel(turn, {
-      systemPrompt: composePrompt(turn.systemPrompt, parts, assembled),
+      parts: composed,
+      prepended: parts.prependContext,
       messages: prepend(messages, parts.prependContext),
       prompt,
       room: budget.window - budget.overhead - tokens,
@@ -206,7 +208,7 @@ function budgetOf(turn: Turn, parts: PromptParts | undefined): TokenBudget {
     window: Math.min(turn.model.entry.contextWindow, contextTokens ?? Number.POSITIVE_INFINITY),
     reserveTokens: compaction.reserveTokens,
     floor: compaction.reserveTokensFloor,
-    overhead: estimator.text(parts?.systemPrompt ?? turn.systemPrompt) + added + estimator.tools(turn.tools.schemas),
+    overhead: estimator.text(parts?.systemPrompt ?? turn.prompt.text) + added + estimator.tools(turn.tools.schemas),
   });
 }
 
@@ -221,12 +223,6 @@ async function promptHooks(turn: Turn, messages: AgentMessage[], prompt: string)
   if (!hooks.has('before_prompt_build')) return turn.promptParts;
   const built = await hooks.call('before_prompt_build', { prompt, messages }, turn.hookContext);
   return { ...turn.promptParts, ...built };
-}
-
-/** The engine's addition stands before everything else. */
-function composePrompt(base: string, parts: PromptParts, assembled: AssembleResult): string {
-  const texts = [assembled.systemPromptAddition, parts.prependSystemContext, parts.systemPrompt ?? base, parts.appendSystemContext];
-  return texts.filter((text) => text !== undefined && text !== '').join('\n\n');
 }
 
 /** Puts text before the newest user message, for this request only. */

@@ -1,11 +1,17 @@
 import { errorText, reportError, type SessionPatch, type SessionStatus } from '../../sdk/index.ts';
 import type { Generation } from '../kernel/generation.ts';
+import { withReport } from './context-report.ts';
 import type { Run } from './run.ts';
+import { createReport } from './run-report.ts';
 import type { AcceptedRun, RunResult } from './run-request.ts';
 import type { TurnDeps, TurnState, TurnTotals } from './turn-state.ts';
 
 /** A reply that is exactly this says nothing to anyone. */
 const SILENT_REPLIES: ReadonlySet<string> = new Set(['NO_REPLY', 'no_reply']);
+
+export function isSilentReply(text: string): boolean {
+  return SILENT_REPLIES.has(text.trim());
+}
 
 export interface TurnEnding {
   deps: TurnDeps;
@@ -22,7 +28,7 @@ export async function turnResult(ending: TurnEnding): Promise<RunResult> {
   const endedAt = deps.now();
   const { runId, sessionKey } = run.accepted;
   try {
-    if (state.session !== undefined) await deps.sessions.patch(sessionKey, row(ending, endedAt));
+    if (state.session !== undefined) await deps.sessions.patch(sessionKey, { ...row(ending, endedAt), ...(await reportField(ending, endedAt)) });
   } catch (error) {
     deps.log.error(`the session row of '${sessionKey}' was not updated: ${errorText(error)}`, { runId });
   }
@@ -41,6 +47,31 @@ export async function turnResult(ending: TurnEnding): Promise<RunResult> {
     }
   }
   return result;
+}
+
+/** What the last request was made of, for the session's row. */
+async function reportField({ deps, run, state }: TurnEnding, now: number): Promise<SessionPatch> {
+  const { totals, session, generation, prompt, model, engine } = state;
+  const { sent, budget } = totals;
+  if (sent === undefined || session === undefined || generation === undefined || prompt === undefined || model === undefined) return {};
+  const { provider, id, contextWindow } = model.entry;
+  const report = createReport({
+    source: 'run',
+    session,
+    generation,
+    prompt,
+    sent,
+    estimator: deps.estimator,
+    provider,
+    model: id,
+    contextWindow: budget?.window ?? contextWindow,
+    contextEngine: engine?.id,
+    runId: run.accepted.runId,
+    now,
+  });
+  // settings may have changed while the turn ran
+  const current = await deps.sessions.get(session.key);
+  return { extra: withReport(current?.extra, report) };
 }
 
 /** The result of a run that ended before its turn began: aborted in the queue. */
@@ -78,7 +109,7 @@ export function handedOverResult({ runId, sessionKey, sessionId, acceptedAt }: A
 }
 
 function spoken({ texts }: TurnTotals): RunResult['payloads'] {
-  return texts.filter((text) => !SILENT_REPLIES.has(text.trim())).map((text) => ({ text, mediaUrl: null }));
+  return texts.filter((text) => !isSilentReply(text)).map((text) => ({ text, mediaUrl: null }));
 }
 
 function buildResult({ run, state, failure, startedAt, generation }: TurnEnding, endedAt: number): RunResult {

@@ -8,6 +8,8 @@ import type { BootstrapFiles } from './prompt/bootstrap-files.ts';
 import type { Pruning } from './pruning.ts';
 import type { Recorder } from './recorder.ts';
 import type { Run } from './run.ts';
+import type { RunPrompt } from './run-prompt.ts';
+import type { SentContext } from './run-report.ts';
 import type { AgentPaths } from './settings.ts';
 import type { TokenBudget, TokenEstimator } from './tokens.ts';
 import type { ToolCalls } from './tool-call.ts';
@@ -51,6 +53,8 @@ export interface TurnTotals {
   /** Of the last model call: how the window was divided and what the engine said its messages cost. */
   budget?: TokenBudget;
   estimatedTokens: number;
+  /** Of the last model call: what was sent. */
+  sent?: SentContext;
   /** Failures that did not end the run. */
   problems: ErrorReport[];
 }
@@ -68,7 +72,7 @@ export interface Turn {
   thinking: ThinkingLevel | undefined;
   tools: ToolSet;
   /** without what hooks and the engine add */
-  systemPrompt: string;
+  prompt: RunPrompt;
   /** What `before_agent_start` said about the prompt. */
   promptParts: PromptParts;
   totals: TurnTotals;

@@ -12,7 +12,7 @@ export function sessionRow(record: SessionRecord, defaults?: RowDefaults): Sessi
   const { agentId: _agentId, createdAt: _createdAt, modelOverride: _modelOverride, compactionCount: _compactions, extra, ...shown } = record;
   return {
     ...(defaults === undefined ? {} : { modelProvider: defaults.provider, model: defaults.model }),
-    ...(extra as Partial<SessionRow> | undefined),
+    ...(shownExtra(extra) as Partial<SessionRow>),
     ...shown,
     ...derived(record),
     ...(record.displayName === undefined && record.label !== undefined ? { displayName: record.label } : {}),
@@ -32,7 +32,12 @@ export function snapshotOf(row: SessionRow): Omit<SessionRow, 'key'> {
 /** The stored row as answers to changes show it. */
 export function sessionEntry(record: SessionRecord, sessionFile: string | undefined): SessionEntry {
   const { key: _key, extra, ...stored } = record;
-  return { ...extra, ...stored, ...derived(record), ...(sessionFile === undefined ? {} : { sessionFile }) };
+  return { ...shownExtra(extra), ...stored, ...derived(record), ...(sessionFile === undefined ? {} : { sessionFile }) };
+}
+
+/** Without what `sessions.context` is asked for. */
+function shownExtra({ contextReport: _report, ...extra }: Record<string, unknown> = {}): Record<string, unknown> {
+  return extra;
 }
 
 function derived({ lastChannel, lastTo, lastAccountId, totalTokens, extra }: SessionRecord) {

@@ -40,8 +40,9 @@ describe('sessions', () => {
     expect(await ask(socket, 'sessions.resolve', { label: 'Example' })).toEqual({ ok: true, key: 'agent:main:example' });
     expect(await ask(socket, 'sessions.resolve', { sessionId: begun.sessionId })).toEqual({ ok: true, key: begun.key });
     const got = await ask<{ entry: object }>(socket, 'sessions.get', { key: begun.key });
-    const { key: _key, ...stored } = (await host.sessions.get(begun.key)) ?? { key: '' };
+    const { key: _key, extra: _extra, ...stored } = (await host.sessions.get(begun.key)) ?? { key: '' };
     expect(got).toMatchObject({ session: { key: begun.key, sessionId: begun.sessionId }, entry: stored });
+    for (const row of [got.entry, ...sessions]) expect(row).not.toHaveProperty('contextReport');
     expect(await refusal(socket, 'sessions.create', { label: 'Example' })).toBe('label already in use: Example');
     expect(await refusal(socket, 'sessions.create', { agentId: 'zzz' })).toBe('invalid sessions.create params: unknown agent id "zzz"');
     expect(await refusal(socket, 'sessions.create', { parentSessionKey: 'nowhere' })).toBe('unknown parent session: nowhere');
