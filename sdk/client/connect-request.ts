@@ -48,7 +48,9 @@ export interface ConnectOptions {
  * token. `withDeviceToken` adds the stored token to a shared one that was refused.
  */
 export async function connectRequest(options: ConnectOptions, nonce: string, withDeviceToken: boolean): Promise<ConnectParams> {
-  const { client, identity } = options;
+  const { identity } = options;
+  // Stable over restarts, so that whoever lists clients shows one of it.
+  const client = identity === undefined ? options.client : { instanceId: identity.deviceId, ...options.client };
   const role = options.role ?? 'operator';
   const stored = identity === undefined ? undefined : options.tokens?.load(role);
   const { auth, isStored } = credentials(options.auth ?? {}, stored?.token, withDeviceToken);

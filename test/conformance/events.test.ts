@@ -25,7 +25,7 @@ describe('events', () => {
     expect((await node.event('health')).stateVersion).toMatchObject({ presence: expect.any(Number), health: expect.any(Number) });
   });
 
-  it('sends ticks in the interval it promised (GW-144)', async () => {
+  it('sends ticks in the interval it promised (GW-144, PROTO-253)', async () => {
     const { url } = await startGateway({ settings: { tickIntervalMs: 20 } });
     const socket = await connect(url);
     expect(socket.hello.policy).toMatchObject({ tickIntervalMs: 20 });

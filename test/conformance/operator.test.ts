@@ -362,7 +362,7 @@ describe('configuration', () => {
 });
 
 describe('agents', () => {
-  it('answers as recorded (36; PROTO-097, PROTO-158 to PROTO-165, PROTO-244 to PROTO-245, PROTO-272 to PROTO-278)', async () => {
+  it('answers as recorded (36; PROTO-097, PROTO-158 to PROTO-165, PROTO-244 to PROTO-245, PROTO-272 to PROTO-279)', async () => {
     const { gateway, admin } = await start();
     const at = (path: unknown) => join(machine.home, String(path).replace('/home/example/', ''));
     for (const { request, answer } of recording('36').filter(({ request }) => /^(agents\.|agent\.|models|tools\.catalog)/.test(request.method ?? ''))) {

@@ -482,7 +482,7 @@ describe('agent and chat.send', () => {
     expect(await refusal(socket, 'agent', { message: 'x', internalEvents: [{ type: 'other' }], ...keyed('f') })).toContain('invalid agent params');
   });
 
-  it('deliver replies, strictly or as well as they can (PROTO-317 to PROTO-320)', async () => {
+  it('deliver replies, strictly or as well as they can (PROTO-317 to PROTO-321)', async () => {
     const sent: object[] = [];
     let broken = false;
     const channels = {
@@ -504,6 +504,9 @@ describe('agent and chat.send', () => {
     expect(await socket.call('agent', agent({ channel: 'fixture', to: 'room', accountId: 'a', ...keyed('5') }), 'five')).toMatchObject({ ok: true });
     expect(await socket.next(({ id }) => id === 'five')).toMatchObject({ ok: true, payload: { status: 'ok' } });
     expect(sent).toEqual([{ channel: 'fixture', to: 'room', accountId: 'a', text: 'reply', media: [] }]);
+    await socket.call('agent', agent({ sessionKey: 'anywhere', bestEffortDeliver: true, ...keyed('either') }), 'either');
+    expect(await socket.next(({ id }) => id === 'either')).toMatchObject({ ok: true, payload: { status: 'ok' } });
+    expect(sent).toHaveLength(1);
     await socket.call('agent', agent(keyed('6')), 'six');
     await socket.next(({ id }) => id === 'six');
     expect(sent).toHaveLength(2);
