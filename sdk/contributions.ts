@@ -1,3 +1,5 @@
+import { CHAT_COMMAND_NAMES } from './chat-commands.ts';
+
 /**
  * Everything an extension can contribute, one row each. The `api.register*` methods, the manifest check and `plugins inspect` are made
  * from this table; a new kind of contribution is a new row (and a member of `PluginApi`, or it does not compile).
@@ -32,6 +34,10 @@ export interface ContributionRow {
   slot?: SlotName;
   /** Keys that only bundled extensions may claim. */
   reserved?: readonly string[];
+  /** Keys, in lower case, that are the host's own and nobody's to claim. */
+  taken?: readonly string[];
+  /** What a key looks like. */
+  keyPattern?: string;
   /** Members that a value must have, with their `typeof`. */
   shape?: Readonly<Record<string, 'function' | 'object' | 'string'>>;
   /** Kept and listed, but no part of this version uses it yet. */
@@ -116,8 +122,9 @@ export const CONTRIBUTIONS = {
     form: 'object',
     keyField: 'name',
     manifestKey: 'contracts.commands',
-    shape: { handler: 'function' },
-    unused: true,
+    taken: CHAT_COMMAND_NAMES,
+    keyPattern: '^[A-Za-z][A-Za-z0-9_-]{0,31}$',
+    shape: { handler: 'function', description: 'string' },
   },
   eventHook: { method: 'registerHook', noun: 'event hook', form: 'named', manifestKey: 'contracts.eventHooks', unused: true },
   service: { method: 'registerService', noun: 'service', form: 'object', keyField: 'id', manifestKey: 'contracts.services', shape: { start: 'function' } },

@@ -19,12 +19,20 @@ export type RegistrationMode = 'full' | 'setup-only' | 'setup-runtime' | 'cli-me
 export interface CommandContext {
   senderId?: string;
   channel: string;
+  channelId?: string;
   isAuthorizedSender: boolean;
+  /** Of the client that sent it; absent: it came by a channel. */
+  gatewayClientScopes?: string[];
   sessionKey?: string;
   sessionId?: string;
   args?: string;
+  /** The whole message. */
   commandBody: string;
   config: Record<string, unknown>;
+  from?: string;
+  to?: string;
+  accountId?: string;
+  messageThreadId?: string;
 }
 
 export interface Command {

@@ -17,6 +17,7 @@ import {
   type AgentEvent,
   type AgentMessage,
   type Approver,
+  type Command,
   type ContextEngine,
   type ContributionKind,
   durarError,
@@ -42,6 +43,7 @@ export interface HostParts {
   tools?: Array<Tool | { tool: Tool | ToolFactory; owner?: string; optional?: boolean; bundled?: boolean }>;
   approvers?: Approver[];
   promptSections?: PromptSection[];
+  commands?: Command[];
   /** Manifests with providers of their own, by extension id. */
   manifests?: Record<string, Record<string, unknown>>;
   limits?: NonNullable<AgentServiceOptions['limits']>;
@@ -220,6 +222,7 @@ function contributionsOf(parts: HostParts): Contribution[] {
   for (const provider of parts.providers ?? [createOfflineProvider({})]) all.push({ kind: 'provider', key: provider.id, owner: provider.id, value: provider });
   for (const api of parts.modelApis ?? []) all.push({ kind: 'modelApi', key: api.id, owner: `${api.id}-extension`, value: api });
   for (const approver of parts.approvers ?? []) all.push({ kind: 'approver', key: approver.id, owner: approver.id, value: approver });
+  for (const command of parts.commands ?? []) all.push({ kind: 'command', key: command.name, owner: 'command-extension', value: command });
   for (const section of parts.promptSections ?? []) all.push({ kind: 'promptSection', key: section.id, owner: section.id, value: section });
   for (const [index, one] of (parts.tools ?? []).entries()) {
     const { tool, owner = 'tool-extension', optional = false, bundled = false } = 'tool' in one ? one : { tool: one };

@@ -24,6 +24,12 @@ export interface RunRequest {
   threadId?: string;
   senderId?: string;
   senderIsOwner?: boolean;
+  /** Of the client that sent it; its message may hold commands. */
+  scopes?: readonly string[];
+  /** Whether the channel's access lets the sender use commands; absent: no person sent it by a channel. */
+  senderAllowed?: boolean;
+  /** What commands inside the message were answered, before the model says anything. */
+  preface?: readonly string[];
   provenance?: { kind: 'external_user' | 'inter_session' | 'internal_system'; [key: string]: unknown };
 }
 

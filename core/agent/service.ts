@@ -3,6 +3,8 @@ import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { OpenSession, SessionService } from '../sessions/service.ts';
 import type { State } from '../state/state.ts';
+import { createIntake, type Intake } from './directives/intake.ts';
+import { isStopWord } from './directives/stop-words.ts';
 import { createEngines, ENGINE_TIMEOUTS, type EngineTimeouts } from './engine.ts';
 import { createLanes } from './lanes.ts';
 import { createModelAccess, type ModelAccess } from './model-access.ts';
@@ -22,6 +24,7 @@ import type { TurnDeps } from './turn-state.ts';
 import { createWorkspaces } from './workspace.ts';
 
 export type { AcceptedRun, RunRequest, RunResult, ToolInfo };
+export { isStopWord };
 
 /** Accepts, queues and runs agent turns; one active run per session, sessions in parallel. */
 export interface AgentService {
@@ -43,8 +46,10 @@ export interface AgentService {
   session(params: { sessionKey?: string | undefined; agentId?: string | undefined; create?: Partial<SessionRecord> }): Promise<OpenSession>;
   /** Waits for the session's turns, then compacts it. */
   readonly compact: SessionWork['compact'];
+  readonly inspect: SessionWork['inspect'];
   readonly reset: SessionWork['reset'];
   readonly remove: SessionWork['remove'];
+  readonly startOver: Intake['startOver'];
   /** Refuses new runs, waits up to `ms` for the running ones, then aborts them. */
   drain(ms: number): Promise<void>;
   /** What can be asked without a run. */
@@ -148,6 +153,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     let settled = false;
     const settle = (result: RunResult): void => {
       settled = true;
+      intake.note(result);
       const { startedAt, endedAt, error, meta } = result;
       const { aborted, stopReason } = meta;
       const failed = error !== undefined && !aborted;
@@ -179,23 +185,53 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     }
   }
 
-  function start(request: RunRequest, accepted: AcceptedRun): void {
-    const task = execute(runs.begin(request, accepted));
+  const access = createModelAccess({ source, models, closing: closing.signal, stallMs, now });
+  const work = createSessionWork({
+    deps,
+    lanes,
+    defaultLane: DEFAULT_LANE,
+    abort: (sessionKey) => void runs.abort({ sessionKey, origin: 'rpc' }),
+    open: async (sessionKey) => (await session({ sessionKey })).session,
+  });
+  function track(task: Promise<void>): void {
     tasks.add(task);
     void task.finally(() => tasks.delete(task));
   }
+
+  function start(request: RunRequest, accepted: AcceptedRun): void {
+    const run = runs.begin(request, accepted);
+    const { preface = [] } = request;
+    if (preface.length > 0) run.emit('assistant', { text: preface.join('\n\n'), delta: preface.join('\n\n') });
+    track(execute(run));
+  }
+
+  const intake = createIntake({
+    source,
+    sessions,
+    models: access,
+    estimator,
+    log,
+    version: options.version,
+    closing: closing.signal,
+    now,
+    runs,
+    work,
+    open,
+    track,
+  });
 
   return {
     async accept(request) {
       const known = runs.accepted(request.runId) ?? accepting.get(request.runId);
       if (known !== undefined) return known;
       if (draining) throw durarError('DUR_HOST_STOPPED');
-      const opening = open(request);
+      const opening = intake.admit<AcceptedRun>(request, (own, accepted) => {
+        start(own, accepted);
+        return accepted;
+      });
       accepting.set(request.runId, opening);
       try {
-        const accepted = await opening;
-        start(request, accepted);
-        return accepted;
+        return await opening;
       } finally {
         accepting.delete(request.runId);
       }
@@ -205,20 +241,19 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       const known = runs.accepted(request.runId) ?? accepting.get(request.runId);
       if (known !== undefined) return { run: await known, interrupted: false };
       if (draining) throw durarError('DUR_HOST_STOPPED');
-      const steering = open(request).then(async (run) => {
+      let interrupted = false;
+      const steering = intake.admit<AcceptedRun>(request, async (own, run) => {
         const { sessionKey } = run;
-        const interrupted = runs.active(sessionKey).length > 0;
-        const offered = runs.steerable(sessionKey)?.steering.offer?.({ request, accepted: run });
+        interrupted = runs.active(sessionKey).length > 0;
+        const offered = runs.steerable(sessionKey)?.steering.offer?.({ request: own, accepted: run });
         // a turn that ended over the offer makes room by itself; what was accepted meanwhile stays
         if (offered === undefined) runs.abort({ sessionKey, origin: 'rpc' });
-        if ((await offered) !== true) start(request, run);
-        return { run, interrupted };
+        if ((await offered) !== true) start(own, run);
+        return run;
       });
-      const accepted = steering.then(({ run }) => run);
-      accepting.set(request.runId, accepted);
+      accepting.set(request.runId, steering);
       try {
-        await accepted;
-        return await steering;
+        return { run: await steering, interrupted };
       } finally {
         accepting.delete(request.runId);
       }
@@ -235,13 +270,8 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
 
     active: (sessionKey) => runs.active(sessionKey === undefined ? undefined : sessions.canonicalKey(sessionKey)),
     onEvent: (listener) => runs.onEvent(listener),
-    ...createSessionWork({
-      deps,
-      lanes,
-      defaultLane: DEFAULT_LANE,
-      abort: (sessionKey) => void runs.abort({ sessionKey, origin: 'rpc' }),
-      open: async (sessionKey) => (await session({ sessionKey })).session,
-    }),
+    ...work,
+    startOver: intake.startOver,
 
     async drain(ms) {
       draining = true;
@@ -257,7 +287,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       await Promise.all(tasks);
     },
 
-    models: createModelAccess({ source, models, closing: closing.signal, stallMs, now }),
+    models: access,
 
     tools: createToolCatalog({ source, paths, log }),
 

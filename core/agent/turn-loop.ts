@@ -162,8 +162,10 @@ async function takeOver(turn: Turn, { next, answer }: Steered): Promise<void> {
     const entry = await recorder.message(userMessage(next.request, deps.now()));
     run.handOver(next, handedOverResult(run.accepted, totals, deps.now()));
     answer(true);
-    totals.text = '';
-    totals.texts = [];
+    const { preface = [] } = next.request;
+    totals.text = preface.join('\n\n');
+    totals.texts = [...preface];
+    if (preface.length > 0) run.emit('assistant', { text: totals.text, delta: totals.text });
     turn.hookContext = { ...turn.hookContext, runId: next.accepted.runId };
     if (entry !== undefined) await engine.deliver([entry]);
   } catch (error) {

@@ -2,6 +2,7 @@ import { durarError, emptyUsage, type SessionPatch, type SessionRecord } from '.
 import { INTERNAL_CHANNEL } from '../../sdk/protocol/clients.ts';
 import type { Lease } from '../kernel/generation.ts';
 import { finishTurn } from './after-turn.ts';
+import { appendUsage } from './directives/usage-line.ts';
 import { prepareTurn } from './prepare.ts';
 import type { Run } from './run.ts';
 import type { RunRequest, RunResult } from './run-request.ts';
@@ -26,7 +27,10 @@ export async function runTurn(deps: TurnDeps, run: Run, resume: boolean): Promis
   const startedAt = now();
   const lease = deps.source.lease();
   const attempt = attemptOf(run, AbortSignal.any([run.signal, lease.expired]));
-  const state: TurnState = { totals: { text: '', texts: [], usage: emptyUsage(), compactions: 0, estimatedTokens: 0, problems: [] } };
+  const { preface = [] } = run.request;
+  const state: TurnState = {
+    totals: { text: preface.join('\n\n'), texts: [...preface], usage: emptyUsage(), compactions: 0, estimatedTokens: 0, problems: [] },
+  };
   const timer = startTimer(run, lease);
   let failure: unknown;
   try {
@@ -36,7 +40,10 @@ export async function runTurn(deps: TurnDeps, run: Run, resume: boolean): Promis
     state.session = session;
     await sessions.patch(sessionKey, { status: 'running', startedAt, endedAt: null, abortedLastRun: false, ...lastTalk(session, run.request) });
     const turn = await prepareTurn(deps, attempt, lease, state, session, resume);
-    if (turn !== undefined) await runLoop(turn, run.request.message);
+    if (turn !== undefined) {
+      await runLoop(turn, run.request.message);
+      appendUsage(turn);
+    }
   } catch (error) {
     failure = attempt.signal.aborted ? attempt.signal.reason : error;
   } finally {

@@ -110,12 +110,14 @@ export function createRuns(params: {
       if (wait <= 0) flush(run);
       else run.timer ??= setTimeout(() => flush(run), wait).unref();
     } else if (event.stream === 'lifecycle' && (event.data.phase === 'end' || event.data.phase === 'error')) {
+      // a command's whole answer comes with its end
+      if (typeof event.data.reply === 'string') run.text = event.data.reply;
       end(run, event);
     }
   };
 
   const stop = agent.onEvent((event) => {
-    const isStart = event.stream === 'lifecycle' && event.data.phase === 'start';
+    const isStart = event.stream === 'lifecycle' && (event.data.phase === 'start' || event.data.reply !== undefined);
     const run = runs.get(event.runId) ?? (isStart ? find(event.runId) : undefined);
     // What comes after a run's end belongs to nobody's chat any more.
     if (run === undefined) {

@@ -92,6 +92,8 @@ export function createSessionEvents(params: {
     const phase = String(data.phase);
     if (phase === 'start') refreshLive(key, data.startedAt);
     else if (agent.active(key).every((run) => run.runId === runId)) live.delete(key);
+    // a command may have changed how the other runs are shown
+    else if (data.reply !== undefined) refreshLive(key);
     if (followers.size === 0) return;
     enqueue(async () => {
       const row = await rowOf(key);

@@ -36,6 +36,8 @@ function read(draft: Draft, row: ContributionRow, args: unknown[]): Array<{ key:
       const value = row.method === 'registerChannel' && isObject(first) && isObject(first.plugin) ? first.plugin : first;
       if (!isObject(value)) throw shape(draft, row, '?', 'expected an object');
       const key = text(draft, row, value[row.keyField ?? 'id'], row.keyField ?? 'id');
+      if (row.keyPattern !== undefined && !new RegExp(row.keyPattern).test(key))
+        throw shape(draft, row, key, `its ${row.keyField ?? 'id'} must match ${row.keyPattern}`);
       for (const [member, type] of Object.entries(row.shape ?? {})) {
         if (typeof value[member] !== type) throw shape(draft, row, key, `'${member}' must be a ${type}`);
       }

@@ -55,6 +55,7 @@ export function fakeAgent(): FakeAgent {
     session: async ({ sessionKey, agentId }) => ({ session: record(canonical(sessionKey, agentId)), created: false }),
     compact: async () => ({ ok: true, compacted: false }),
     reset: async ({ sessionKey }) => record(sessionKey),
+    startOver: async () => undefined,
     remove: async () => ({ deleted: false, archived: [] }),
     models: {
       defaults: () => ({ provider: 'offline', model: 'echo' }),

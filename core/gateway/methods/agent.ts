@@ -134,6 +134,7 @@ function runRequest(params: AgentParams, { client }: Call): RunRequest {
     threadId: params.threadId,
     senderId: client.deviceId,
     senderIsOwner: isAdmin,
+    scopes: client.scopes,
     provenance: params.inputProvenance,
   });
 }

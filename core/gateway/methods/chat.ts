@@ -4,6 +4,7 @@ import { INTERNAL_CHANNEL } from '../../../sdk/protocol/clients.ts';
 import { ProtocolError } from '../../../sdk/protocol/errors.ts';
 import type { ChatSendParams } from '../../../sdk/protocol/generated/types.ts';
 import { ADMIN_SCOPE } from '../../../sdk/protocol/scopes.ts';
+import { isStopWord } from '../../agent/service.ts';
 import { abortRun, abortSession } from '../abort.ts';
 import { imagesOf } from '../attachments.ts';
 import type { Call, MethodFamily } from '../call.ts';
@@ -14,7 +15,6 @@ import { replyRoute } from '../reply-route.ts';
 import { assertSendable } from '../send-policy.ts';
 import { thinkingLevel } from '../session-patch.ts';
 import { resetByMessage } from '../session-reset.ts';
-import { isStopWord } from '../stop-words.ts';
 import { compact } from './agent.ts';
 
 /** Only an administrator may say that a message came from elsewhere. */
@@ -114,6 +114,7 @@ async function prepare(context: GatewayContext, params: ChatSendParams, call: Ca
     threadId,
     senderId: client.deviceId,
     senderIsOwner: isAdmin,
+    scopes: client.scopes,
     provenance: reset?.provenance ?? params.systemInputProvenance,
   });
   return { request, route };

@@ -46,6 +46,7 @@ export function sessionRunMethods(context: GatewayContext): MethodFamily<Names> 
         channel: INTERNAL_CHANNEL,
         senderId: client.deviceId,
         senderIsOwner: client.can(ADMIN_SCOPE),
+        scopes: client.scopes,
       });
       return { request };
     };

@@ -1,0 +1,127 @@
+import { CHAT_COMMAND_ROWS, type ChatCommandName, type DirectiveName } from '../../../sdk/chat-commands.ts';
+import { type CommandReply, errorText, reportError, type SessionRecord } from '../../../sdk/index.ts';
+import type { Generation, GenerationSource } from '../../kernel/generation.ts';
+import type { SessionService } from '../../sessions/service.ts';
+import type { ModelAccess } from '../model-access.ts';
+import type { AcceptedRun, RunRequest } from '../run-request.ts';
+import type { SessionWork } from '../session-work.ts';
+import type { TokenEstimator } from '../tokens.ts';
+import { modelReply } from './model-setting.ts';
+import type { Sender } from './sender.ts';
+import { mergedExtra } from './session-settings.ts';
+import { grouped, type LastContext, statusText } from './status.ts';
+
+export interface CommandDeps extends Pick<SessionWork, 'compact'> {
+  source: GenerationSource;
+  sessions: SessionService;
+  models: ModelAccess;
+  estimator: TokenEstimator;
+  version: string;
+  active(sessionKey: string): AcceptedRun[];
+  /** Aborts one run. */
+  stop(runId: string): void;
+  lastContext(sessionKey: string): LastContext | undefined;
+}
+
+/** A command under way: whose, where, and on which generation. */
+export interface CommandCall {
+  generation: Generation;
+  session: SessionRecord;
+  sender: Sender;
+  request: RunRequest;
+  args: string;
+}
+
+/** Those that need a run to go on are not here: `/new` and `/reset` begin one. */
+export type AnsweredCommand = Exclude<ChatCommandName, DirectiveName | 'new' | 'reset'>;
+type Answer = (call: CommandCall) => Promise<CommandReply> | CommandReply;
+
+const USAGE_MODES = ['off', 'tokens', 'full'];
+const MOST_USED: ReadonlySet<string> = new Set(['status', 'new', 'stop', 'compact', 'model', 'think', 'usage', 'commands']);
+
+export function createCommands(deps: CommandDeps): Record<AnsweredCommand, Answer> {
+  const { sessions, models } = deps;
+  return {
+    help: () => ({ text: ['Commands:', ...CHAT_COMMAND_ROWS.filter(({ name }) => MOST_USED.has(name)).map(describe)].join('\n') }),
+
+    async commands({ generation }) {
+      const added = (await generation.contributions('command')).map(({ key, value, owner }) => `/${key} - ${value.description} (${owner})`);
+      const own = CHAT_COMMAND_ROWS.map(describe);
+      return { text: ['Commands:', ...own, ...(added.length === 0 ? [] : ['From extensions:', ...added.sort()])].join('\n') };
+    },
+
+    async status({ generation, session, sender }) {
+      const { messages } = await sessions.context(session);
+      const { config } = generation;
+      const historyTokens = deps.estimator.messages(messages);
+      const text = await statusText({
+        config,
+        session,
+        sender,
+        models,
+        version: deps.version,
+        engine: await engineOf(generation),
+        last: deps.lastContext(session.key),
+        historyTokens,
+        window: session.contextTokens,
+        active: deps.active(session.key).length,
+      });
+      return { text };
+    },
+
+    whoami({ request, sender }) {
+      const { senderId, channel } = request;
+      const rights = sender.isAdmin ? 'administrator' : 'allowed to use commands';
+      return { text: `You are ${senderId ?? 'a client without a device'}${channel === undefined ? '' : ` on ${channel}`} (${rights}).` };
+    },
+
+    models: ({ generation, session, sender }) => modelReply({ config: generation.config, session, sender, models }, 'list'),
+
+    stop({ session, request, sender }) {
+      const running = deps.active(session.key).filter(({ runId }) => runId !== request.runId);
+      if (running.length === 0) return { text: 'Nothing is running.' };
+      // a client stops what is its own with chat.abort, which knows whose a run is
+      if (request.scopes !== undefined && !sender.isAdmin) return { text: 'Not allowed: missing scope: operator.admin.', isError: true };
+      for (const { runId } of running) deps.stop(runId);
+      return { text: running.length === 1 ? 'Stopped the run.' : `Stopped ${running.length} runs.` };
+    },
+
+    async compact({ session, args }) {
+      const { compacted, reason, result } = await deps.compact({ sessionKey: session.key, ...(args === '' ? {} : { instructions: args }) });
+      if (!compacted) return { text: `Nothing was compacted${reason === undefined ? '' : `: ${reason}`}.` };
+      const { tokensBefore, tokensAfter } = result ?? {};
+      if (tokensBefore === undefined) return { text: 'Compacted.' };
+      return { text: `Compacted: ${grouped(tokensBefore)} tokens${tokensAfter === undefined ? '' : `, now ${grouped(tokensAfter)}`}.` };
+    },
+
+    async usage({ session, args }) {
+      const mode = args.toLowerCase();
+      const { responseUsage } = session.extra ?? {};
+      if (mode === '') return { text: `Usage line: ${typeof responseUsage === 'string' ? responseUsage : 'off'}.\nOptions: off, tokens, full, cost.` };
+      if (mode === 'cost') return { text: `This session has cost about $${(session.estimatedCostUsd ?? 0).toFixed(4)}.` };
+      if (!USAGE_MODES.includes(mode)) return { text: `Unrecognized usage mode "${args}". Valid modes: off, tokens, full, cost.`, isError: true };
+      await sessions.patch(session.key, { extra: mergedExtra(session.extra, { responseUsage: mode === 'off' ? undefined : mode }) });
+      return { text: mode === 'off' ? 'Usage line disabled.' : `Usage line set to ${mode}.` };
+    },
+  };
+}
+
+/** The engine that the next run would meet. */
+async function engineOf(generation: Generation): Promise<string> {
+  try {
+    return (await generation.slot('contextEngine'))?.key ?? 'none';
+  } catch (error) {
+    return `failed (${errorText(error)})`;
+  }
+}
+
+function describe({ name, aliases, args, summary }: (typeof CHAT_COMMAND_ROWS)[number]): string {
+  const also = aliases === undefined ? '' : ` (also ${aliases.map((alias) => `/${alias}`).join(', ')})`;
+  return `/${name}${args === undefined ? '' : ` ${args}`} - ${summary}${also}`;
+}
+
+/** A failure as an answer, with what to do about it. */
+export function failureReply(error: unknown): CommandReply {
+  const { message, hint } = reportError(error);
+  return { text: [message || errorText(error), hint].filter(Boolean).join('\n'), isError: true };
+}
