@@ -46,5 +46,7 @@ export function meter(raw: Duplex, exceeded: () => void): () => void {
 
 /** Answers an upgrade with 503 instead. */
 export function refuseUpgrade(raw: Duplex, text: string): void {
+  // Not left to the other side: it could keep its half open for ever.
+  raw.once('finish', () => raw.destroy());
   raw.end(`HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`);
 }

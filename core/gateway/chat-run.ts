@@ -50,12 +50,12 @@ export async function startChat(
   const start = async (): Promise<Accepted> => {
     const { request, route } = await params.prepare();
     const placed = await place(context, request, params.placed === true);
-    runs.begin({ runId: request.runId, sessionKey: params.sentKey, connection: call.connection });
+    const isOwn = runs.begin({ runId: request.runId, sessionKey: params.sentKey, connection: call.connection });
     try {
       const { run, interrupted } = params.steer === true ? await agent.steer(request) : { run: await agent.accept(request), interrupted: false };
       return { ...run, ...placed, route, interrupted };
     } catch (error) {
-      runs.forget(request.runId);
+      if (isOwn) runs.forget(request.runId);
       throw error;
     }
   };

@@ -1,5 +1,5 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { durarError, errorCode } from '../../sdk/errors.ts';
 import type { TlsFiles } from './tls.ts';
 
@@ -8,6 +8,18 @@ export function createListener(handler: RequestListener, tls: TlsFiles | undefin
   if (tls === undefined) return createServer(handler);
   const https = process.getBuiltinModule('node:https');
   return https.createServer({ ...tls, minVersion: 'TLSv1.2' }, handler);
+}
+
+/** Returns what cuts every connection of the server, also one that never spoke or has not finished its TLS handshake. */
+export function trackConnections(server: Server): () => void {
+  const open = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  return () => {
+    for (const socket of open) socket.destroy();
+  };
 }
 
 /** Resolves when it listens. Throws `DUR_GATEWAY_IN_USE`, `DUR_GATEWAY_BIND`. */

@@ -6,8 +6,11 @@ import type { SessionEvents } from './session-events.ts';
 
 /** Follows the runs: sends their `agent` events, derives `chat` events, and remembers who started which. */
 export interface Runs {
-  /** A client asks for a run: until `release`, its events wait, so that the acknowledgement comes first. */
-  begin(params: { runId: string; sessionKey: string; connection: Connection }): void;
+  /**
+   * A client asks for a run: until `release`, its events wait, so that the acknowledgement comes first. False: there is such a run already, and
+   * it stays with whoever started it.
+   */
+  begin(params: { runId: string; sessionKey: string; connection: Connection }): boolean;
   release(runId: string): void;
   /** The run was refused, or is over. */
   forget(runId: string): void;
@@ -40,7 +43,7 @@ const SILENT_REPLY = 'NO_REPLY';
 const ABORT_ORIGINS = new Set(['rpc', 'stop', 'timeout', 'shutdown']);
 
 export function createRuns(params: {
-  agent: Pick<GatewayAgent, 'onEvent'>;
+  agent: Pick<GatewayAgent, 'active' | 'onEvent'>;
   hub: EventHub;
   sessionEvents: Pick<SessionEvents, 'toolEvent' | 'streamsThoughts'>;
   now?: () => number;
@@ -128,12 +131,14 @@ export function createRuns(params: {
 
   return {
     begin({ runId, sessionKey, connection }) {
+      if (runs.has(runId) || agent.active().some((run) => run.runId === runId)) return false;
       const run = find(runId);
       run.sentKey = sessionKey;
       run.connId = connection.id;
       if (connection.client?.deviceId !== undefined) run.deviceId = connection.client.deviceId;
       if (connection.client?.caps.has('tool-events')) run.watchers.add(connection);
       run.held = [];
+      return true;
     },
     release(runId) {
       const run = runs.get(runId);

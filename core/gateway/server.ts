@@ -20,7 +20,7 @@ import { createHealth } from './health.ts';
 import { helloOk, stateVersion } from './hello.ts';
 import { createHttpHandler } from './http.ts';
 import { createIdempotency } from './idempotency.ts';
-import { createListener, listenOn } from './listener.ts';
+import { createListener, listenOn, trackConnections } from './listener.ts';
 import { createMethods } from './methods.ts';
 import type { GatewayOptions } from './options.ts';
 import type { Peer } from './peer.ts';
@@ -76,6 +76,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     createHttpHandler(context, () => closing !== undefined),
     settings.tls,
   );
+  const cutAll = trackConnections(http);
   const upgrades = new WebSocketServer(SOCKET_OPTIONS);
 
   const handshake = (connection: Connection, request: Request): ConnectedClient | undefined => {
@@ -176,7 +177,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const unbound = http.listening ? new Promise<void>((resolve) => http.close(() => resolve())) : Promise.resolve();
     http.closeIdleConnections();
     await Promise.all(gone);
-    http.closeAllConnections();
+    cutAll();
     await unbound;
     context.devices.close();
   };

@@ -1,6 +1,8 @@
 /** What a hostile client tries, over real sockets. */
-import { describe, expect, it, vi } from 'vitest';
-import { connect, newDevice, shake, startGateway, TOKEN } from './harness.ts';
+import { connect as connectTcp } from 'node:net';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createSelfSigned } from '../../core/gateway/self-signed.ts';
+import { connect, dial, newDevice, shake, startGateway, TOKEN } from './harness.ts';
 
 describe('a hostile client', () => {
   it('is asked no more once it lost its access, even if it does not let go of its socket (PROTO-204)', async () => {
@@ -25,6 +27,44 @@ describe('a hostile client', () => {
     };
     for (let i = 0; i < 4; i += 1) expect(await guess(`guess-${i}`, { [beside]: 'garbage' })).not.toBe('in');
     expect(await guess(TOKEN, { [beside]: 'garbage' })).toBe('AUTH_RATE_LIMITED');
+  });
+
+  it('does not become the owner of a run by using its id, nor take its events away (PROTO-199)', async () => {
+    const { url, agent } = await startGateway();
+    const writer = () => connect(url, { params: { scopes: ['operator.write'] } });
+    const [owner, thief] = [await writer(), await writer()];
+    await owner.call('chat.send', { sessionKey: 'main', message: 'mine', idempotencyKey: 'run-1' });
+    await thief.call('agent', { sessionKey: 'main', message: 'mine now', idempotencyKey: 'run-1' });
+    const abort = async (socket: typeof owner) => await socket.call('chat.abort', { sessionKey: 'main', runId: 'run-1' });
+    expect((await abort(thief)).error).toMatchObject({ code: 'INVALID_REQUEST', message: 'unauthorized' });
+    agent.emit('run-1', 'lifecycle', { phase: 'start' });
+    expect((await abort(owner)).payload).toMatchObject({ aborted: true, runIds: ['run-1'] });
+    expect((await owner.event('chat')).payload).toMatchObject({ runId: 'run-1', state: 'aborted' });
+  });
+
+  it('holds no socket after a refused upgrade, and does not keep the gateway from stopping', async () => {
+    const { url, port, gateway } = await startGateway({ settings: { maxPreauthConnectionsPerAddress: 1 } });
+    await dial(url);
+    const tcp = connectTcp({ port, host: '127.0.0.1', allowHalfOpen: true });
+    onTestFinished(() => void tcp.destroy());
+    tcp.write(
+      `GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${'A'.repeat(22)}==\r\nSec-WebSocket-Version: 13\r\n\r\n`,
+    );
+    const text = await new Promise<string>((resolve) => tcp.once('data', (chunk) => resolve(String(chunk))));
+    expect(text).toContain('503');
+    const silent = connectTcp({ port, host: '127.0.0.1', allowHalfOpen: true });
+    onTestFinished(() => void silent.destroy());
+    await new Promise((resolve) => silent.once('connect', resolve));
+    await gateway.close();
+  });
+
+  it('that never ends its TLS handshake does not keep the gateway from stopping', async () => {
+    const { port, gateway } = await startGateway({ settings: { tls: createSelfSigned() } });
+    const silent = connectTcp({ port, host: '127.0.0.1' });
+    onTestFinished(() => void silent.destroy());
+    silent.on('error', () => silent.destroy());
+    await new Promise((resolve) => silent.once('connect', resolve));
+    await gateway.close();
   });
 
   it('cannot stop an event from reaching the others: a listener that throws is passed over', async () => {

@@ -24,7 +24,7 @@ export function agentMethods(context: GatewayContext): MethodFamily<'agent' | 'a
 
   const start = async (params: AgentParams, call: Call): Promise<Accepted> => {
     const { request, route, key } = await prepare(context, params, call);
-    runs.begin({ runId: request.runId, sessionKey: params.sessionKey ?? '', connection: call.connection });
+    const isOwn = runs.begin({ runId: request.runId, sessionKey: params.sessionKey ?? '', connection: call.connection });
     try {
       // before the run, so that followers hear of it first
       const { created } = await agent.session({ sessionKey: key, agentId: params.agentId });
@@ -33,7 +33,7 @@ export function agentMethods(context: GatewayContext): MethodFamily<'agent' | 'a
       sessionEvents.changed(key, 'send');
       return { ...(await agent.accept(request)), route };
     } catch (error) {
-      runs.forget(request.runId);
+      if (isOwn) runs.forget(request.runId);
       throw unknownAgent(error, 'agent', params.agentId);
     }
   };
