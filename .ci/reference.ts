@@ -1,6 +1,7 @@
 /** The reference pages that are made from the code: `docs/reference/*.md`. `.ci/generate.ts` writes them and checks them for drift. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CHAT_COMMAND_ROWS } from '../sdk/chat-commands.ts';
 import { CONTRIBUTION_ROWS } from '../sdk/contributions.ts';
 import { ERRORS, type ErrorRow } from '../sdk/errors.ts';
 import { HOOK_MODES, JOINED_KEYS, TERMINAL_KEYS } from '../sdk/hooks.ts';
@@ -38,6 +39,7 @@ export function referencePages(): Record<string, string> {
     'hooks.md': hooksPage(),
     'contributions.md': contributionsPage(),
     'config.md': configPage(),
+    'commands.md': commandsPage(),
     'protocol.md': protocolBody(page, table),
   };
 }
@@ -77,6 +79,27 @@ function contributionsPage(): string {
     'Contributions',
     'Everything an extension can contribute, how it registers it, and where its manifest declares it.',
     table(['contribution', 'method', 'manifest key', 'chosen by', 'note'], rows),
+  );
+}
+
+function commandsPage(): string {
+  const kinds = { command: 'the whole message', directive: 'the whole message, or inside one', shortcut: 'the whole message, or inside one' };
+  const rows = CHAT_COMMAND_ROWS.map(({ name, aliases, args, summary, kind }) => [
+    `\`/${name}\``,
+    (aliases ?? []).map((alias) => `\`/${alias}\``).join(', '),
+    args === undefined ? '' : `\`${args}\``,
+    summary,
+    `${kind}: ${kinds[kind]}`,
+  ]);
+  return page(
+    'Chat commands',
+    [
+      'What a message in a chat can say to the gateway itself; the model never sees it. A colon may follow the name (`/think: high`).',
+      'A **command** is the whole message. A **directive** that stands alone is kept with the session and acknowledged; inside a message it holds for that message and is left out of it. A **shortcut** inside a message is answered at once and left out of it.',
+      'Clients of the gateway need `operator.write`; `/new` and `/reset`, `/stop` by the `agent` method, and `/elevated` beyond `off` need `operator.admin`. Senders of a channel need a place in `commands.allowFrom` where that is set, else the access of their channel; for all others the text stays text, and a message that is only a command gets no answer.',
+      'Extensions add commands with `api.registerCommand`. The names and aliases below are not theirs to take.',
+    ].join('\n\n'),
+    table(['command', 'also', 'arguments', 'meaning', 'where'], rows),
   );
 }
 

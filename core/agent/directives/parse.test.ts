@@ -50,10 +50,7 @@ describe('a message', () => {
     ['/model list', only({ name: 'model', value: 'list' })],
     ['/model openai/gpt-5@work', only({ name: 'model', value: 'openai/gpt-5@work' })],
     ['/queue', only({ name: 'queue' })],
-    [
-      '/queue collect debounce:2s cap:25 drop:summarize',
-      only({ name: 'queue', value: { mode: 'collect', debounceMs: 2000, cap: 25, drop: 'summarize' } }),
-    ],
+    ['/queue collect debounce:2s cap:25 drop:summarize', only({ name: 'queue', value: { mode: 'collect', debounceMs: 2000, cap: 25, drop: 'summarize' } })],
     ['/queue reset', only({ name: 'queue', value: { clear: true } })],
     ['/queue fast', only({ name: 'queue', unknown: 'fast' })],
     ['/think high /verbose on', only({ name: 'think', value: 'high' }, { name: 'verbose', value: 'on' })],
@@ -103,7 +100,12 @@ describe('a message', () => {
   });
 
   it('without a slash is never touched', () => {
-    fc.assert(fc.property(fc.string().filter((given) => !given.includes('/')), (given) => parse(given).kind === 'plain'));
+    fc.assert(
+      fc.property(
+        fc.string().filter((given) => !given.includes('/')),
+        (given) => parse(given).kind === 'plain',
+      ),
+    );
   });
 
   it('is read in a time that grows with its length, whatever it says', () => {

@@ -12,8 +12,6 @@ import { createRunView, type RunEvent, type RunView } from '../run-view.ts';
 const QUIT_WINDOW_MS = 2000;
 const EXIT_INTERRUPTED = 130;
 const HELP: ReadonlyArray<readonly [string, string]> = [
-  ['/help', 'show this'],
-  ['/status', 'which gateway, session and model'],
   ['/history', 'what was said before'],
   ['/new', 'start over'],
   ['/quit', 'leave (also Ctrl-D)'],
@@ -143,22 +141,14 @@ function createConversation(context: CommandContext, rpc: Rpc, isTerminal: boole
     }
   }
 
-  async function showStatus(): Promise<void> {
-    const { sessions } = (await rpc.call('sessions.list', { limit: 200 })) as {
-      sessions: Array<{ key: string; modelProvider?: string; model?: string; totalTokens?: number }>;
-    };
-    const row = sessions.find(({ key }) => key === (canonical ?? session));
-    output.pairs([
-      ['gateway', `${rpc.url} (${rpc.version})`],
-      ['session', canonical ?? session],
-      ['model', row?.model === undefined ? undefined : [row.modelProvider, row.model].filter(Boolean).join('/')],
-      ['tokens', row?.totalTokens === undefined ? undefined : String(row.totalTokens)],
-    ]);
+  /** What this program does itself, then what the gateway does. */
+  async function showHelp(): Promise<void> {
+    output.pairs(HELP);
+    await send('/help');
   }
 
   const commands: Record<string, () => Promise<void>> = {
-    '/help': async () => output.pairs(HELP),
-    '/status': showStatus,
+    '/help': showHelp,
     '/history': showHistory,
     '/new': reset,
   };
