@@ -1,11 +1,11 @@
 import type { SessionRecord, ToolSchema } from '../../sdk/index.ts';
 import type { Generation } from '../kernel/generation.ts';
+import type { Logger } from '../logging/logger.ts';
 import { storedReport } from './context-report.ts';
-import type { BootstrapFile } from './prompt/bootstrap-files.ts';
+import type { BootstrapFile, BootstrapFiles } from './prompt/bootstrap-files.ts';
 import { buildSystemPrompt, type SystemPrompt } from './prompt/system-prompt.ts';
 import { type TruncationWarning, truncationWarning } from './prompt/truncation-warning.ts';
 import { agentEntry } from './settings.ts';
-import type { TurnDeps } from './turn-state.ts';
 
 /** The host's own part of a system prompt and what it was made of. */
 export interface RunPrompt extends SystemPrompt {
@@ -30,7 +30,7 @@ const SUBAGENT_KEY = /^agent:[^:]+:subagent:/;
 
 /** Builds the prompt of a session's next run. */
 export async function buildRunPrompt(
-  deps: Pick<TurnDeps, 'bootstrapFiles' | 'now' | 'version' | 'log'>,
+  deps: { bootstrapFiles: BootstrapFiles; now: () => number; version: string; log: Logger },
   { tools: pending, ...params }: RunPromptParams,
 ): Promise<RunPrompt> {
   const { generation, session, agentId, workspaceDir } = params;

@@ -1,14 +1,18 @@
 import { type CompactResult, durarError, emptyUsage, errorCode, type HookContext, type SessionPatch, type SessionRecord } from '../../sdk/index.ts';
 import { compactSession } from './compaction.ts';
+import { createContextInspection, type InspectContext } from './context-inspection.ts';
 import type { Lanes } from './lanes.ts';
 import { chooseModelRef } from './model-choice.ts';
 import { divideWindow } from './tokens.ts';
+import { createToolCatalog } from './tool-catalog.ts';
 import type { TurnDeps } from './turn-state.ts';
 
 /** What is done to a whole session, between its turns. */
 export interface SessionWork {
   /** Through the selected engine, whether it seems needed or not. Throws `DUR_SESSION_UNKNOWN`, `DUR_ENGINE_*`, `DUR_MODEL_*`, `DUR_PROVIDER_*`. */
   compact(params: { sessionKey: string; instructions?: string }): Promise<CompactResult>;
+  /** What the session's context is made of; waits for nothing. */
+  readonly inspect: InspectContext;
   /** Ends the session's runs, then starts it over. An unknown one begins. Throws `DUR_SESSION_BUSY`. */
   reset(params: { sessionKey: string; reason: 'new' | 'reset' }): Promise<SessionRecord>;
   /** Ends the session's runs, then removes it. Throws `DUR_SESSION_BUSY`. */
@@ -114,6 +118,8 @@ export function createSessionWork(params: {
       const key = sessions.canonicalKey(sessionKey);
       return lanes.run(`session:${key}`, () => lanes.run(params.defaultLane, () => compactNow(key, instructions), deps.closing), deps.closing);
     },
+
+    inspect: createContextInspection({ deps, tools: createToolCatalog(deps) }),
 
     reset({ sessionKey, reason }) {
       const key = sessions.canonicalKey(sessionKey);

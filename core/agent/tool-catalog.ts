@@ -1,9 +1,9 @@
-import { durarError, type SessionRecord, type ToolContext } from '../../sdk/index.ts';
+import { durarError, type SessionRecord, type ToolContext, type ToolSchema } from '../../sdk/index.ts';
 import type { Generation, GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import { type AgentPaths, agentEntry, agentWorkspaceDir, defaultAgentId } from './settings.ts';
 import { createToolPolicy, profilesOf, type ToolProfile } from './tool-policy.ts';
-import { everyTool, type OfferedTool, permittedTools } from './tools.ts';
+import { collectTools, everyTool, type OfferedTool, permittedTools } from './tools.ts';
 
 /** A tool as it is shown to people. */
 export interface ToolInfo {
@@ -28,6 +28,8 @@ export interface ToolCatalog {
   all(agentId?: string): Promise<{ agentId: string; tools: ToolInfo[] }>;
   /** Those that the next run of a session would offer. */
   effective(session: SessionRecord): Promise<{ agentId: string; profile: ToolProfile; tools: ToolInfo[] }>;
+  /** The same as a provider would get them. */
+  schemas(session: SessionRecord): Promise<ToolSchema[]>;
 }
 
 export function createToolCatalog({ source, paths, log }: { source: GenerationSource; paths: AgentPaths; log: Logger }): ToolCatalog {
@@ -56,6 +58,13 @@ export function createToolCatalog({ source, paths, log }: { source: GenerationSo
       const policy = createToolPolicy(generation.config, agentEntry(generation.config, agentId)?.tools);
       const offered = await everyTool({ generation, context: contextOf(generation, agentId, session), log });
       return { agentId, profile: policy.profile, tools: permittedTools(offered, { policy, log }).map((tool) => infoOf(generation, tool)) };
+    },
+
+    async schemas(session) {
+      const generation = source.current();
+      const { agentId } = session;
+      const policy = createToolPolicy(generation.config, agentEntry(generation.config, agentId)?.tools);
+      return (await collectTools({ generation, context: contextOf(generation, agentId, session), policy, log })).schemas;
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { CommandSpec, OptionSpec } from './command.ts';
+import { CONTEXT } from './context-commands.ts';
 import { DEVICES, PAIRING } from './device-commands.ts';
 import { MESSAGING } from './messaging-table.ts';
 import { APPROVALS, NODE_HOST, NODES } from './node-commands.ts';
@@ -245,6 +246,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/logs.ts')).logs,
   },
   SESSIONS,
+  CONTEXT,
   {
     name: 'models',
     summary: 'list the models that agents can use',

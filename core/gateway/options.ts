@@ -99,7 +99,7 @@ export interface GatewayControl {
 /** What the gateway asks of the runs. */
 export type GatewayAgent = Pick<
   AgentService,
-  'accept' | 'steer' | 'wait' | 'abort' | 'active' | 'onEvent' | 'tools' | 'workspaceDir' | 'session' | 'compact' | 'reset' | 'remove' | 'startOver'
+  'accept' | 'steer' | 'wait' | 'abort' | 'active' | 'onEvent' | 'tools' | 'workspaceDir' | 'session' | 'compact' | 'inspect' | 'reset' | 'remove' | 'startOver'
 > & {
   models: Pick<AgentService['models'], 'defaults' | 'choose'>;
 };

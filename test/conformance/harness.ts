@@ -41,6 +41,7 @@ export function fakeAgent(): FakeAgent {
     tools: {
       all: async () => ({ agentId: 'main', tools: [] }),
       effective: async ({ agentId }) => ({ agentId, profile: 'full', tools: [] }),
+      schemas: async () => [],
     },
     workspaceDir: () => tmpdir(),
     async accept(request) {
@@ -54,6 +55,9 @@ export function fakeAgent(): FakeAgent {
     steer: async (request) => ({ run: await service.accept(request), interrupted: false }),
     session: async ({ sessionKey, agentId }) => ({ session: record(canonical(sessionKey, agentId)), created: false }),
     compact: async () => ({ ok: true, compacted: false }),
+    inspect: async ({ sessionKey }) => {
+      throw durarError('DUR_SESSION_UNKNOWN', { key: canonical(sessionKey) });
+    },
     reset: async ({ sessionKey }) => record(sessionKey),
     startOver: async () => undefined,
     remove: async () => ({ deleted: false, archived: [] }),

@@ -16,6 +16,7 @@ const PREVIEW = { keys: 64, items: 12, mostItems: 200, chars: 240, mostChars: 20
 type Names =
   | 'sessions.list'
   | 'sessions.get'
+  | 'sessions.context'
   | 'sessions.resolve'
   | 'sessions.preview'
   | 'sessions.subscribe'
@@ -106,6 +107,8 @@ export function sessionsMethods(context: GatewayContext): MethodFamily<Names> {
         entry: sessionEntry(session, await sessions.sessionFile(session)),
       };
     },
+
+    'sessions.context': ({ key }) => agent.inspect({ sessionKey: key }),
 
     async 'sessions.resolve'({ key, sessionId, label, agentId, spawnedBy }) {
       const given = [key, sessionId, label].filter((value) => value !== undefined);

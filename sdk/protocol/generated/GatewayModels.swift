@@ -81,6 +81,7 @@ public enum GatewayMethod: String, Codable, CaseIterable, Sendable {
     case chatInject = "chat.inject"
     case sessionsList = "sessions.list"
     case sessionsGet = "sessions.get"
+    case sessionsContext = "sessions.context"
     case sessionsResolve = "sessions.resolve"
     case sessionsSubscribe = "sessions.subscribe"
     case sessionsUnsubscribe = "sessions.unsubscribe"
@@ -517,6 +518,310 @@ public struct ConnectDevice: Codable, Hashable, Sendable {
         self.signature = signature
         self.signedAt = signedAt
         self.nonce = nonce
+    }
+}
+
+public struct ContextInspection: Codable, Hashable, Sendable {
+    public var key: String
+    public var report: ContextReport
+    public var session: ContextInspectionSession
+
+    public init(
+        key: String,
+        report: ContextReport,
+        session: ContextInspectionSession
+    ) {
+        self.key = key
+        self.report = report
+        self.session = session
+    }
+}
+
+public struct ContextInspectionSession: Codable, Hashable, Sendable {
+    public var totalTokens: Int?
+    public var contextTokens: Int
+
+    public init(
+        totalTokens: Int? = nil,
+        contextTokens: Int
+    ) {
+        self.totalTokens = totalTokens
+        self.contextTokens = contextTokens
+    }
+}
+
+public struct ContextReport: Codable, Hashable, Sendable {
+    public var source: ContextReportSource
+    public var generatedAt: Double
+    public var sessionId: String
+    public var sessionKey: String
+    public var runId: String?
+    public var provider: String
+    public var model: String
+    public var contextWindow: Int
+    public var contextEngine: String?
+    public var workspaceDir: String
+    public var bootstrapMaxChars: Int
+    public var bootstrapTotalMaxChars: Int
+    public var bootstrapTruncation: ContextReportBootstrapTruncation
+    public var sandbox: ContextReportSandbox
+    public var systemPrompt: ContextReportSystemPrompt
+    public var injectedWorkspaceFiles: [ContextReportInjectedWorkspaceFilesItem]
+    public var skills: ContextReportSkills
+    public var tools: ContextReportTools
+    public var messages: ContextReportMessages
+
+    public init(
+        source: ContextReportSource,
+        generatedAt: Double,
+        sessionId: String,
+        sessionKey: String,
+        runId: String? = nil,
+        provider: String,
+        model: String,
+        contextWindow: Int,
+        contextEngine: String? = nil,
+        workspaceDir: String,
+        bootstrapMaxChars: Int,
+        bootstrapTotalMaxChars: Int,
+        bootstrapTruncation: ContextReportBootstrapTruncation,
+        sandbox: ContextReportSandbox,
+        systemPrompt: ContextReportSystemPrompt,
+        injectedWorkspaceFiles: [ContextReportInjectedWorkspaceFilesItem],
+        skills: ContextReportSkills,
+        tools: ContextReportTools,
+        messages: ContextReportMessages
+    ) {
+        self.source = source
+        self.generatedAt = generatedAt
+        self.sessionId = sessionId
+        self.sessionKey = sessionKey
+        self.runId = runId
+        self.provider = provider
+        self.model = model
+        self.contextWindow = contextWindow
+        self.contextEngine = contextEngine
+        self.workspaceDir = workspaceDir
+        self.bootstrapMaxChars = bootstrapMaxChars
+        self.bootstrapTotalMaxChars = bootstrapTotalMaxChars
+        self.bootstrapTruncation = bootstrapTruncation
+        self.sandbox = sandbox
+        self.systemPrompt = systemPrompt
+        self.injectedWorkspaceFiles = injectedWorkspaceFiles
+        self.skills = skills
+        self.tools = tools
+        self.messages = messages
+    }
+}
+
+public struct ContextReportSource: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let run: Self = "run"
+    public static let estimate: Self = "estimate"
+}
+
+public struct ContextReportBootstrapTruncation: Codable, Hashable, Sendable {
+    public var mode: ContextReportBootstrapTruncationMode
+    public var shown: Bool
+    public var shownFor: [String]
+
+    public init(
+        mode: ContextReportBootstrapTruncationMode,
+        shown: Bool,
+        shownFor: [String]
+    ) {
+        self.mode = mode
+        self.shown = shown
+        self.shownFor = shownFor
+    }
+}
+
+public struct ContextReportBootstrapTruncationMode: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let off: Self = "off"
+    public static let once: Self = "once"
+    public static let always: Self = "always"
+}
+
+public struct ContextReportSandbox: Codable, Hashable, Sendable {
+    public var mode: String
+    public var sandboxed: Bool
+
+    public init(
+        mode: String,
+        sandboxed: Bool
+    ) {
+        self.mode = mode
+        self.sandboxed = sandboxed
+    }
+}
+
+public struct ContextReportSystemPrompt: Codable, Hashable, Sendable {
+    public var chars: Int
+    public var tokens: Int
+    public var projectContextChars: Int
+    public var nonProjectContextChars: Int
+    public var parts: [ContextReportSystemPromptPartsItem]
+
+    public init(
+        chars: Int,
+        tokens: Int,
+        projectContextChars: Int,
+        nonProjectContextChars: Int,
+        parts: [ContextReportSystemPromptPartsItem]
+    ) {
+        self.chars = chars
+        self.tokens = tokens
+        self.projectContextChars = projectContextChars
+        self.nonProjectContextChars = nonProjectContextChars
+        self.parts = parts
+    }
+}
+
+public struct ContextReportSystemPromptPartsItem: Codable, Hashable, Sendable {
+    public var name: String
+    public var source: String
+    public var chars: Int
+    public var tokens: Int
+
+    public init(
+        name: String,
+        source: String,
+        chars: Int,
+        tokens: Int
+    ) {
+        self.name = name
+        self.source = source
+        self.chars = chars
+        self.tokens = tokens
+    }
+}
+
+public struct ContextReportInjectedWorkspaceFilesItem: Codable, Hashable, Sendable {
+    public var name: String
+    public var path: String
+    public var missing: Bool
+    public var rawChars: Int
+    public var injectedChars: Int
+    public var truncated: Bool
+
+    public init(
+        name: String,
+        path: String,
+        missing: Bool,
+        rawChars: Int,
+        injectedChars: Int,
+        truncated: Bool
+    ) {
+        self.name = name
+        self.path = path
+        self.missing = missing
+        self.rawChars = rawChars
+        self.injectedChars = injectedChars
+        self.truncated = truncated
+    }
+}
+
+public struct ContextReportSkills: Codable, Hashable, Sendable {
+    public var promptChars: Int
+    public var count: Int
+    public var entries: [ContextReportSkillsEntriesItem]
+
+    public init(
+        promptChars: Int,
+        count: Int,
+        entries: [ContextReportSkillsEntriesItem]
+    ) {
+        self.promptChars = promptChars
+        self.count = count
+        self.entries = entries
+    }
+}
+
+public struct ContextReportSkillsEntriesItem: Codable, Hashable, Sendable {
+    public var name: String
+    public var blockChars: Int
+
+    public init(
+        name: String,
+        blockChars: Int
+    ) {
+        self.name = name
+        self.blockChars = blockChars
+    }
+}
+
+public struct ContextReportTools: Codable, Hashable, Sendable {
+    public var listChars: Int
+    public var schemaChars: Int
+    public var count: Int
+    public var entries: [ContextReportToolsEntriesItem]
+
+    public init(
+        listChars: Int,
+        schemaChars: Int,
+        count: Int,
+        entries: [ContextReportToolsEntriesItem]
+    ) {
+        self.listChars = listChars
+        self.schemaChars = schemaChars
+        self.count = count
+        self.entries = entries
+    }
+}
+
+public struct ContextReportToolsEntriesItem: Codable, Hashable, Sendable {
+    public var name: String
+    public var schemaChars: Int
+
+    public init(
+        name: String,
+        schemaChars: Int
+    ) {
+        self.name = name
+        self.schemaChars = schemaChars
+    }
+}
+
+public struct ContextReportMessages: Codable, Hashable, Sendable {
+    public var count: Int
+    public var chars: Int
+    public var tokens: Int
+    public var bySource: [ContextReportMessagesBySourceItem]
+
+    public init(
+        count: Int,
+        chars: Int,
+        tokens: Int,
+        bySource: [ContextReportMessagesBySourceItem]
+    ) {
+        self.count = count
+        self.chars = chars
+        self.tokens = tokens
+        self.bySource = bySource
+    }
+}
+
+public struct ContextReportMessagesBySourceItem: Codable, Hashable, Sendable {
+    public var source: String
+    public var count: Int
+    public var chars: Int
+    public var tokens: Int
+
+    public init(
+        source: String,
+        count: Int,
+        chars: Int,
+        tokens: Int
+    ) {
+        self.source = source
+        self.count = count
+        self.chars = chars
+        self.tokens = tokens
     }
 }
 
@@ -2118,6 +2423,16 @@ public struct SessionsGetResult: Codable, Hashable, Sendable {
         self.messages = messages
         self.session = session
         self.entry = entry
+    }
+}
+
+public struct SessionsContextParams: Codable, Hashable, Sendable {
+    public var key: String
+
+    public init(
+        key: String
+    ) {
+        self.key = key
     }
 }
 
@@ -4220,6 +4535,8 @@ public struct NodeInvokeRequestEvent: Codable, Hashable, Sendable {
 public typealias HealthResult = HealthPayload
 
 public typealias ChatAbortResult = ChatAborted
+
+public typealias SessionsContextResult = ContextInspection
 
 public typealias HealthEvent = HealthPayload
 

@@ -16,6 +16,7 @@ export const METHODS = {
   'chat.inject': { scope: 'operator.admin', sideEffecting: false, listed: false, params: 'chatInjectParams' },
   'sessions.list': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'sessionsListParams' },
   'sessions.get': { scope: 'operator.read', sideEffecting: false, listed: false, params: 'sessionsGetParams' },
+  'sessions.context': { scope: 'operator.read', sideEffecting: false, listed: false, params: 'sessionsContextParams' },
   'sessions.resolve': { scope: 'operator.read', sideEffecting: false, listed: false, params: 'sessionsResolveParams' },
   'sessions.subscribe': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'sessionsSubscribeParams' },
   'sessions.unsubscribe': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'sessionsUnsubscribeParams' },

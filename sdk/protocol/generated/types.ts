@@ -301,6 +301,12 @@ export type SessionsGetResult = {
   entry?: SessionEntry;
 };
 
+export type SessionsContextParams = {
+  key: string;
+};
+
+export type SessionsContextResult = ContextInspection;
+
 export type SessionsResolveParams = {
   key?: string;
   sessionId?: string;
@@ -1236,6 +1242,15 @@ export type SessionEntry = {
   sessionFile?: string;
 };
 
+export type ContextInspection = {
+  key: string;
+  report: ContextReport;
+  session: {
+    totalTokens: number | null;
+    contextTokens: number;
+  };
+};
+
 export type PluginRow = {
   id: string;
   name?: string;
@@ -1371,6 +1386,78 @@ export type PairedDevice = {
   }>;
 };
 
+export type ContextReport = {
+  source: 'run' | 'estimate';
+  generatedAt: number;
+  sessionId: string;
+  sessionKey: string;
+  runId?: string;
+  provider: string;
+  model: string;
+  contextWindow: number;
+  contextEngine?: string;
+  workspaceDir: string;
+  bootstrapMaxChars: number;
+  bootstrapTotalMaxChars: number;
+  bootstrapTruncation: {
+    mode: 'off' | 'once' | 'always';
+    shown: boolean;
+    shownFor: Array<string>;
+  };
+  sandbox: {
+    mode: string;
+    sandboxed: boolean;
+  };
+  systemPrompt: {
+    chars: number;
+    tokens: number;
+    projectContextChars: number;
+    nonProjectContextChars: number;
+    parts: Array<{
+      name: string;
+      source: string;
+      chars: number;
+      tokens: number;
+    }>;
+  };
+  injectedWorkspaceFiles: Array<{
+    name: string;
+    path: string;
+    missing: boolean;
+    rawChars: number;
+    injectedChars: number;
+    truncated: boolean;
+  }>;
+  skills: {
+    promptChars: number;
+    count: number;
+    entries: Array<{
+      name: string;
+      blockChars: number;
+    }>;
+  };
+  tools: {
+    listChars: number;
+    schemaChars: number;
+    count: number;
+    entries: Array<{
+      name: string;
+      schemaChars: number;
+    }>;
+  };
+  messages: {
+    count: number;
+    chars: number;
+    tokens: number;
+    bySource: Array<{
+      source: string;
+      count: number;
+      chars: number;
+      tokens: number;
+    }>;
+  };
+};
+
 export type AgentIdentity = {
   name?: string;
   theme?: string;
@@ -1395,6 +1482,7 @@ export interface MethodTypes {
   'chat.inject': { params: ChatInjectParams; result: ChatInjectResult };
   'sessions.list': { params: SessionsListParams; result: SessionsListResult };
   'sessions.get': { params: SessionsGetParams; result: SessionsGetResult };
+  'sessions.context': { params: SessionsContextParams; result: SessionsContextResult };
   'sessions.resolve': { params: SessionsResolveParams; result: SessionsResolveResult };
   'sessions.subscribe': { params: SessionsSubscribeParams; result: SessionsSubscribeResult };
   'sessions.unsubscribe': { params: SessionsUnsubscribeParams; result: SessionsUnsubscribeResult };

@@ -16,6 +16,7 @@ export declare const chatHistoryParams: ValidateFunction;
 export declare const chatInjectParams: ValidateFunction;
 export declare const sessionsListParams: ValidateFunction;
 export declare const sessionsGetParams: ValidateFunction;
+export declare const sessionsContextParams: ValidateFunction;
 export declare const sessionsResolveParams: ValidateFunction;
 export declare const sessionsSubscribeParams: ValidateFunction;
 export declare const sessionsUnsubscribeParams: ValidateFunction;

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox';
+import { ContextInspection } from '../context-report.ts';
 import { closed, defineMethods, nullable, open, optional, text } from '../define.ts';
 import { Attachment } from './agent.ts';
 
@@ -115,6 +116,13 @@ export const SESSIONS_METHODS = defineMethods({
       session: optional(SessionRow),
       entry: optional(SessionEntry),
     }),
+  },
+  /** What the session's context is made of: as its last run sent it, else as an estimate. Sizes and names, no text. */
+  'sessions.context': {
+    scope: 'operator.read',
+    unlisted: true,
+    params: closed({ key: sessionKey() }),
+    result: ContextInspection,
   },
   'sessions.resolve': {
     scope: 'operator.read',
