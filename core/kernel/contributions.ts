@@ -36,6 +36,7 @@ function read(draft: Draft, row: ContributionRow, args: unknown[]): Array<{ key:
       const value = row.method === 'registerChannel' && isObject(first) && isObject(first.plugin) ? first.plugin : first;
       if (!isObject(value)) throw shape(draft, row, '?', 'expected an object');
       const key = text(draft, row, value[row.keyField ?? 'id'], row.keyField ?? 'id');
+      if (row.taken?.includes(key.toLowerCase())) throw shape(draft, row, key, `this ${row.keyField ?? 'id'} is the host's own`);
       if (row.keyPattern !== undefined && !new RegExp(row.keyPattern).test(key))
         throw shape(draft, row, key, `its ${row.keyField ?? 'id'} must match ${row.keyPattern}`);
       for (const [member, type] of Object.entries(row.shape ?? {})) {

@@ -42,7 +42,7 @@ export function createDraft({ entry, ownerOf, onRefused }: DraftOptions): Draft 
       const row = CONTRIBUTION_ROWS[kind];
       assertOpen(row.method);
       const place = { ...owner, hook: row.method };
-      if ((row.reserved?.includes(key) && entry.origin !== 'bundled') || row.taken?.includes(key.toLowerCase()))
+      if (row.reserved?.includes(key) && entry.origin !== 'bundled')
         throw durarError('DUR_EXT_RESERVED', { id: entry.id, kind: row.noun, key }, { owner: place });
       if (isStrict && !isDeclared(entry, kind, key)) {
         throw durarError(

@@ -56,6 +56,20 @@ describe('the entry', () => {
   });
 });
 
+describe('the name of a command', () => {
+  const named = (name: string) => (api: PluginApi) => void api.registerCommand({ name, description: 'd', handler: () => undefined });
+
+  it.each(['status', 'Think', 't', 'id'])('%s is the host’s own: a native extension fails, one in the ancestor’s format does without it', async (name) => {
+    const declared = { format: 'native', declares: { command: [name] } } as never;
+    await expect(load(named(name), declared)).rejects.toMatchObject({ code: 'DUR_EXT_SHAPE', message: expect.stringContaining("is the host's own") });
+    expect(made(await load(named(name)))).toEqual([]);
+  });
+
+  it.each(['two words', '/slash', '', '1st', 'x'.repeat(33)])('%j can be none', async (name) => {
+    expect(made(await load(named(name)))).toEqual([]);
+  });
+});
+
 describe('api in the ancestor’s format', () => {
   it('costs a plugin the contribution that is wrong, not the others', async () => {
     const instance = await load((api: PluginApi) => {

@@ -144,6 +144,20 @@ describe('a command', () => {
     expect(JSON.stringify(requests.at(-1)?.messages).length).toBeLessThan(size);
   });
 
+  it('/context list, detail and json report sizes, of the last run or as an estimate (CTX-008, CTX-009, CTX-012, CTX-033, CTX-095, CTX-097, CTX-099)', async () => {
+    const { say, asked } = await start();
+    const estimate = await say('/context');
+    expect(estimate).toMatch(/^🧠 Context breakdown\nWorkspace: /);
+    expect(estimate).toContain('System prompt (estimate): ');
+    expect(estimate).toMatch(/^- AGENTS\.md: /m);
+    expect(asked()).toEqual([]);
+    await say(SAY);
+    expect(await say('/context list')).toContain('System prompt (run): ');
+    expect(await say('/context detail')).toMatch(/^🧠 Context breakdown \(detailed\)\n/);
+    expect(JSON.parse(await say('/context json'))).toMatchObject({ key: 'agent:main:main', report: { source: 'run', model: 'script' } });
+    expect(await say('/context all')).toContain('Unrecognized context format "all"');
+  });
+
   it('that fails says why, and the run ends well', async () => {
     const { run } = await start({
       engine: engine(async () => {

@@ -2,6 +2,7 @@ import { CHAT_COMMAND_ROWS, type ChatCommandName, type DirectiveName } from '../
 import { type CommandReply, errorText, reportError, type SessionRecord } from '../../../sdk/index.ts';
 import type { Generation, GenerationSource } from '../../kernel/generation.ts';
 import type { SessionService } from '../../sessions/service.ts';
+import { formatContextDetail, formatContextJson, formatContextList } from '../context-report.ts';
 import type { ModelAccess } from '../model-access.ts';
 import type { AcceptedRun, RunRequest } from '../run-request.ts';
 import type { SessionWork } from '../session-work.ts';
@@ -11,7 +12,7 @@ import type { Sender } from './sender.ts';
 import { mergedExtra } from './session-settings.ts';
 import { grouped, type LastContext, statusText } from './status.ts';
 
-export interface CommandDeps extends Pick<SessionWork, 'compact'> {
+export interface CommandDeps extends Pick<SessionWork, 'compact' | 'inspect'> {
   source: GenerationSource;
   sessions: SessionService;
   models: ModelAccess;
@@ -36,6 +37,11 @@ export interface CommandCall {
 export type AnsweredCommand = Exclude<ChatCommandName, DirectiveName | 'new' | 'reset'>;
 type Answer = (call: CommandCall) => Promise<CommandReply> | CommandReply;
 
+const FORMATS = new Map([
+  ['list', formatContextList],
+  ['detail', formatContextDetail],
+  ['json', formatContextJson],
+]);
 const USAGE_MODES = ['off', 'tokens', 'full'];
 const MOST_USED: ReadonlySet<string> = new Set(['status', 'new', 'stop', 'compact', 'model', 'think', 'usage', 'commands']);
 
@@ -92,6 +98,12 @@ export function createCommands(deps: CommandDeps): Record<AnsweredCommand, Answe
       const { tokensBefore, tokensAfter } = result ?? {};
       if (tokensBefore === undefined) return { text: 'Compacted.' };
       return { text: `Compacted: ${grouped(tokensBefore)} tokens${tokensAfter === undefined ? '' : `, now ${grouped(tokensAfter)}`}.` };
+    },
+
+    async context({ session, args }) {
+      const format = args === '' ? formatContextList : FORMATS.get(args.toLowerCase());
+      if (format === undefined) return { text: `Unrecognized context format "${args}". Valid formats: ${[...FORMATS.keys()].join(', ')}.`, isError: true };
+      return { text: format(await deps.inspect({ sessionKey: session.key })) };
     },
 
     async usage({ session, args }) {

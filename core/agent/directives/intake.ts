@@ -20,7 +20,7 @@ export interface Intake {
 const MAX_LAST_CONTEXTS = 1_000;
 
 export function createIntake(
-  options: Omit<DirectivesDeps, 'active' | 'stop' | 'lastContext' | 'compact'> & {
+  options: Omit<DirectivesDeps, 'active' | 'stop' | 'lastContext' | 'compact' | 'inspect'> & {
     runs: Runs;
     work: SessionWork;
     now: () => number;
@@ -34,6 +34,7 @@ export function createIntake(
   const directives = createDirectives({
     ...options,
     compact: work.compact,
+    inspect: work.inspect,
     active: (sessionKey) => runs.active(sessionKey),
     stop: (runId) => void runs.abort({ runId, origin: 'stop' }),
     lastContext: (sessionKey) => lastContexts.get(sessionKey),
