@@ -28,16 +28,21 @@ export type PeerReader = (request: IncomingMessage) => Peer;
 const FORWARDED_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-real-ip'];
 
 /** `trustedProxies`: addresses and networks (`10.0.0.0/8`) whose forwarded headers are believed. */
-export function createPeerReader(settings: { trustedProxies?: readonly string[]; allowRealIpFallback?: boolean } = {}): PeerReader {
+export function createPeerReader(
+  settings: { trustedProxies?: readonly string[]; allowRealIpFallback?: boolean; auth?: { trustedProxy?: { userHeader?: string } } } = {},
+): PeerReader {
   const isTrusted = createAddressTest(settings.trustedProxies ?? []);
+  const userHeader = settings.auth?.trustedProxy?.userHeader?.toLowerCase();
   return ({ headers, socket }) => {
     const address = plainAddress(socket.remoteAddress ?? '');
     const isForwarded = FORWARDED_HEADERS.some((name) => headers[name] !== undefined);
     const isProxy = isTrusted(address);
+    // A proxy of this machine that names a user speaks for somebody else, whatever else it leaves out.
+    const isVouched = isProxy && userHeader !== undefined && headers[userHeader] !== undefined;
     const client = isProxy ? (forwardedClient(headers, isTrusted) ?? (settings.allowRealIpFallback ? realIp(headers) : undefined)) : undefined;
     return {
       ip: client ?? address,
-      local: isLoopback(address) && !isForwarded,
+      local: isLoopback(address) && !isForwarded && !isVouched,
       origin: headers.origin,
       host: headers.host,
       ...(('encrypted' in socket && socket.encrypted === true) || (isProxy && headers['x-forwarded-proto'] === 'https') ? { secure: true } : {}),

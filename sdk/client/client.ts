@@ -1,6 +1,6 @@
 import { durarError } from '../errors.ts';
 import type { EventFrame, HelloOk, ResponseFrame } from '../protocol/generated/types.ts';
-import { connectRequest, keepTokens } from './connect-request.ts';
+import { connectRequest, isTrustedGateway, keepTokens } from './connect-request.ts';
 import { createEventQueue, type EventQueue } from './event-queue.ts';
 import { isFinalRefusal, isTokenRefused, mayRetryWithDeviceToken, refused, rpcError } from './failure.ts';
 import type { ClientSocket, GatewayClient, GatewayClientOptions, RequestOptions } from './options.ts';
@@ -207,7 +207,7 @@ export function createGatewayClient(options: GatewayClientOptions): GatewayClien
     try {
       return await attempt(false);
     } catch (error) {
-      const mayRetry = mayRetryWithDeviceToken(error) && options.isTrusted !== false;
+      const mayRetry = mayRetryWithDeviceToken(error) && isTrustedGateway(options);
       if (!mayRetry || options.tokens?.load(options.role ?? 'operator') === undefined) throw error;
       return await attempt(true);
     }

@@ -39,7 +39,7 @@ export interface ConnectOptions {
   pathEnv?: string;
   locale?: string;
   userAgent?: string;
-  /** Loopback, or TLS with a pinned certificate: the stored device token may be tried after a token mismatch. Default true. */
+  /** Loopback, or TLS with a pinned certificate: the stored device token may be tried after a token mismatch. Default: whether `url` is loopback. */
   isTrusted?: boolean;
 }
 
@@ -87,11 +87,16 @@ export async function connectRequest(options: ConnectOptions, nonce: string, wit
   return { ...params, device: { id: identity.deviceId, publicKey: identity.publicKey, signature, signedAt, nonce } };
 }
 
+/** Whether device tokens may go to this gateway unasked, and be taken from it. */
+export function isTrustedGateway({ url, isTrusted }: Pick<ConnectOptions, 'isTrusted'> & { url: string }): boolean {
+  return isTrusted ?? /^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})$/.test(new URL(url).hostname);
+}
+
 /** Keeps the token of the role and, after a bootstrap over a trusted transport, those that were handed over for other roles. */
-export function keepTokens(options: ConnectOptions, sent: ConnectParams, { auth }: HelloOk): void {
+export function keepTokens(options: ConnectOptions & { url: string }, sent: ConnectParams, { auth }: HelloOk): void {
   if (auth === undefined) return;
   options.tokens?.save(auth.role, { token: auth.deviceToken, scopes: auth.scopes });
-  if (sent.auth?.bootstrapToken === undefined || options.isTrusted === false) return;
+  if (sent.auth?.bootstrapToken === undefined || !isTrustedGateway(options)) return;
   for (const { role, deviceToken, scopes } of auth.deviceTokens ?? []) options.tokens?.save(role, { token: deviceToken, scopes });
 }
 

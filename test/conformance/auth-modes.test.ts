@@ -54,6 +54,12 @@ describe('trusted-proxy mode', () => {
     expect(await detailsOf(strangers.url, {}, vouched)).toMatchObject({ authReason: 'trusted_proxy_untrusted_source' });
   });
 
+  it('takes nobody for local whom a proxy of this machine names, forwarded headers or not', async () => {
+    const { auth, ...others } = proxied;
+    const { url } = await startGateway({ settings: { ...others, auth: { ...auth, trustedProxy: { userHeader: 'X-Auth-User' } } } });
+    expect(await detailsOf(url, { params: { auth: {} } }, { 'x-auth-user': 'ann@example.com' })).toMatchObject({ code: 'PAIRING_REQUIRED' });
+  });
+
   it('takes the control UI without a device, and with one without approval (PROTO-376, PROTO-378)', async () => {
     const { url } = await startGateway({ settings: proxied });
     const headers = { ...vouched, ...ORIGIN };

@@ -309,6 +309,25 @@ describe('client', () => {
   });
 });
 
+describe('a gateway elsewhere', () => {
+  it.each([
+    ['wss://gateway.example', undefined, 1],
+    ['wss://gateway.example', true, 2],
+    ['ws://127.0.0.1:1', undefined, 2],
+    ['ws://127.0.0.1:1', false, 1],
+  ] as const)('%s gets the stored device token only where it is trusted: %s', async (url, isTrusted, attempts) => {
+    const gateway = await scripted((socket, _params, id) => {
+      socket.send(refusal(id, { code: 'AUTH_TOKEN_MISMATCH', canRetryWithDeviceToken: true }));
+      socket.close(1008, 'no');
+    });
+    const open = nodeSocketFactory();
+    const tokens = { load: () => ({ token: 'device-token-example', scopes: [] }), save: () => undefined, remove: () => undefined };
+    const client = clientOf({ url, tokens, socketFactory: () => open(gateway.url), ...(isTrusted === undefined ? {} : { isTrusted }) });
+    await expect(client.connect()).rejects.toMatchObject({ code: 'DUR_GATEWAY_REFUSED' });
+    expect(gateway.attempts()).toBe(attempts);
+  });
+});
+
 describe('a client that is closed', () => {
   it('while its socket is still being made does not connect after all', async () => {
     const { url, gateway } = await startGateway();
