@@ -236,6 +236,23 @@ const codeOf = (frame: { error?: Record<string, unknown> }) => (frame.error?.det
 const message = (frame: { error?: Record<string, unknown> }) => frame.error?.message;
 
 describe('pairing of nodes', () => {
+  it('is decided once, however many decide at the same time', async () => {
+    const admin = await operator();
+    for (const order of [
+      ['approve', 'reject'],
+      ['reject', 'approve'],
+      ['approve', 'approve'],
+    ]) {
+      const socket = await node({ commands: ['system.notify'] });
+      const { requestId } = await requestOf(admin, socket.nodeId);
+      const [first, second] = await Promise.all(order.map((verb) => admin.call(`node.pair.${verb}`, { requestId })));
+      expect(first?.ok, order.join()).toBe(true);
+      expect(message(second ?? {}), order.join()).toBe('unknown requestId');
+      const { paired } = (await admin.call('node.pair.list', {})).payload as { paired: Array<{ nodeId: string }> };
+      expect(paired.some(({ nodeId }) => nodeId === socket.nodeId)).toBe(order[0] === 'approve');
+    }
+  });
+
   it('shows what the sample node of the protocol page claims (PROTO-022 to PROTO-024, PROTO-039 to PROTO-042, PROTO-076)', async () => {
     const claims = {
       caps: ['camera', 'canvas', 'screen', 'location', 'voice'],
@@ -478,6 +495,15 @@ describe('invoke', () => {
     expect(await codes('screen.record')).toEqual({ reason: 'permission switched off on node', command: 'screen.record' });
     for (const command of ['canvas.present', 'system.notify']) expect(await codes(command)).toMatchObject({ nodeError: { code: 'TIMEOUT' } });
     expect(mac.frames.some(({ event, payload }) => event === 'node.invoke.request' && (payload as InvokeRequest).command === 'screen.record')).toBe(false);
+  });
+
+  it('that disconnects fails at once, and its answer comes too late (PROTO-216)', async () => {
+    const admin = await operator();
+    const one = await approved({ commands: ['system.notify'] }, admin);
+    const asked = admin.call('node.invoke', { nodeId: one.nodeId, command: 'system.notify', timeoutMs: 60_000, idempotencyKey: 'cut' });
+    await one.event('node.invoke.request');
+    one.raw.terminate();
+    expect((await asked).error).toMatchObject({ code: 'UNAVAILABLE', details: { code: 'NODE_DISCONNECTED' } });
   });
 
   it('has its bounds: commands on their way, and sessions that a node follows', async () => {

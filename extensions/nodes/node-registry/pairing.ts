@@ -123,10 +123,13 @@ export class Pairing {
     });
   }
 
-  reject(requestId: string): { requestId: string; nodeId: string } {
-    const request = this.#find(requestId);
-    this.#settle(request, 'rejected');
-    return { requestId, nodeId: request.nodeId };
+  /** Waits for an approval that is under way: a request is decided once. */
+  reject(requestId: string): Promise<{ requestId: string; nodeId: string }> {
+    return this.#exclusive(async () => {
+      const request = this.#find(requestId);
+      this.#settle(request, 'rejected');
+      return { requestId, nodeId: request.nodeId };
+    });
   }
 
   rename(nodeId: string, label: string): Promise<void> {
