@@ -2,7 +2,8 @@ import type { AgentMessage, ToolResultMessage } from '../../sdk/index.ts';
 import type { Config } from '../config/schema.ts';
 import { removeOldImages } from './old-images.ts';
 import { decide, type Measure, type Trimmed, trim } from './pruning-pass.ts';
-import { createPruningSettings, type PruningSettings } from './pruning-settings.ts';
+import { createPruningSettings } from './pruning-settings.ts';
+import { isReply } from './reply.ts';
 
 /** Keeps old tool results out of requests. Only the request changes: neither the transcript nor the engine's messages are touched. */
 export interface Pruning {
@@ -37,6 +38,7 @@ const SESSIONS = 1_000;
 export function createPruning({ now, measure }: { now: () => number; measure: Measure }): Pruning {
   const memories = new Map<string, Memory>();
   const settingsOf = createPruningSettings();
+  const replay = createReplay();
 
   function recall(sessionId: string, messages: readonly AgentMessage[]): Memory {
     const memory = memories.get(sessionId) ?? { calledAt: lastReplyAt(messages), decisions: new Map() };
@@ -53,7 +55,14 @@ export function createPruning({ now, measure }: { now: () => number; measure: Me
       if (settings === undefined) return clean;
       const memory = recall(sessionId, clean);
       const at = now();
-      if (at - memory.calledAt >= settings.ttlMs) memory.decisions = pass(clean, memory.decisions, settings, { window, overhead, measure });
+      if (at - memory.calledAt >= settings.ttlMs) {
+        const decisions = keptOf(clean, memory.decisions);
+        for (const { index, trimmed } of decide(replay(clean, decisions), settings, { window, overhead, measure })) {
+          const message = clean[index];
+          if (message?.role === 'toolResult') decisions.set(identity(message), trimmed);
+        }
+        memory.decisions = decisions;
+      }
       memory.calledAt = at;
       return replay(clean, memory.decisions);
     },
@@ -61,36 +70,37 @@ export function createPruning({ now, measure }: { now: () => number; measure: Me
 }
 
 /** Decisions on what is no longer in the context are dropped. */
-function pass(
-  messages: readonly AgentMessage[],
-  earlier: ReadonlyMap<string, Trimmed>,
-  settings: PruningSettings,
-  size: { window: number; overhead: number; measure: Measure },
-): Map<string, Trimmed> {
-  const decisions = new Map<string, Trimmed>();
+function keptOf(messages: readonly AgentMessage[], decisions: ReadonlyMap<string, Trimmed>): Map<string, Trimmed> {
+  const kept = new Map<string, Trimmed>();
+  if (decisions.size === 0) return kept;
   for (const message of messages) {
     if (message.role !== 'toolResult') continue;
-    const decision = earlier.get(identity(message));
-    if (decision !== undefined) decisions.set(identity(message), decision);
+    const decision = decisions.get(identity(message));
+    if (decision !== undefined) kept.set(identity(message), decision);
   }
-  for (const { index, trimmed } of decide(replay(messages, decisions), settings, size)) {
-    const message = messages[index];
-    if (message?.role === 'toolResult') decisions.set(identity(message), trimmed);
-  }
-  return decisions;
+  return kept;
 }
 
-function replay<Messages extends readonly AgentMessage[]>(messages: Messages, decisions: ReadonlyMap<string, Trimmed>): Messages | AgentMessage[] {
-  if (decisions.size === 0) return messages;
-  let pruned: AgentMessage[] | undefined;
-  for (const [index, message] of messages.entries()) {
-    if (message.role !== 'toolResult') continue;
-    const decision = decisions.get(identity(message));
-    if (decision === undefined) continue;
-    pruned ??= [...messages];
-    pruned[index] = trim(message, decision);
-  }
-  return pruned ?? messages;
+/** Shows results as was decided. One that an engine hands out again is trimmed once, so that its size is known already. */
+function createReplay(): (messages: AgentMessage[], decisions: ReadonlyMap<string, Trimmed>) => AgentMessage[] {
+  const known = new WeakMap<ToolResultMessage, { trimmed: Trimmed; shown: ToolResultMessage }>();
+  return (messages, decisions) => {
+    if (decisions.size === 0) return messages;
+    let pruned: AgentMessage[] | undefined;
+    for (const [index, message] of messages.entries()) {
+      if (message.role !== 'toolResult') continue;
+      const trimmed = decisions.get(identity(message));
+      if (trimmed === undefined) continue;
+      let entry = known.get(message);
+      if (entry?.trimmed !== trimmed) {
+        entry = { trimmed, shown: trim(message, trimmed) };
+        known.set(message, entry);
+      }
+      pruned ??= [...messages];
+      pruned[index] = entry.shown;
+    }
+    return pruned ?? messages;
+  };
 }
 
 /** Engines may hand out copies, and some models use an id again. */
@@ -100,5 +110,5 @@ function identity({ toolCallId, timestamp }: ToolResultMessage): string {
 
 /** When the model last spoke, for sessions that this process has not called it for. */
 function lastReplyAt(messages: readonly AgentMessage[]): number {
-  return messages.findLast((message) => message.role === 'assistant')?.timestamp ?? 0;
+  return messages.findLast(isReply)?.timestamp ?? 0;
 }
