@@ -12,7 +12,7 @@ export interface ModelAccess {
   /** The model of the default agent. */
   defaults(): { provider: string; model: string };
   /** What a session of that agent would ask for: the given ref or alias, else its own. Throws `DUR_MODEL_NOT_ALLOWED`, `DUR_MODEL_UNKNOWN`. */
-  choose(params: { agentId: string; ref?: string; override?: string }): Promise<{ provider: string; model: string; reasons: boolean }>;
+  choose(params: { agentId: string; ref?: string; override?: string }): Promise<{ provider: string; model: string; reasons: boolean; contextWindow?: number }>;
   /** One model call outside any session. `model` is a ref; absent: the default model. Throws `DUR_MODEL_*`, `DUR_PROVIDER_*`. */
   complete(params: {
     model?: string;
@@ -50,7 +50,12 @@ export function createModelAccess(options: {
         return undefined;
       });
       const { provider = '', model } = parseModelRef(chosen);
-      return { provider: known?.provider ?? provider, model: known?.id ?? model, reasons: known?.reasoning === true };
+      return {
+        provider: known?.provider ?? provider,
+        model: known?.id ?? model,
+        reasons: known?.reasoning === true,
+        ...(known === undefined ? {} : { contextWindow: known.contextWindow }),
+      };
     },
     async complete({ model: ref, ...request }) {
       const lease = source.lease();

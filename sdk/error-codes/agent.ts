@@ -40,7 +40,10 @@ export const AGENT_ERRORS = {
     hint: 'Start a new session with `durar agent --session <name>` or /new in `durar chat`, or choose a model with a larger window.',
   },
   DUR_COMPACTION_DELEGATE: { message: 'compaction cannot be delegated here: {reason}', hint: 'Pass the params of compact() on unchanged.' },
-  DUR_COMMAND_FAILED: { message: 'the command /{name} failed: {reason}', hint: 'Look at the log of the gateway; `durar plugins inspect <id>` tells about its extension.' },
+  DUR_COMMAND_FAILED: {
+    message: 'the command /{name} failed: {reason}',
+    hint: 'Look at the log of the gateway; `durar plugins inspect <id>` tells about its extension.',
+  },
   DUR_RUN_ABORTED: { message: 'the run was aborted', hint: 'Send the message again to start over.' },
   DUR_RUN_STEERED: { message: 'the user sent a new message before this call ended', hint: 'Read the message; call the tool again if it is still needed.' },
   DUR_RUN_TIMEOUT: { message: 'the run did not end within {seconds} s', hint: 'Raise agents.defaults.timeoutSeconds.', retry: true },

@@ -76,7 +76,7 @@ describe('a command', () => {
     const { say } = await start({ engine: engine(async () => ({ ok: true, compacted: false })) });
     const before = await say('/status');
     expect(before).toContain('Durar 2026.11.0\nModel: offline/script (default) · thinking off\nContext engine: fixture');
-    expect(before).toContain('estimatedTokens 0 (history)');
+    expect(before).toContain('Context: 0 / 200,000 (0%) tokens · estimatedTokens 0 (history)');
     await say(SAY);
     await say('/think high');
     await say('/queue steer');
@@ -84,7 +84,7 @@ describe('a command', () => {
     expect(after).toContain('thinking high');
     expect(after).toMatch(/Context: [1-9][\d,]* \/ 200,000 \(\d+%\) tokens · estimatedTokens 4,321/);
     expect(after).toMatch(/Last run: [1-9][\d,]* in \/ [1-9][\d,]* out/);
-    expect(after).toMatch(/Queue: steer \(\d active\)/);
+    expect(after).toMatch(/Queue: steer \(0 active\)/);
     expect(after).toContain('Session: agent:main:main · verbose off · reasoning off · usage off · compactions 0');
   });
 
@@ -186,7 +186,7 @@ describe('a command', () => {
     const { host, socket, say } = await start();
     await socket.call('agent', { sessionKey: 'main', message: '[[offline: stall]]', idempotencyKey: 'slow' });
     expect(await say('/verbose on')).toBe('Verbose logging enabled.');
-    expect(await say('/status')).toMatch(/Queue: collect \(2 active\)/);
+    expect(await say('/status')).toMatch(/Queue: collect \(1 active\)/);
     host.agent.abort({ sessionKey: 'main', origin: 'rpc' });
   });
 

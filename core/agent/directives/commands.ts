@@ -43,7 +43,7 @@ const FORMATS = new Map([
   ['json', formatContextJson],
 ]);
 const USAGE_MODES = ['off', 'tokens', 'full'];
-const MOST_USED: ReadonlySet<string> = new Set(['status', 'new', 'stop', 'compact', 'model', 'think', 'usage', 'commands']);
+const MOST_USED: ReadonlySet<string> = new Set(['status', 'new', 'stop', 'compact', 'context', 'model', 'think', 'usage', 'commands']);
 
 export function createCommands(deps: CommandDeps): Record<AnsweredCommand, Answer> {
   const { sessions, models } = deps;
@@ -56,7 +56,7 @@ export function createCommands(deps: CommandDeps): Record<AnsweredCommand, Answe
       return { text: ['Commands:', ...own, ...(added.length === 0 ? [] : ['From extensions:', ...added.sort()])].join('\n') };
     },
 
-    async status({ generation, session, sender }) {
+    async status({ generation, session, sender, request }) {
       const { messages } = await sessions.context(session);
       const { config } = generation;
       const historyTokens = deps.estimator.messages(messages);
@@ -69,8 +69,7 @@ export function createCommands(deps: CommandDeps): Record<AnsweredCommand, Answe
         engine: await engineOf(generation),
         last: deps.lastContext(session.key),
         historyTokens,
-        window: session.contextTokens,
-        active: deps.active(session.key).length,
+        active: deps.active(session.key).filter(({ runId }) => runId !== request.runId).length,
       });
       return { text };
     },

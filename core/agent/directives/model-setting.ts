@@ -1,4 +1,4 @@
-import { errorCode, type ModelEntry } from '../../../sdk/index.ts';
+import { errorCode, type ModelEntry, type SessionRecord } from '../../../sdk/index.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Setting, SettingContext } from './setting.ts';
 
@@ -17,7 +17,8 @@ export async function modelReply(context: SettingContext, value: string | undefi
   const { config, models, session } = context;
   const { agentId } = session;
   const word = value?.toLowerCase();
-  if (word === undefined || word === 'status') return { text: `${await currentModel(context)}\nUse /model list to list models, /model <ref> to choose one.` };
+  if (word === undefined || word === 'status')
+    return { text: `${modelLine(await chosenModel(context), session)}\nUse /model list to list models, /model <ref> to choose one.` };
   if (word === 'list') return { text: listText(await choosable(config, models)) };
   if (word === 'default' || word === 'reset') {
     const { provider, model } = await models.choose({ agentId });
@@ -41,10 +42,14 @@ export async function modelReply(context: SettingContext, value: string | undefi
   }
 }
 
-/** The first line of `/model`: which one, and who chose it. */
-export async function currentModel({ models, session }: Pick<SettingContext, 'models' | 'session'>): Promise<string> {
-  const { agentId, modelOverride, extra } = session;
-  const { provider, model } = await models.choose({ agentId, ...(modelOverride === undefined ? {} : { override: modelOverride }) });
+/** The model that the session's next run asks for. */
+export async function chosenModel({ models, session }: Pick<SettingContext, 'models' | 'session'>): ReturnType<SettingContext['models']['choose']> {
+  const { agentId, modelOverride } = session;
+  return models.choose({ agentId, ...(modelOverride === undefined ? {} : { override: modelOverride }) });
+}
+
+/** Which model, and who chose it. */
+export function modelLine({ provider, model }: { provider: string; model: string }, { modelOverride, extra }: SessionRecord): string {
   const profile = extra?.authProfileOverride;
   const from = modelOverride === undefined ? 'default' : 'chosen for this session';
   return `Model: ${provider}/${model} (${from}${typeof profile === 'string' ? `, profile ${profile}` : ''})`;

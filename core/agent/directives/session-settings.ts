@@ -2,7 +2,7 @@ import type { SessionRecord } from '../../../sdk/index.ts';
 import type { Config } from '../../config/schema.ts';
 import { agentEntry } from '../settings.ts';
 import { LEVELS } from './levels.ts';
-import { modelReply } from './model-setting.ts';
+import { chosenModel, modelReply } from './model-setting.ts';
 import type { Directive } from './parse.ts';
 import { QUEUE_MODES, type QueueSetting } from './queue-setting.ts';
 import type { Setting, SettingContext } from './setting.ts';
@@ -37,10 +37,9 @@ export async function settingOf(context: SettingContext, directive: Directive): 
   return elevatedReply(context, value);
 }
 
-async function thinkReply({ models, session }: SettingContext, value: string): Promise<Setting> {
+async function thinkReply(context: SettingContext, value: string): Promise<Setting> {
   if (value === 'xhigh') {
-    const { agentId, modelOverride } = session;
-    const { provider, model, reasons } = await models.choose({ agentId, ...(modelOverride === undefined ? {} : { override: modelOverride }) });
+    const { provider, model, reasons } = await chosenModel(context);
     if (!reasons) return { text: `Thinking level "xhigh" is not supported by ${provider}/${model}.`, isError: true };
   }
   return { text: value === 'off' ? 'Thinking disabled.' : `Thinking level set to ${value}.`, columns: { thinkingLevel: value } };

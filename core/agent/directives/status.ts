@@ -1,6 +1,6 @@
 import type { SessionRecord } from '../../../sdk/index.ts';
 import type { RunResult } from '../run-request.ts';
-import { currentModel } from './model-setting.ts';
+import { chosenModel, modelLine } from './model-setting.ts';
 import { effectiveLevels, effectiveQueue } from './session-settings.ts';
 import type { SettingContext } from './setting.ts';
 
@@ -15,9 +15,7 @@ export interface StatusFacts extends SettingContext {
   last: LastContext | undefined;
   /** The host's own count of the history. */
   historyTokens: number;
-  /** The window of the model; undefined: nobody knows. */
-  window: number | undefined;
-  /** Runs of the session that run or wait. */
+  /** Other runs of the session that run or wait. */
   active: number;
 }
 
@@ -27,11 +25,13 @@ export async function statusText(facts: StatusFacts): Promise<string> {
   const levels = effectiveLevels(config, session);
   const queue = effectiveQueue(config, session);
   const usage = session.extra?.responseUsage;
+  const model = await chosenModel(facts);
+  const window = Math.min(model.contextWindow ?? session.contextTokens ?? 0, config.agents.defaults.contextTokens ?? Number.POSITIVE_INFINITY);
   return [
     `Durar ${version}`,
-    `${await currentModel(facts)} · thinking ${levels.think}`,
+    `${modelLine(model, session)} · thinking ${levels.think}`,
     `Context engine: ${engine}`,
-    contextLine(facts),
+    contextLine(facts, window),
     tokenLine(session),
     `Queue: ${queue.mode} (${active} active)`,
     `Session: ${session.key} · verbose ${levels.verbose} · reasoning ${levels.reasoning} · usage ${typeof usage === 'string' ? usage : 'off'} · compactions ${session.compactionCount ?? 0}`,
@@ -39,10 +39,9 @@ export async function statusText(facts: StatusFacts): Promise<string> {
 }
 
 /** The provider's own figure where there is one, since it counts what the host cannot see. */
-function contextLine({ session, last, historyTokens, window }: StatusFacts): string {
+function contextLine({ session, last, historyTokens }: StatusFacts, window: number): string {
   const used = session.totalTokens ?? last?.estimatedTokens ?? historyTokens;
-  const size = last?.window ?? window;
-  const share = size === undefined || size === 0 ? '' : ` / ${grouped(size)} (${Math.round((used / size) * 100)}%)`;
+  const share = window === 0 ? '' : ` / ${grouped(window)} (${Math.round((used / window) * 100)}%)`;
   const estimate = last === undefined ? `estimatedTokens ${grouped(historyTokens)} (history)` : `estimatedTokens ${grouped(last.estimatedTokens)}`;
   return `Context: ${grouped(used)}${share} tokens · ${estimate}`;
 }
