@@ -14,19 +14,28 @@ export interface SuiteOptions {
   open(stateDir: string): Promise<Trial>;
 }
 
-/** Makes one check; a returned text is the reason why it was skipped. */
+/** Makes one check; a returned text is the reason why it was skipped. Gives undefined when it failed. */
 export type Attempt = (name: string, title: string, run: () => Promise<string | undefined>) => Promise<unknown>;
 
-/** Runs the contract suite of every contribution, one check a case, each case with a new copy of the extension and its state. */
-export async function runSuites(contributions: readonly Contribution[], options: SuiteOptions, attempt: Attempt): Promise<void> {
+/** Runs the contract suite of every contribution, one check a case, each case with a new copy of the extension and its state. Returns what keeps its contract. */
+export async function runSuites(contributions: readonly Contribution[], options: SuiteOptions, attempt: Attempt): Promise<Contribution[]> {
+  const kept: Contribution[] = [];
   for (const contribution of contributions) {
     if (!hasContract(contribution.kind)) continue;
     const suite = suiteOf(contribution.kind);
     const name = `contract/${suite.port.replaceAll(' ', '-')}/${contribution.key}`;
     const skipped = await reasonToSkip(contribution);
     if (skipped !== undefined) await attempt(name, `'${contribution.key}' keeps the contract of its port`, async () => skipped);
-    else for (const contractCase of suite.cases) await attempt(name, contractCase.name, () => runCase(contractCase, contextMaker(contribution, options)));
+    else {
+      let failed = 0;
+      for (const contractCase of suite.cases) {
+        const made = await attempt(name, contractCase.name, () => runCase(contractCase, contextMaker(contribution, options)));
+        if (made === undefined) failed += 1;
+      }
+      if (failed === 0) kept.push(contribution);
+    }
   }
+  return kept;
 }
 
 /** Runs the suite of one contribution; `known` is what only its author can tell the suite. */

@@ -5,7 +5,8 @@ import type { CatalogEntry } from '../manifest/catalog.ts';
 import { checkHost } from '../manifest/compat.ts';
 import { readExtension } from '../manifest/read.ts';
 import { runCanary } from './canary.ts';
-import { runSuites } from './suites.ts';
+import { runFaults } from './faults.ts';
+import { type Attempt, runSuites } from './suites.ts';
 import { createTrial, errorOf, importAlone, type Trial, type TrialOptions, unregistered } from './trial.ts';
 
 /** One thing that was tried. */
@@ -143,12 +144,17 @@ async function verifyEntry(entry: CatalogEntry, job: VerifyJob, attempt: Try, re
   for (const slot of ['contextEngine', 'sessionStore'] as const) await occupy(slot, value, attempt);
   if (job.suites) {
     const open = async (stateDir: string) => createTrial({ ...trialOptions(entry, job), stateDir });
-    await runSuites(value.instance.draft.contributions, { stateDir: job.stateDir, open }, (name, title, run) =>
+    const check: Attempt = (name, title, run) =>
       attempt(name, title, async () => {
         const reason = await run();
         return reason === undefined ? undefined : new Skip(reason);
-      }),
-    );
+      });
+    const kept = await runSuites(value.instance.draft.contributions, { stateDir: job.stateDir, open }, check);
+    for (const { key } of value.contributions('contextEngine')) {
+      const sound = kept.some((made) => made.kind === 'contextEngine' && made.key === key);
+      if (sound) await runFaults({ key, trial: trialOptions(entry, job), attempt: check });
+      else await check(`fault/${key}`, `'${key}' stands faults`, async () => 'first it has to keep the contract of its port');
+    }
   }
   await attempt('dispose', 'it ends cleanly', async () => {
     const [problem] = await value.dispose();

@@ -267,7 +267,7 @@ function checkIngest(result: IngestResult): void {
   assert.equal(typeof result?.ingested, 'boolean', 'ingested must be a boolean');
 }
 
-function checkMessages(messages: AgentMessage[]): void {
+export function checkMessages(messages: AgentMessage[]): void {
   assert.ok(Array.isArray(messages), 'messages must be an array');
   for (const [index, message] of messages.entries()) {
     assert.ok(ROLES.includes(message?.role), `messages[${index}] has no known role`);
@@ -275,7 +275,7 @@ function checkMessages(messages: AgentMessage[]): void {
   }
 }
 
-function checkPairs(messages: AgentMessage[]): void {
+export function checkPairs(messages: AgentMessage[]): void {
   for (const [index, message] of messages.entries()) {
     if (message.role === 'toolResult') {
       const before = messages.slice(0, index).findLast((other) => other.role === 'assistant');

@@ -1,6 +1,7 @@
 import type { AgentMessage, CompactParams, CompactResult } from 'Durar/plugin-sdk/core';
 import { describe, expect, it } from 'vitest';
 import { type ContextEngineContext, contextEngineContract } from '../../../sdk/contract/context-engine.ts';
+import { contextEngineFaults, type EngineFaultContext } from '../../../sdk/contract/context-engine-faults.ts';
 import { describeContract } from '../../../test/contract-adapter.ts';
 import { createLegacyEngine } from './engine.ts';
 
@@ -11,6 +12,11 @@ function user(content: string): AgentMessage {
 }
 
 describeContract<ContextEngineContext>(contextEngineContract, () => ({ engine: createLegacyEngine(), id: 'legacy' }));
+describeContract<EngineFaultContext>(contextEngineFaults, () => ({
+  engine: createLegacyEngine(),
+  id: 'legacy',
+  reopen: async () => createLegacyEngine(),
+}));
 
 describe('the legacy engine', () => {
   it('takes no message: the host keeps them (ENGINE-035)', async () => {
