@@ -6,7 +6,8 @@ let machine: Machine;
 let gateway: GatewayProcess;
 
 beforeAll(async () => {
-  machine = await createMachine({ plugins: { load: { paths: [join(root, 'test/fixtures/greeter')] }, entries: { greeter: { enabled: true } } } });
+  const paths = ['greeter', 'ancestor-engine'].map((name) => join(root, 'test/fixtures', name));
+  machine = await createMachine({ plugins: { load: { paths }, entries: { greeter: { enabled: true }, 'acme-context': { enabled: true } } } });
   gateway = await machine.start();
 });
 afterAll(() => machine.remove());
@@ -26,6 +27,10 @@ describe('chat commands on the command line', () => {
   it('a command of an extension is loaded when it is asked for', async () => {
     expect(await say('/greet Ada')).toBe('Good day, Ada. agent:main:main true\n');
     expect(await say('/commands')).toContain('/greet - greets who is named (greeter)');
+  });
+
+  it('a command that the manifest of an ancestor’s plugin does not declare is there too', async () => {
+    expect(await say('/acme')).toBe('all is well\n');
   });
 
   it('durar chat leaves commands to the gateway', async () => {

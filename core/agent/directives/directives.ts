@@ -1,6 +1,7 @@
 import { type CommandReply, errorText, type ThinkingLevel } from '../../../sdk/index.ts';
 import { ADMIN_SCOPE } from '../../../sdk/protocol/scopes.ts';
 import type { Config } from '../../config/schema.ts';
+import type { Generation } from '../../kernel/generation.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { AcceptedRun, RunRequest } from '../run-request.ts';
 import { type AnsweredCommand, type CommandCall, type CommandDeps, createCommands, failureReply } from './commands.ts';
@@ -85,23 +86,16 @@ export function createDirectives(deps: DirectivesDeps): Directives {
 
   function extensionCommand(request: RunRequest, sender: Sender): Extract<Reading, { kind: 'command' }> | undefined {
     const whole = splitCommand(request.message);
-    if (
-      whole === undefined ||
-      !source
-        .current()
-        .declared('command')
-        .some(({ key }) => key.toLowerCase() === whole.name)
-    )
-      return undefined;
+    if (whole === undefined || keyOf(source.current(), whole.name) === undefined) return undefined;
     return {
       kind: 'command',
       answer: (accepted) =>
         inSession({ accepted, request, sender, args: whole.args }, async (call) => {
           const { generation } = call;
-          const key = generation.declared('command').find((declared) => declared.key.toLowerCase() === whole.name)?.key ?? whole.name;
-          const command = await generation.contribution('command', key);
+          const key = keyOf(generation, whole.name);
+          const command = key === undefined ? undefined : await generation.contribution('command', key);
           if (command === undefined || (!sender.isAuthorized && command.value.requireAuth !== false)) return undefined;
-          if (!takes(command.value, whole.args)) return { text: `/${key} takes no arguments.`, isError: true };
+          if (!takes(command.value, whole.args)) return { text: `/${command.key} takes no arguments.`, isError: true };
           return runExtensionCommand(command, call, deps.closing);
         }),
     };
@@ -166,6 +160,11 @@ function hinted(request: RunRequest, directives: readonly Directive[]): RunReque
     else if (name === 'model' && value !== undefined) hints.model = splitProfile(value).ref;
   }
   return { ...request, ...hints };
+}
+
+/** The command of an extension with this name, in whatever case: declared, or registered without a declaration. */
+function keyOf(generation: Generation, name: string): string | undefined {
+  return [...generation.declared('command'), ...generation.loaded('command')].find(({ key }) => key.toLowerCase() === name)?.key;
 }
 
 function modelTest(config: Config): (word: string) => boolean {
