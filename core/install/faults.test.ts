@@ -67,6 +67,13 @@ describe.concurrent('verify injects faults into context engines', () => {
     expect(faults.every(({ status }) => status === 'pass')).toBe(true);
   });
 
+  it('one that keeps its state in the home of the user, whoever it is asked by, stands them as well', { timeout: 60_000 }, async ({ expect }) => {
+    const source = engine('homely', SAVE).replace("join(api.runtime.state.resolveStateDir(), 'store')", "join(process.env.HOME, 'store')");
+    expect(source).toContain('HOME');
+    const report = await verify('homely', source);
+    expect(report.ok, formatVerifyReport(report)).toBe(true);
+  });
+
   it('a kill between the halves of a write is found', { timeout: 60_000 }, async ({ expect }) => {
     const halves = `const text = JSON.stringify(next);
       writeFileSync(file(sessionId), text.slice(0, -9)); await pause(); writeFileSync(file(sessionId), text);`;

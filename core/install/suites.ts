@@ -17,7 +17,10 @@ export interface SuiteOptions {
 /** Makes one check; a returned text is the reason why it was skipped. Gives undefined when it failed. */
 export type Attempt = (name: string, title: string, run: () => Promise<string | undefined>) => Promise<unknown>;
 
-/** Runs the contract suite of every contribution, one check a case, each case with a new copy of the extension and its state. Returns what keeps its contract. */
+/**
+ * Runs the contract suite of every contribution, one check a case, each case with a new copy of the extension and its state. Returns those
+ * that keep the whole of it.
+ */
 export async function runSuites(contributions: readonly Contribution[], options: SuiteOptions, attempt: Attempt): Promise<Contribution[]> {
   const kept: Contribution[] = [];
   for (const contribution of contributions) {

@@ -11,7 +11,10 @@ export const INSTALL_ERRORS = {
     message: "'{id}' did not pass verification: {reason}",
     hint: 'Run `durar plugins verify <folder>` for the whole report; nothing was changed.',
   },
-  DUR_VERIFY_FAULT: { message: "'{engine}' does not stand {fault}: {reason}", hint: 'See the section on faults in the guide to writing extensions.' },
+  DUR_VERIFY_FAULT: {
+    message: "'{engine}' does not stand the fault '{fault}': {reason}",
+    hint: 'See the section on faults in the guide to writing extensions.',
+  },
   DUR_INSTALL_BUNDLED: { message: "'{id}' is part of Durar and cannot be {action}", hint: 'Switch it off with `durar plugins disable {id}`.' },
   DUR_INSTALL_NOT_INSTALLED: { message: "'{id}' is not installed", hint: 'Run `durar plugins list` to see what is.' },
   DUR_INSTALL_INTEGRITY: {
