@@ -232,6 +232,19 @@ describe('a pass', () => {
     expect(held([user('q'), call('a'), result('a', big('a'), 'exec', true), reply('r'), ...filler(2)])).toBe(true);
   });
 
+  it('never brings back what was cleared', () => {
+    const pruning = createPruning({ now: Date.now, measure: createTokenEstimator().message });
+    const hardClear = { placeholder: `(gone ${'.'.repeat(6_000)})` };
+    const messages = [...turn('a', big('a')), ...filler(4)];
+    const shown = (softTrim: object) => {
+      const rules = { mode: 'cache-ttl', ttl: 0, hardClearRatio: 0, minPrunableToolChars: 0, softTrim, hardClear };
+      const config = applyDefaults({ agents: { defaults: { contextPruning: rules } } });
+      return body(pruning.apply({ config, sessionId: 's', messages, provider: 'p', window: 4_000, overhead: 0 }), 'a');
+    };
+    expect(shown({ maxChars: 1_000_000 })).toBe(hardClear.placeholder);
+    expect(shown({})).toBe(hardClear.placeholder);
+  });
+
   it('keeps to its decisions when the configuration changes', () => {
     const estimator = createTokenEstimator();
     let now = clock + 10 * MINUTE;
@@ -413,7 +426,7 @@ describe('in a turn', () => {
       assemble: async (params: Parameters<typeof legacy.assemble>[0]) => structuredClone(await legacy.assemble(params)),
     };
     for (const engine of [legacy, copying]) {
-      const { host, file, last, pass } = await seeded({ engine });
+      const { host, requests, file, last, pass } = await seeded({ engine });
       expect(await text(host)).toBe('hello');
       expect(body(last(), 'a')).toBe(big('a', 80_000));
       pass(6 * MINUTE);
@@ -431,6 +444,8 @@ describe('in a turn', () => {
       pass(MINUTE);
       await text(host);
       expect(JSON.stringify(last()).startsWith(sent)).toBe(true);
+      const [fixed, now] = requests.slice(-2).map(({ systemPrompt, tools }) => JSON.stringify([systemPrompt, tools]));
+      expect(now).toBe(fixed);
     }
   });
 

@@ -59,7 +59,9 @@ export function createPruning({ now, measure }: { now: () => number; measure: Me
         const decisions = keptOf(clean, memory.decisions);
         for (const { index, trimmed } of decide(replay(clean, decisions), settings, { window, overhead, measure })) {
           const message = clean[index];
-          if (message?.role === 'toolResult') decisions.set(identity(message), trimmed);
+          // nothing comes back that was cleared
+          if (message?.role !== 'toolResult' || decisions.get(identity(message))?.how === 'clear') continue;
+          decisions.set(identity(message), trimmed);
         }
         memory.decisions = decisions;
       }
