@@ -51,9 +51,8 @@ export function createRecallEngine(options: { store: Store; ledger: Ledger; sett
   }
 
   /** The turns to show; a new start is written down, so that it stays. */
-  function chooseTurns(session: SessionRow, messages: readonly AgentMessage[], budget: number): Turn[] {
+  function chooseTurns(session: SessionRow, messages: readonly AgentMessage[], maxTokens: number): Turn[] {
     const noteCosts = new Map(store.notes(session).map((note) => [note.stamp, textTokens(note.text)]));
-    const maxTokens = Math.floor(budget * (1 - settings.recallShare));
     const maxTurns = settings.recentTurns * GROWTH;
     const { turns, isComplete } = recentTurns(messages, ledger, { startStamp: session.startStamp, maxTurns, maxTokens });
     const withNotes = turns.reduce((sum, turn) => sum + turn.tokens + (noteCosts.get(turn.stamp) ?? 0), 0);
@@ -104,10 +103,10 @@ export function createRecallEngine(options: { store: Store; ledger: Ledger; sett
       const newestUser = messages.findLast((message) => message.role === 'user');
       const capped = newestUser !== undefined && session.capStamp === ledger.stamp(newestUser) ? session.cap : undefined;
       const whole = Math.min(tokenBudget, capped ?? tokenBudget);
-      const announced = whole >= LEAST_ANNOUNCED ? ANNOUNCEMENT : undefined;
+      const announced = capped === undefined && whole >= LEAST_ANNOUNCED ? ANNOUNCEMENT : undefined;
       const budget = whole - (announced === undefined ? 0 : textTokens(announced) + 1);
 
-      const turns = chooseTurns(session, messages, budget);
+      const turns = chooseTurns(session, messages, capped === undefined ? Math.floor(budget * (1 - settings.recallShare)) : budget);
       session = store.session(sessionId);
       const notes = store.notes(session);
       const tokensOf = (turn: Turn) => turn.tokens + textTokens(notes.find(({ stamp }) => stamp === turn.stamp)?.text ?? '') + 1;
@@ -136,7 +135,8 @@ export function createRecallEngine(options: { store: Store; ledger: Ledger; sett
       const turns = storedTurns(store, session);
       const newest = turns.at(-1);
       const active = newest !== undefined && session.capStamp === newest.start.stamp ? session.cap : undefined;
-      const tokensBefore = Math.min(sum(turns), active ?? Number.POSITIVE_INFINITY);
+      const ofNotes = store.notes(session).reduce((total, { text }) => total + textTokens(text), 0);
+      const tokensBefore = Math.min(sum(turns) + ofNotes, active ?? Number.POSITIVE_INFINITY);
       if (newest === undefined) return { ok: true, compacted: false, reason: 'the session has no messages yet', result: { tokensBefore: 0 } };
       const target = Math.floor(Math.min(tokensBefore, tokenBudget ?? tokensBefore) / GROWTH);
       const kept = [newest];
@@ -147,13 +147,15 @@ export function createRecallEngine(options: { store: Store; ledger: Ledger; sett
         kept.unshift(turn);
       }
       const dropped = turns.slice(0, turns.length - kept.length);
-      // the model has refused what was sent, so that the newest turn has to become smaller as well
-      const mustCap = force !== true && compactionTarget !== 'threshold' && tokensAfter > target;
-      if (mustCap && target >= LEAST_CAP) {
-        store.setCap(session, newest.start.stamp, target);
-        tokensAfter = target;
-      } else if (dropped.length === 0) {
+      const isRefused = force !== true && compactionTarget !== 'threshold';
+      const cap = target < LEAST_CAP ? tokensAfter : target;
+      if (dropped.length === 0 && (!isRefused || cap >= tokensBefore)) {
         return { ok: true, compacted: false, reason: 'only the newest turn is left in the window', result: { tokensBefore } };
+      }
+      // the model has refused what was sent: all that is sent instead, notes and the newest turn included, must be smaller
+      if (isRefused) {
+        store.setCap(session, newest.start.stamp, cap);
+        tokensAfter = Math.min(tokensAfter, cap);
       }
       const start = (kept[0] ?? newest).start;
       if (dropped.length > 0) store.setStart(session, start.stamp, start.place);
