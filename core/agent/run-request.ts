@@ -28,6 +28,8 @@ export interface RunRequest {
   scopes?: readonly string[];
   /** Whether the channel's access lets the sender use commands; absent: no person sent it by a channel. */
   senderAllowed?: boolean;
+  /** How this run alone is shown, in place of the session's own settings. */
+  shown?: { verboseLevel?: string; reasoningLevel?: string };
   /** What commands inside the message were answered, before the model says anything. */
   preface?: readonly string[];
   provenance?: { kind: 'external_user' | 'inter_session' | 'internal_system'; [key: string]: unknown };

@@ -34,7 +34,7 @@ export async function runTurn(deps: TurnDeps, run: Run, resume: boolean): Promis
   const timer = startTimer(run, lease);
   let failure: unknown;
   try {
-    if (!resume) run.emit('lifecycle', { phase: 'start', startedAt });
+    if (!resume) run.emit('lifecycle', { phase: 'start', startedAt, ...run.request.shown });
     const session = await sessions.get(sessionKey);
     if (session === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key: sessionKey });
     state.session = session;

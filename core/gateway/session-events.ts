@@ -60,9 +60,10 @@ export function createSessionEvents(params: {
     return record === undefined ? undefined : sessionRow(record, agent.models.defaults());
   };
 
-  const refreshLive = (key: string, startedAt?: unknown): void => {
+  /** `start`: what the begin of a run says of it, which goes over the row. */
+  const refreshLive = (key: string, start: AgentEvent['data'] = {}): void => {
     rowOf(key).then(
-      (row) => row !== undefined && agent.active(key).length > 0 && live.set(key, running(row, startedAt)),
+      (row) => row !== undefined && agent.active(key).length > 0 && live.set(key, { ...running(row, start.startedAt), ...shownAs(start) }),
       (error) => log.warn('the row of a session could not be read', { sessionKey: key, reason: errorText(error) }),
     );
   };
@@ -90,7 +91,7 @@ export function createSessionEvents(params: {
 
   const lifecycle = (key: string, { runId, data }: AgentEvent): void => {
     const phase = String(data.phase);
-    if (phase === 'start') refreshLive(key, data.startedAt);
+    if (phase === 'start') refreshLive(key, data);
     else if (agent.active(key).every((run) => run.runId === runId)) live.delete(key);
     // a command may have changed how the other runs are shown
     else if (data.reply !== undefined) refreshLive(key);
@@ -195,6 +196,11 @@ export function createSessionEvents(params: {
       live.clear();
     },
   };
+}
+
+/** A message may say how its own run is shown. */
+function shownAs({ verboseLevel, reasoningLevel }: AgentEvent['data']): Pick<SessionRow, 'verboseLevel' | 'reasoningLevel'> {
+  return { ...(typeof verboseLevel === 'string' ? { verboseLevel } : {}), ...(typeof reasoningLevel === 'string' ? { reasoningLevel } : {}) };
 }
 
 /** A run is announced before its row is written. */

@@ -265,6 +265,27 @@ describe('a directive', () => {
     expect((await run(SAY)).meta).toMatchObject({ agentMeta: { model: 'script' } });
   });
 
+  it('/reasoning and /verbose inside a message show its run alone in another way (CTX-083)', async () => {
+    const { socket, say, dial } = await start({
+      tools: [{ name: 'look', description: 'looks', parameters: { type: 'object' }, execute: async () => ({ content: [{ type: 'text', text: 'seen' }] }) }],
+    });
+    const watcher = await dial({ params: { caps: ['tool-events'] } });
+    const told = (by: Socket, stream: string) =>
+      by.frames
+        .map(({ event, payload }) => ({ event, ...(payload as { stream?: string; data?: object }) }))
+        .filter((each) => each.event === 'agent' && each.stream === stream);
+    await say('[[offline: think hm]][[offline: say one]]');
+    expect(told(socket, 'thinking')).toEqual([]);
+    await say('/reasoning stream [[offline: think hm]][[offline: say two]]');
+    expect(told(socket, 'thinking')).toMatchObject([{ data: { text: 'hm' } }]);
+    await say('[[offline: think hm]][[offline: say three]]');
+    expect(told(socket, 'thinking')).toHaveLength(1);
+    await say('[[offline: tool look]]', watcher);
+    expect(told(watcher, 'tool').at(-1)?.data).not.toHaveProperty('result');
+    await say('[[offline: tool look]] /verbose full', watcher);
+    expect(told(watcher, 'tool').at(-1)?.data).toHaveProperty('result');
+  });
+
   it('/model chooses from its list by number and refuses what it may not or does not know', async () => {
     const { say, row } = await start({
       config: { agents: { defaults: { models: { 'offline/echo': { alias: 'parrot' } } } } },

@@ -1,7 +1,7 @@
 import { type CommandReply, errorText, type ThinkingLevel } from '../../../sdk/index.ts';
 import { ADMIN_SCOPE } from '../../../sdk/protocol/scopes.ts';
 import type { Config } from '../../config/schema.ts';
-import type { Generation } from '../../kernel/generation.ts';
+import type { Generation, Lease } from '../../kernel/generation.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { AcceptedRun, RunRequest } from '../run-request.ts';
 import { type AnsweredCommand, type CommandCall, type CommandDeps, createCommands, failureReply } from './commands.ts';
@@ -44,8 +44,9 @@ export function createDirectives(deps: DirectivesDeps): Directives {
     { accepted, request, sender, args = '' }: { accepted: AcceptedRun; request: RunRequest; sender: Sender; args?: string },
     work: (call: CommandCall) => Promise<CommandReply | undefined>,
   ): Promise<CommandReply | undefined> {
-    const lease = source.lease();
+    let lease: Lease | undefined;
     try {
+      lease = source.lease();
       const session = await sessions.get(accepted.sessionKey);
       if (session === undefined) return undefined;
       return await work({ generation: lease.generation, session, sender, request, args });
@@ -53,7 +54,7 @@ export function createDirectives(deps: DirectivesDeps): Directives {
       log.warn(`a command failed: ${errorText(error)}`, { runId: request.runId, sessionKey: accepted.sessionKey });
       return failureReply(error);
     } finally {
-      lease.release();
+      lease?.release();
     }
   }
 
@@ -152,14 +153,18 @@ export function createDirectives(deps: DirectivesDeps): Directives {
   };
 }
 
-/** Directives inside a message hold for its run. Those about the display of runs only leave the text. */
+/** Directives inside a message hold for its run. */
 function hinted(request: RunRequest, directives: readonly Directive[]): RunRequest {
   const hints: Pick<RunRequest, 'thinking' | 'model'> = {};
+  const shown: NonNullable<RunRequest['shown']> = {};
   for (const { name, value } of directives) {
-    if (name === 'think' && value !== undefined) hints.thinking = value as ThinkingLevel;
-    else if (name === 'model' && value !== undefined) hints.model = splitProfile(value).ref;
+    if (value === undefined) continue;
+    if (name === 'think') hints.thinking = value as ThinkingLevel;
+    else if (name === 'model') hints.model = splitProfile(value).ref;
+    else if (name === 'verbose') shown.verboseLevel = value;
+    else if (name === 'reasoning') shown.reasoningLevel = value;
   }
-  return { ...request, ...hints };
+  return { ...request, ...hints, ...(Object.keys(shown).length === 0 ? {} : { shown }) };
 }
 
 /** The command of an extension with this name, in whatever case: declared, or registered without a declaration. */
