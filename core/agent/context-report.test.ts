@@ -325,6 +325,22 @@ describe('workspace files', () => {
     }
   });
 
+  it('hold BOOTSTRAP.md until a run has ended well, over restarts too (CTX-057, AMB-025)', async () => {
+    const { host, write, sent, requests, inspect } = await watchedHost();
+    write('BOOTSTRAP.md', 'what to do first');
+    const has = () => sent().systemPrompt?.includes('### BOOTSTRAP.md\nwhat to do first');
+    await host.run('[[offline: fail auth]]');
+    expect(has()).toBe(true);
+    await host.run('[[offline: say hello]]', { sessionKey: 'other' });
+    expect(has()).toBe(true);
+    await host.run('[[offline: say again]]');
+    expect(has()).toBe(false);
+    expect(formatContextList(await inspect())).toContain('- BOOTSTRAP.md: OK | raw 16 chars (~4 tok) | injected 0 chars (~0 tok)');
+    const next = await host.restart();
+    await next.run('[[offline: say more]]', { runId: 'later' });
+    expect([has(), requests.length]).toEqual([false, 4]);
+  });
+
   it('never part a character', async () => {
     const { host, write, sent } = await watchedHost(defaults({ bootstrapMaxChars: 101 }));
     write('AGENTS.md', '😀'.repeat(200));

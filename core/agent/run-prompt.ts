@@ -2,10 +2,11 @@ import type { SessionRecord, ToolSchema } from '../../sdk/index.ts';
 import type { Generation } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import { storedReport } from './context-report.ts';
-import type { BootstrapFile, BootstrapFiles } from './prompt/bootstrap-files.ts';
+import { type BootstrapFile, type BootstrapFiles, FIRST_RUN_FILE } from './prompt/bootstrap-files.ts';
 import { buildSystemPrompt, type SystemPrompt } from './prompt/system-prompt.ts';
 import { type TruncationWarning, truncationWarning } from './prompt/truncation-warning.ts';
 import { agentEntry } from './settings.ts';
+import type { Workspaces } from './workspace.ts';
 
 /** The host's own part of a system prompt and what it was made of. */
 export interface RunPrompt extends SystemPrompt {
@@ -30,14 +31,18 @@ const SUBAGENT_KEY = /^agent:[^:]+:subagent:/;
 
 /** Builds the prompt of a session's next run. */
 export async function buildRunPrompt(
-  deps: { bootstrapFiles: BootstrapFiles; now: () => number; version: string; log: Logger },
+  deps: { bootstrapFiles: BootstrapFiles; workspaces: Workspaces; now: () => number; version: string; log: Logger },
   { tools: pending, ...params }: RunPromptParams,
 ): Promise<RunPrompt> {
   const { generation, session, agentId, workspaceDir } = params;
   const { defaults } = generation.config.agents;
   const limits = { perFile: defaults.bootstrapMaxChars, total: defaults.bootstrapTotalMaxChars };
   const audience = SUBAGENT_KEY.test(session.key) ? 'subagent' : 'agent';
-  const [tools, files] = await Promise.all([pending, defaults.skipBootstrap ? [] : deps.bootstrapFiles.load(workspaceDir, limits, audience)]);
+  const [tools, loaded] = await Promise.all([pending, defaults.skipBootstrap ? [] : deps.bootstrapFiles.load(workspaceDir, limits, audience)]);
+  const files =
+    isFirstRun(loaded) && (await deps.workspaces.isOnboarded(workspaceDir))
+      ? loaded.map((file) => (file.name === FIRST_RUN_FILE ? withheld(file) : file))
+      : loaded;
   const warning = truncationWarning(defaults.bootstrapPromptTruncationWarning, files, storedReport(session)?.bootstrapTruncation.shownFor ?? []);
   const agent = agentEntry(generation.config, agentId);
   const built = await buildSystemPrompt({
@@ -53,4 +58,14 @@ export async function buildRunPrompt(
     log: deps.log,
   });
   return { ...built, workspaceDir, files, warning };
+}
+
+/** Whether the prompt tells a new agent what to do first. */
+export function isFirstRun(files: readonly BootstrapFile[]): boolean {
+  return files.some(({ name, text }) => name === FIRST_RUN_FILE && text !== undefined);
+}
+
+/** The file for the first run stays out of later ones. */
+function withheld({ text: _text, ...file }: BootstrapFile): BootstrapFile {
+  return { ...file, truncated: false };
 }

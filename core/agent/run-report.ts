@@ -66,10 +66,10 @@ export function createReport(params: ReportParams): RunContextReport {
       nonProjectContextChars: text.length - projectContextChars,
       parts: partSizes(parts, text.length),
     },
-    injectedWorkspaceFiles: prompt.files.map(({ name, path, text: shown, rawChars, truncated }) => ({
+    injectedWorkspaceFiles: prompt.files.map(({ name, path, text: shown, missing, rawChars, truncated }) => ({
       name,
       path,
-      missing: shown === undefined,
+      missing,
       rawChars,
       injectedChars: shown?.length ?? 0,
       truncated,

@@ -101,7 +101,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     estimator,
     pruning: createPruning({ now, measure: estimator.message }),
     toolCalls: createToolCalls({ now, timeoutMs: limits.tool ?? TOOL_TIMEOUT_MS }),
-    workspaces: createWorkspaces(),
+    workspaces: createWorkspaces(paths),
     bootstrapFiles: createBootstrapFiles(),
     paths,
     log,

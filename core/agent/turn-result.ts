@@ -2,6 +2,7 @@ import { errorText, reportError, type SessionPatch, type SessionStatus } from '.
 import type { Generation } from '../kernel/generation.ts';
 import { withReport } from './context-report.ts';
 import type { Run } from './run.ts';
+import { isFirstRun } from './run-prompt.ts';
 import { createReport } from './run-report.ts';
 import type { AcceptedRun, RunResult } from './run-request.ts';
 import type { TurnDeps, TurnState, TurnTotals } from './turn-state.ts';
@@ -32,6 +33,7 @@ export async function turnResult(ending: TurnEnding): Promise<RunResult> {
   } catch (error) {
     deps.log.error(`the session row of '${sessionKey}' was not updated: ${errorText(error)}`, { runId });
   }
+  await endFirstRun(ending);
   const result = buildResult(ending, endedAt);
   if (result.error !== undefined && !result.meta.aborted) {
     deps.log.error(result.error.message, { runId, sessionKey, code: result.error.code, ...result.error.owner });
@@ -47,6 +49,16 @@ export async function turnResult(ending: TurnEnding): Promise<RunResult> {
     }
   }
   return result;
+}
+
+/** What a new agent does first it does once: in the first run that ends well. */
+async function endFirstRun({ deps, run, state, failure }: TurnEnding): Promise<void> {
+  if (failure !== undefined || state.prompt === undefined || !isFirstRun(state.prompt.files)) return;
+  try {
+    await deps.workspaces.markOnboarded(state.prompt.workspaceDir);
+  } catch (error) {
+    deps.log.error(`the end of the first run was not kept: ${errorText(error)}`, { runId: run.accepted.runId });
+  }
 }
 
 /** What the last request was made of, for the session's row. */

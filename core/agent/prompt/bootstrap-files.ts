@@ -6,8 +6,9 @@ import { errorCode } from '../../../sdk/index.ts';
 export interface BootstrapFile {
   name: string;
   path: string;
-  /** With the mark of a cut, if it was cut. undefined: the file is not there. */
+  /** With the mark of a cut, if it was cut. undefined: the file is not there, or its time is over. */
   text?: string;
+  missing: boolean;
   /** characters of the file itself */
   rawChars: number;
   truncated: boolean;
@@ -59,13 +60,13 @@ export function createBootstrapFiles(): BootstrapFiles {
         const raw = texts[index];
         const path = join(dir, name);
         if (raw === undefined) {
-          files.push({ name, path, rawChars: 0, truncated: false });
+          files.push({ name, path, missing: true, rawChars: 0, truncated: false });
           continue;
         }
         const kept = cut(raw, Math.min(limits.perFile, left));
         const truncated = kept.length < raw.length;
         const text = truncated ? `${kept}\n[${name} is cut here: ${raw.length} characters in all]` : raw;
-        files.push({ name, path, text, rawChars: raw.length, truncated });
+        files.push({ name, path, text, missing: false, rawChars: raw.length, truncated });
         left -= kept.length;
       }
       return files;
