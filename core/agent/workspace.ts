@@ -14,7 +14,7 @@ export interface Workspaces {
 export function createWorkspaces({ stateDir }: { stateDir: string }): Workspaces {
   const made = new Map<string, Promise<void>>();
   const onboarded = new Set<string>();
-  const marks = join(stateDir, 'onboarded');
+  const marks = join(stateDir, 'state', 'onboarded');
   /** A mark outlives the process and stands outside the folder, which may be shared or under version control. */
   const markOf = (dir: string) => join(marks, createHash('sha256').update(dir).digest('hex').slice(0, 32));
 
