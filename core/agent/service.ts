@@ -50,6 +50,7 @@ export interface AgentService {
   readonly reset: SessionWork['reset'];
   readonly remove: SessionWork['remove'];
   readonly startOver: Intake['startOver'];
+  readonly isCommand: Intake['isCommand'];
   /** Refuses new runs, waits up to `ms` for the running ones, then aborts them. */
   drain(ms: number): Promise<void>;
   /** What can be asked without a run. */
@@ -68,8 +69,7 @@ export interface AgentServiceOptions {
   version: string;
   /** epoch ms */
   now?: () => number;
-  /** Environment with the providers' credentials. */
-  /** The effective environment, asked anew each time. */
+  /** The effective environment, with the providers' credentials; asked anew each time. */
   env?: () => Readonly<Record<string, string | undefined>>;
   /** milliseconds; each has a default */
   limits?: { engine?: Partial<EngineTimeouts>; stall?: number; tool?: number };
@@ -205,20 +205,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     track(execute(run));
   }
 
-  const intake = createIntake({
-    source,
-    sessions,
-    models: access,
-    estimator,
-    log,
-    version: options.version,
-    closing: closing.signal,
-    now,
-    runs,
-    work,
-    open,
-    track,
-  });
+  const intake = createIntake({ ...deps, models: access, runs, work, open, track });
 
   return {
     async accept(request) {
@@ -272,6 +259,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     onEvent: (listener) => runs.onEvent(listener),
     ...work,
     startOver: intake.startOver,
+    isCommand: intake.isCommand,
 
     async drain(ms) {
       draining = true;

@@ -94,6 +94,8 @@ async function follow(context: GatewayContext, key: string, runId: string, route
 /** Opens the session and tells its followers what is coming; nothing to do where nobody wants to know. */
 async function place({ agent, sessions, sessionEvents }: GatewayContext, request: RunRequest, wanted: boolean): Promise<{ messageSeq?: number }> {
   const { sessionKey, agentId, message } = request;
+  // a message for the gateway itself gets no place
+  if (agent.isCommand(request)) return {};
   if (!wanted && !sessionEvents.isFollowed(sessions.canonicalKey(sessionKey, agentId))) return {};
   const { session, created } = await agent.session({ sessionKey, agentId });
   const { lastSeq } = await sessions.read(session, { fromSeq: Number.MAX_SAFE_INTEGER, limit: 1 });

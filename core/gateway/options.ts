@@ -99,7 +99,21 @@ export interface GatewayControl {
 /** What the gateway asks of the runs. */
 export type GatewayAgent = Pick<
   AgentService,
-  'accept' | 'steer' | 'wait' | 'abort' | 'active' | 'onEvent' | 'tools' | 'workspaceDir' | 'session' | 'compact' | 'inspect' | 'reset' | 'remove' | 'startOver'
+  | 'accept'
+  | 'steer'
+  | 'wait'
+  | 'abort'
+  | 'active'
+  | 'onEvent'
+  | 'tools'
+  | 'workspaceDir'
+  | 'session'
+  | 'compact'
+  | 'inspect'
+  | 'reset'
+  | 'remove'
+  | 'startOver'
+  | 'isCommand'
 > & {
   models: Pick<AgentService['models'], 'defaults' | 'choose'>;
 };

@@ -201,6 +201,20 @@ describe('a command', () => {
     host.agent.abort({ sessionKey: 'main', origin: 'rpc' });
   });
 
+  it('has no place in the transcript, and its followers are told of none', async () => {
+    const { socket, dial, row } = await start();
+    const follower = await dial();
+    await ask(socket, 'agent', { sessionKey: 'main', message: SAY, idempotencyKey: 'a' });
+    await finished(socket, 'a');
+    await ask(follower, 'sessions.messages.subscribe', { key: 'main' });
+    const sent = await ask(socket, 'sessions.send', { key: 'main', message: '/think low', idempotencyKey: 'b' });
+    expect(sent).toEqual({ runId: 'b', status: 'started' });
+    await finished(socket, 'b');
+    await ask(follower, 'health');
+    expect(follower.frames.filter(({ event }) => event === 'session.message')).toEqual([]);
+    expect((await row())?.thinkingLevel).toBe('low');
+  });
+
   it('that writes the configuration needs operator.admin', async () => {
     const { dial } = await start();
     const writer = await dial({ params: { scopes: ['operator.write'] } });

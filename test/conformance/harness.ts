@@ -60,6 +60,7 @@ export function fakeAgent(): FakeAgent {
     },
     reset: async ({ sessionKey }) => record(sessionKey),
     startOver: async () => undefined,
+    isCommand: () => false,
     remove: async () => ({ deleted: false, archived: [] }),
     models: {
       defaults: () => ({ provider: 'offline', model: 'echo' }),

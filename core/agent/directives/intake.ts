@@ -10,6 +10,8 @@ import type { LastContext } from './status.ts';
 export interface Intake {
   /** Opens the session of a request; what is for the model begins, a command is answered under its run's id. */
   admit<Begun>(request: RunRequest, begin: (request: RunRequest, accepted: AcceptedRun) => Begun | Promise<Begun>): Promise<Begun | AcceptedRun>;
+  /** The message is not for the model and will be no part of its session. */
+  isCommand(request: RunRequest): boolean;
   /** Starts a session over when the message asks for it, and says what to run then. `allow` may refuse it by throwing. undefined: it does not ask. */
   startOver(params: { sessionKey: string; message: string; allow?: () => void }): Promise<FreshStart | undefined>;
   /** Keeps what `/status` tells of a run. */
@@ -70,6 +72,8 @@ export function createIntake(
       if (shortcuts.length === 0) return begin(reading.request, accepted);
       return begin({ ...reading.request, preface: await directives.answerAll(shortcuts, request, accepted) }, accepted);
     },
+
+    isCommand: (request) => directives.read(request).kind === 'command',
 
     startOver: beginAnew,
 
