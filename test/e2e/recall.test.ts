@@ -23,12 +23,12 @@ const select = (id: string) => machine.cli(['config', 'set', 'plugins.slots.cont
 const served = (engine: string) => until(async () => (await turn('who serves?')).result?.meta.contextEngine === engine, `a turn under '${engine}'`);
 
 describe('the recall engine in a running gateway', () => {
-  it('is off until the slot names it (ENGINE-012)', async () => {
+  it('is off until the slot names it', async () => {
     expect((await turn('Please note: the harbour code of Valparaiso is 7731-K.')).result?.meta.contextEngine).toBe('legacy');
     await expect(stat(join(machine.stateDir, 'recall'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  it('selected, it knows what was said under another engine, long after that left the window (ENGINE-006, ENGINE-031, ENGINE-088, ENGINE-099)', async () => {
+  it('selected, it knows what was said under another engine, long after that left the window (ENGINE-006, ENGINE-088, ENGINE-099)', async () => {
     expect((await select('recall')).code).toBe(0);
     await served('recall');
     for (let count = 0; count < 6; count += 1) await turn(`small talk number ${count} about the weather`);

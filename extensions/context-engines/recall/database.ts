@@ -19,6 +19,7 @@ const SCHEMA = `
     cap_stamp TEXT
   ) STRICT;
   CREATE TABLE entries (
+    -- session * 2^32 + a number that counts from 1: one session is one range, in the index of words too
     id INTEGER PRIMARY KEY,
     session INTEGER NOT NULL REFERENCES sessions (id),
     -- the sequence number; a fraction for what the host shows but never gave, such as a summary
@@ -33,7 +34,7 @@ const SCHEMA = `
     UNIQUE (session, entry_id)
   ) STRICT;
   CREATE INDEX entries_place ON entries (session, place);
-  CREATE INDEX entries_stamp ON entries (session, stamp);
+  CREATE INDEX entries_stamp ON entries (session, stamp, place);
   -- what was recalled for a user message, to be shown with it again
   CREATE TABLE notes (
     session INTEGER NOT NULL REFERENCES sessions (id),
@@ -43,7 +44,7 @@ const SCHEMA = `
     refs TEXT NOT NULL,
     PRIMARY KEY (session, stamp)
   ) STRICT;
-  CREATE VIRTUAL TABLE words USING fts5(session, text, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2');
+  CREATE VIRTUAL TABLE words USING fts5(text, content='', contentless_delete=1, tokenize='porter unicode61 remove_diacritics 2');
   PRAGMA user_version = ${VERSION};`;
 
 /** The engine's file. All calls are synchronous; a commit survives the death of the process. Errors are `RECALL_*`. */

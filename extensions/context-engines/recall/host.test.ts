@@ -31,7 +31,7 @@ function watched(recentTurns: number): { engine: ContextEngine; sent: AssembleRe
 }
 
 describe('the recall engine under the host', () => {
-  it('an overflow makes the window start later and the turn goes on, without a summary (ENGINE-075, ENGINE-077, ENGINE-092)', async () => {
+  it('an overflow makes the window start later and the turn goes on, without a summary (ENGINE-075, ENGINE-077)', async () => {
     const { engine, sent } = watched(50);
     const host = await createAgentHost({ engine });
     for (let turn = 0; turn < 8; turn += 1) await host.run(`turn ${turn} ${'some words '.repeat(100)} [[offline: say fine]]`);
@@ -54,7 +54,7 @@ describe('the recall engine under the host', () => {
     expect((await host.entries()).some(({ type }) => type === 'compaction')).toBe(false);
   });
 
-  it('selected after another engine compacted the session, it knows what the summary replaced (ENGINE-065, ENGINE-099)', async () => {
+  it('selected after another engine compacted the session, it knows what the summary replaced (ENGINE-099)', async () => {
     const host = await createAgentHost();
     await host.run('The gate code of the marina is 90210-Q. [[offline: say noted]]');
     for (let turn = 0; turn < 6; turn += 1) await host.run(`turn ${turn} [[offline: say fine]]`);

@@ -106,9 +106,9 @@ describe('a session of thousands of turns', () => {
     await engine.dispose?.();
   }, 60_000);
 
-  it('a turn takes milliseconds, and no longer than in proportion to the messages that match', async () => {
+  it('a turn takes milliseconds, and not ten times as long after ten times as many messages', async () => {
     const times: Record<number, number> = {};
-    for (const entries of [2_000, 8_000]) {
+    for (const entries of [2_000, 20_000]) {
       const { engine } = engineAt(`speed-${entries}`);
       const maker = createSessionMaker(entries);
       const messages: AgentMessage[] = [];
@@ -132,6 +132,6 @@ describe('a session of thousands of turns', () => {
       console.log(`${entries} entries: ingest ${ingest.toFixed(3)} ms each, first assemble ${first.toFixed(1)} ms, then ${median.toFixed(2)} ms`);
       await engine.dispose?.();
     }
-    expect((times[8_000] ?? 0) / (times[2_000] ?? 1)).toBeLessThan(8);
+    expect((times[20_000] ?? 0) / (times[2_000] ?? 1)).toBeLessThan(6);
   }, 120_000);
 });

@@ -79,7 +79,7 @@ describe('what the engine sends', () => {
     expect(result).not.toHaveProperty('systemPromptAddition');
   });
 
-  it('brings back what the prompt asks for, question and answer together, marked as history, in the user message (ENGINE-001, ENGINE-031)', async () => {
+  it('brings back what the prompt asks for, question and answer together, marked as history, in the user message (ENGINE-001)', async () => {
     const engine = engineOf();
     const messages = factAndQuestion(30);
     await give(engine, messages);
@@ -244,7 +244,7 @@ describe('what the engine keeps', () => {
 });
 
 describe('compaction', () => {
-  it('halves the window without a model, and what left it is still found (ENGINE-003, ENGINE-058, ENGINE-093)', async () => {
+  it('halves the window without a model, and what left it is still found (ENGINE-058, ENGINE-093)', async () => {
     const engine = engineOf({ recentTurns: 500 });
     const messages = factAndQuestion(40);
     await give(engine, messages);
@@ -307,7 +307,7 @@ describe('the tools', () => {
     expect(JSON.stringify(await read?.execute('2', { ref: 1, offset }))).toContain('the tail');
   });
 
-  it('are offered while the slot names the engine, and not otherwise (ENGINE-091)', async () => {
+  it('are offered while the slot names the engine, and not otherwise', async () => {
     await using host = await createTestHost({ root: import.meta.dirname });
     const config = { plugins: { slots: { contextEngine: 'recall' } } };
     expect(host.tool('recall_search', { config }).name).toBe('recall_search');

@@ -5,6 +5,10 @@ import { matchExpression, searchableText } from './query.ts';
 
 /** A longer text (a large tool result) is kept whole, but only so much of it can be searched. */
 const INDEXED_CHARS = 200_000;
+/** Entries of one session are numbered within a range of so many ids. */
+const RANGE = 2 ** 32;
+/** A search looks at about so many messages: where the words are common, only the rarest of them count. */
+const SEARCHED = 2_000;
 
 /** A session of the store, and where its window begins. */
 export interface SessionRow {
@@ -72,7 +76,7 @@ export interface Store {
 
 type Row = Record<string, unknown>;
 
-const ADD = 'INSERT INTO entries (session, place, entry_id, stamp, role, tool, at, tokens, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)';
+const ADD = 'INSERT INTO entries (id, session, place, entry_id, stamp, role, tool, at, tokens, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
 
 export function openStore(options: { file: string; log: PluginLogger; ledger: Ledger }): Store {
   const { ledger } = options;
@@ -84,9 +88,10 @@ export function openStore(options: { file: string; log: PluginLogger; ledger: Le
   function insert(session: SessionRow, message: AgentMessage, place: number, entryId: string | undefined): void {
     const text = storedText(message);
     const tool = message.role === 'toolResult' ? message.toolName : null;
-    const values = [session.id, place, entryId ?? null, ledger.stamp(message), message.role, tool, Math.trunc(message.timestamp)];
-    const { lastInsertRowid } = run(ADD, ...values, ledger.tokens(message), text);
-    run('INSERT INTO words (rowid, session, text) VALUES (?, ?, ?)', lastInsertRowid, word(session), searchableText(text.slice(0, INDEXED_CHARS)));
+    const id = Math.max(base(session), Number(get('SELECT max(id) AS id FROM entries WHERE id BETWEEN ? AND ?', ...range(session))?.id ?? 0)) + 1;
+    const values = [id, session.id, place, entryId ?? null, ledger.stamp(message), message.role, tool, Math.trunc(message.timestamp)];
+    run(ADD, ...values, ledger.tokens(message), text);
+    run('INSERT INTO words (rowid, text) VALUES (?, ?)', id, searchableText(text.slice(0, INDEXED_CHARS)));
   }
 
   /** Entries of a log that was cut back: their numbers are given to others now. */
@@ -95,6 +100,20 @@ export function openStore(options: { file: string; log: PluginLogger; ledger: Le
       run('DELETE FROM words WHERE rowid = ?', Number(id));
       run('DELETE FROM entries WHERE id = ?', Number(id));
     }
+  }
+
+  /** The terms that the session has, the rarest first, as long as a search for them stays short. */
+  function rarest(session: SessionRow, terms: readonly string[]): string[] {
+    const count = (term: string) =>
+      Number(get('SELECT count(*) AS count FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ?', matchExpression([term]), ...range(session))?.count);
+    const counted = terms.map((term) => ({ term, count: count(term) })).filter((each) => each.count > 0);
+    counted.sort((a, b) => a.count - b.count);
+    let sum = 0;
+    const chosen = counted.filter((each, index) => {
+      sum += each.count;
+      return index === 0 || sum <= SEARCHED;
+    });
+    return chosen.map(({ term }) => term);
   }
 
   const store: Store = {
@@ -176,20 +195,25 @@ export function openStore(options: { file: string; log: PluginLogger; ledger: Le
     },
 
     placeOf(session, stamp) {
-      const row = get('SELECT max(place) AS place FROM entries WHERE session = ? AND stamp = ?', session.id, stamp);
+      const row = get('SELECT place FROM entries WHERE session = ? AND stamp = ? ORDER BY place DESC LIMIT 1', session.id, stamp);
       return typeof row?.place === 'number' ? row.place : undefined;
     },
 
     search(session, terms, before, limit) {
-      if (terms.length === 0) return [];
-      const match = `session : ${word(session)} AND text : (${matchExpression(terms)})`;
-      const sql = `SELECT entries.id AS id, place, role, -bm25(words, 0.0, 1.0) AS score FROM words JOIN entries ON entries.id = words.rowid
-        WHERE words MATCH ? AND place < ? ORDER BY score DESC, place DESC LIMIT ?`;
-      return all(sql, match, before, limit).map((row) => ({ ref: Number(row.id), place: Number(row.place), role: String(row.role), score: Number(row.score) }));
+      const rare = rarest(session, terms);
+      if (rare.length === 0) return [];
+      const sql = `SELECT entries.id AS id, place, role, -bm25(words) AS score FROM words JOIN entries ON entries.id = words.rowid
+        WHERE words MATCH ? AND words.rowid BETWEEN ? AND ? AND place < ? ORDER BY score DESC, place DESC LIMIT ?`;
+      return all(sql, matchExpression(rare), ...range(session), before, limit).map((row) => ({
+        ref: refOf(row.id),
+        place: Number(row.place),
+        role: String(row.role),
+        score: Number(row.score),
+      }));
     },
 
     message(session, ref) {
-      const row = get('SELECT * FROM entries WHERE id = ? AND session = ?', ref, session.id);
+      const row = ref < RANGE ? get('SELECT * FROM entries WHERE id = ?', base(session) + ref) : undefined;
       return row === undefined ? undefined : stored(row);
     },
 
@@ -243,14 +267,21 @@ export function openStore(options: { file: string; log: PluginLogger; ledger: Le
   return store;
 }
 
-/** Stands in the index with each text of the session, so that one search reads no other session's. */
-function word({ id }: SessionRow): string {
-  return `s${id}`;
+function base({ id }: SessionRow): number {
+  return id * RANGE;
+}
+
+function range(session: SessionRow): [number, number] {
+  return [base(session), base(session) + RANGE - 1];
+}
+
+function refOf(id: unknown): number {
+  return Number(id) % RANGE;
 }
 
 function stored(row: Row): StoredMessage {
   return {
-    ref: Number(row.id),
+    ref: refOf(row.id),
     place: Number(row.place),
     entryId: text(row.entry_id),
     stamp: String(row.stamp),
