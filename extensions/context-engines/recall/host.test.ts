@@ -43,6 +43,19 @@ describe('the recall engine under the host', () => {
     expect((await host.entries()).some(({ type }) => type === 'compaction')).toBe(false);
   });
 
+  it('answers a compaction that somebody asked for, without a summary (ENGINE-076)', async () => {
+    const { engine, sent } = watched(50);
+    const host = await createAgentHost({ engine });
+    for (let turn = 0; turn < 8; turn += 1) await host.run(`turn ${turn} ${'some words '.repeat(100)} [[offline: say fine]]`);
+    const result = await host.agent.compact({ sessionKey: 'agent:main:main' });
+    expect(result).toMatchObject({ ok: true, compacted: true });
+    await host.run('go on [[offline: say on]]');
+    expect(sent.at(-1)?.messages.length).toBeLessThan(sent.at(-2)?.messages.length ?? 0);
+    expect((await host.entries()).some(({ type }) => type === 'compaction')).toBe(false);
+    const again = await host.agent.compact({ sessionKey: 'agent:main:main' });
+    expect(again.result?.tokensBefore).toBeLessThan(result.result?.tokensBefore ?? 0);
+  });
+
   it('a long session in a small window ends no turn with an overflow (ENGINE-022, ENGINE-083)', async () => {
     const { engine, sent } = watched(20);
     const host = await createAgentHost({ engine, config: { agents: { defaults: { model: 'offline/small' } } } });

@@ -2,6 +2,7 @@ import type { AgentMessage, ContextEngine } from 'Durar/plugin-sdk/core';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestHost } from '../../../core/testing/test-host.ts';
 import { type ContextEngineContext, contextEngineContract } from '../../../sdk/contract/context-engine.ts';
@@ -233,6 +234,18 @@ describe('what the engine keeps', () => {
     expect(logged).toMatchObject([{ fields: { code: 'RECALL_DAMAGED', copy: expect.stringContaining('.damaged.') } }]);
     const answer = await ask();
     expect(textOf(answer.messages)).toContain('QX-4711');
+  });
+
+  it('says with a code that it cannot write, and that a newer version wrote', () => {
+    writeFileSync(join(dir, 'recall'), 'a file where the folder should be');
+    expect(store).toThrow(expect.objectContaining({ code: 'RECALL_UNWRITABLE', hint: expect.stringContaining('permissions') }));
+    rmSync(join(dir, 'recall'));
+    store().close();
+    const database = new DatabaseSync(file);
+    database.exec('PRAGMA user_version = 99');
+    database.close();
+    expect(store).toThrow(expect.objectContaining({ code: 'RECALL_NEWER' }));
+    expect(readdirSync(join(dir, 'recall')).some((name) => name.includes('damaged'))).toBe(false);
   });
 
   it('says with a code that it was disposed', async () => {
