@@ -152,7 +152,12 @@ export function createChannels({ source, agent, log }: ChannelsOptions): Channel
       message: inbound.content,
       sessionKey,
       channel: channel.id,
+      accountId,
+      to: message.conversationId,
+      ...(message.threadId === undefined ? {} : { threadId: message.threadId }),
       senderId: message.senderId,
+      // access was decided just above
+      senderAllowed: true,
       provenance: { kind: 'external_user', channel: channel.id },
     });
     void answer({ channel, accountId, message, runId: run.runId });

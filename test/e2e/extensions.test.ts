@@ -75,6 +75,11 @@ describe('a third-party extension at all seven hook points (CARD-015)', () => {
     expect(sent[0]?.to).toBe('ada');
     expect(sent[0]?.text).toContain('good day (seen)');
     expect((await points()).map((item) => item.point)).toEqual(expect.arrayContaining(['channel', 'inbound', 'outbound']));
+    expect(await call('seven.say', { text: '/status', sender: 'ada' })).toMatchObject({ accepted: true });
+    await until(
+      async () => (await call<{ sent: Array<{ text: string }> }>('seven.sent')).sent.some(({ text }) => text.includes('legacy')),
+      'the answer to a command',
+    );
   });
 
   for (const point of ['ingest', 'inbound', 'provider', 'approval']) {
