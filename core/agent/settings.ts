@@ -2,6 +2,9 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { durarError } from '../../sdk/index.ts';
 import type { Config } from '../config/schema.ts';
+import { DEFAULT_AGENT_ID, defaultAgentId } from '../sessions/service.ts';
+
+export { defaultAgentId };
 
 type AgentEntry = NonNullable<Config['agents']['list']>[number];
 type ModelChoice = AgentEntry['model'];
@@ -11,21 +14,14 @@ export interface AgentPaths {
   stateDir: string;
 }
 
-const DEFAULT_AGENT = 'main';
 /** The embedded model that needs neither account nor network; it is an extension like any other and may be absent. */
 const QUICK_START_MODEL = 'offline/echo';
-
-/** The agent that serves when nobody names one: the marked entry, else the first, else `main`. Ids are lower case wherever they are used. */
-export function defaultAgentId(config: Config): string {
-  const list = config.agents.list ?? [];
-  return ((list.find((agent) => agent.default === true) ?? list[0])?.id ?? DEFAULT_AGENT).toLowerCase();
-}
 
 /** The entry of an agent, if it has one. Throws `DUR_AGENT_UNKNOWN` for an id that the configuration does not know. */
 export function agentEntry(config: Config, agentId: string): AgentEntry | undefined {
   const id = agentId.toLowerCase();
   const entry = config.agents.list?.find((agent) => agent.id.toLowerCase() === id);
-  if (entry === undefined && id !== DEFAULT_AGENT) throw durarError('DUR_AGENT_UNKNOWN', { id: agentId });
+  if (entry === undefined && id !== DEFAULT_AGENT_ID) throw durarError('DUR_AGENT_UNKNOWN', { id: agentId });
   return entry;
 }
 

@@ -3,6 +3,7 @@ import { type Channel, type ChannelAccountContext, durarError, errorText, type I
 import type { AgentService } from '../agent/service.ts';
 import type { Generation, GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
+import { defaultAgentId } from '../sessions/service.ts';
 import { channelConfig } from './channel-config.ts';
 import { deliver, type OutboundPoll, type SentPoll, sendMessage, sendPoll } from './delivery.ts';
 import { isAllowed, routeSession } from './routing.ts';
@@ -146,7 +147,7 @@ export function createChannels({ source, agent, log }: ChannelsOptions): Channel
     if ('handled' in inbound && inbound.handled === true) return { accepted: true, reason: 'handled' };
     const settings = (generation.config.channels as Record<string, { allowFrom?: unknown }> | undefined)?.[channel.id] ?? {};
     if (!isAllowed(settings, accountId, message.senderId)) return { accepted: false, reason: `the sender is not in channels.${channel.id}.allowFrom` };
-    const sessionKey = routeSession(generation.config, channel.id, accountId, message, defaultAgent(generation));
+    const sessionKey = routeSession(generation.config, channel.id, accountId, message, defaultAgentId(generation.config));
     const run = await agent.accept({
       runId: randomUUID(),
       message: inbound.content,
@@ -257,11 +258,6 @@ function configuredChannels(generation: Generation): Array<[string, unknown]> {
   return Object.entries(generation.config.channels ?? {}).filter(
     ([id, settings]) => !SHARED_KEYS.has(id) && (settings as { enabled?: boolean } | undefined)?.enabled !== false,
   );
-}
-
-function defaultAgent(generation: Generation): string {
-  const agents = (generation.config.agents?.list ?? []) as Array<{ id: string; default?: boolean }>;
-  return agents.find((agent) => agent.default === true)?.id ?? agents[0]?.id ?? 'main';
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {

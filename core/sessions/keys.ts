@@ -1,4 +1,5 @@
 import { durarError } from '../../sdk/errors.ts';
+import type { Config } from '../config/schema.ts';
 
 /** The agent that serves when the configuration names none. */
 export const DEFAULT_AGENT_ID = 'main';
@@ -13,6 +14,12 @@ const OWN_NAMESPACES = ['cron:', 'hook:', 'acp:', 'telegram:slash:'];
 /** Words that say what the rest of an agent's key names; behind the first of them everything is an id. */
 const KINDS = new Set(['direct', 'dm', 'group', 'channel', 'subagent', 'slash', 'cron', 'hook', 'acp', 'dashboard']);
 const CONTROL = /\p{Cc}/u;
+
+/** The agent that serves when nobody names one: the marked entry, else the first, else `main`. Ids are lower case wherever they are used. */
+export function defaultAgentId(config: Config): string {
+  const list = config.agents.list ?? [];
+  return ((list.find((agent) => agent.default === true) ?? list[0])?.id ?? DEFAULT_AGENT_ID).toLowerCase();
+}
 
 /**
  * The one spelling of a session key: lower case, `main` and bare names given to `agentId`, `dm` written `direct`.

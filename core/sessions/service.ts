@@ -10,14 +10,15 @@ import {
   type SessionStore,
   type StoredEntry,
 } from '../../sdk/index.ts';
-import type { Config } from '../config/schema.ts';
 import type { Generation, GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import { createContextCache, type LiveContext } from './context-cache.ts';
-import { agentOfKey, canonicalKey, DEFAULT_AGENT_ID } from './keys.ts';
+import { agentOfKey, canonicalKey, defaultAgentId } from './keys.ts';
 import { advanceContext, emptyContext, mintEntries, readContext } from './live-context.ts';
 import { createSerial } from './serial.ts';
 import { interruptedResults } from './transcript.ts';
+
+export { DEFAULT_AGENT_ID, defaultAgentId } from './keys.ts';
 
 /** One session's row with its canonical key. */
 export interface OpenSession {
@@ -271,10 +272,4 @@ async function appendMinted(store: SessionStore, sessionId: string, context: Liv
     }
     if (attempt === ID_ATTEMPTS) throw refused ?? durarError('DUR_SESSION_ENTRY_ID', { session: sessionId, id: entries[0]?.id });
   }
-}
-
-/** The marked agent, else the first, else `main`. */
-function defaultAgentId(config: Config): string {
-  const list = config.agents.list ?? [];
-  return (list.find((agent) => agent.default === true) ?? list[0])?.id ?? DEFAULT_AGENT_ID;
 }

@@ -3,8 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createGatewayClient, type GatewayClient } from '../../sdk/client/client.ts';
-import { loadIdentity, nodeSocketFactory } from '../../sdk/client/node.ts';
+import type { GatewayClient } from '../../sdk/client/client.ts';
 import { npmPack } from '../fixtures/registry.ts';
 import { createMachine, type GatewayProcess, type Machine, root, until } from './gateway-process.ts';
 
@@ -63,19 +62,9 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
   machine = await createMachine();
   gateway = await machine.start({ env: { ACME_API_KEY: 'example-acme-key' } });
-  const { token } = JSON.parse(await readFile(join(machine.stateDir, 'state/gateway-auth.json'), 'utf8')) as { token: string };
-  client = createGatewayClient({
-    url: gateway.url,
-    socketFactory: nodeSocketFactory(),
-    identity: loadIdentity({ stateDir: join(machine.home, 'client') }),
-    auth: { token },
-    client: { id: 'test', version: '1', platform: 'test', mode: 'test' },
-    scopes: ['operator.admin'],
-    onDisconnected: () => {
-      disconnects += 1;
-    },
+  client = await machine.connect(gateway, () => {
+    disconnects += 1;
   });
-  await client.connect();
 }, 60_000);
 
 afterAll(async () => {

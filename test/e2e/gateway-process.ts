@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BootReport } from '../../core/cli/boot-report.ts';
+import { createGatewayClient, type GatewayClient } from '../../sdk/client/client.ts';
+import { loadIdentity, nodeSocketFactory } from '../../sdk/client/node.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 const command = join(root, 'core/cli/durar.js');
@@ -17,6 +19,8 @@ export interface Machine {
   env: NodeJS.ProcessEnv;
   /** Runs the command line to its end. */
   cli(args: string[], options?: { input?: string; env?: NodeJS.ProcessEnv; cwd?: string; timeoutMs?: number }): Promise<CliResult>;
+  /** A client of the running gateway with every scope, its device kept in the home. Resolves when it is connected. */
+  connect(gateway: Pick<GatewayProcess, 'url'>, onDisconnected?: () => void): Promise<GatewayClient>;
   /** Starts the gateway and resolves when it listens. */
   start(options?: { args?: string[]; env?: NodeJS.ProcessEnv }): Promise<GatewayProcess>;
   writeConfig(config: object | string): Promise<void>;
@@ -83,6 +87,20 @@ export async function createMachine(config?: object): Promise<Machine> {
           resolve({ code, stdout, stderr, json: () => JSON.parse(stdout) });
         });
       });
+    },
+    async connect({ url }, onDisconnected) {
+      const { token } = JSON.parse(await readFile(join(stateDir, 'state/gateway-auth.json'), 'utf8')) as { token: string };
+      const client = createGatewayClient({
+        url,
+        socketFactory: nodeSocketFactory(),
+        identity: loadIdentity({ stateDir: join(home, 'client') }),
+        auth: { token },
+        client: { id: 'test', version: '1', platform: 'test', mode: 'test' },
+        scopes: ['operator.admin'],
+        ...(onDisconnected === undefined ? {} : { onDisconnected }),
+      });
+      await client.connect();
+      return client;
     },
     async start(options = {}) {
       const child = spawn(process.execPath, [command, 'gateway', 'run', '--allow-unconfigured', '--port', '0', '--json', ...(options.args ?? [])], {

@@ -1,8 +1,7 @@
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createGatewayClient, type GatewayClient } from '../../sdk/client/client.ts';
-import { loadIdentity, nodeSocketFactory } from '../../sdk/client/node.ts';
+import type { GatewayClient } from '../../sdk/client/client.ts';
 import { npmPack, type Registry, startRegistry, writeFiles } from '../fixtures/registry.ts';
 import { createMachine, type GatewayProcess, type Machine, until } from './gateway-process.ts';
 
@@ -52,19 +51,9 @@ beforeAll(async () => {
   await registry.publish(packageOf('@acme/engine', 'acme', '1.1.0', postinstall));
   await registry.publish(packageOf('@acme/engine', 'acme', '2.0.0-beta.1'), { tag: 'beta' });
   gateway = await machine.start();
-  const { token } = JSON.parse(await readFile(join(machine.stateDir, 'state/gateway-auth.json'), 'utf8')) as { token: string };
-  client = createGatewayClient({
-    url: gateway.url,
-    socketFactory: nodeSocketFactory(),
-    identity: loadIdentity({ stateDir: join(machine.home, 'client') }),
-    auth: { token },
-    client: { id: 'test', version: '1', platform: 'test', mode: 'test' },
-    scopes: ['operator.admin'],
-    onDisconnected: () => {
-      disconnects += 1;
-    },
+  client = await machine.connect(gateway, () => {
+    disconnects += 1;
   });
-  await client.connect();
 }, 120_000);
 
 afterAll(async () => {
