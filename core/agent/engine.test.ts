@@ -86,6 +86,11 @@ describe('the engine sees each point of a turn', () => {
     expect(messagesOf(first).map(messageText)).toEqual(['[[offline: say one]]']);
     expect(messagesOf(second).map(messageText)).toEqual(['[[offline: say one]]', 'one', '[[offline: say two]]']);
     expect(second).toMatchObject({ model: 'offline/script', prompt: '[[offline: say two]]', hasSignal: true });
+    expect(second?.entryIds).toEqual(
+      named(calls, 'ingest')
+        .slice(0, 3)
+        .map(({ entryId }) => entryId),
+    );
     expect(first?.tokenBudget).toBeGreaterThan(0);
     expect(first?.tokenBudget).toBeLessThan(200_000 - 20_000);
   });

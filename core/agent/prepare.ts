@@ -100,7 +100,9 @@ export async function prepareTurn(
 async function modelHooks(generation: Generation, context: HookContext, recorder: Recorder, prompt: string): Promise<PromptParts & ModelOverride> {
   const { hooks } = generation;
   const chosen = hooks.has('before_model_resolve') ? await hooks.call('before_model_resolve', { prompt }, context) : undefined;
-  const started = hooks.has('before_agent_start') ? await hooks.call('before_agent_start', { prompt, messages: await recorder.history() }, context) : undefined;
+  const started = hooks.has('before_agent_start')
+    ? await hooks.call('before_agent_start', { prompt, messages: (await recorder.history()).messages }, context)
+    : undefined;
   return { ...started, ...chosen };
 }
 

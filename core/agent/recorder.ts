@@ -9,7 +9,14 @@ export interface Recorder {
   /** Persists a message and returns the entry; undefined when a hook withheld it from the transcript (the run still sees it). */
   message(message: AgentMessage): Promise<StoredEntry | undefined>;
   /** The session's messages as this run sees them: what is on disk, and what a hook withheld in its place. */
-  history(): Promise<AgentMessage[]>;
+  history(): Promise<History>;
+}
+
+/** Same length, same order. */
+export interface History {
+  messages: AgentMessage[];
+  /** The entry of each message; one that a hook withheld goes by an id that no entry has. */
+  entryIds: string[];
 }
 
 export function createRecorder(params: { sessions: SessionService; session: SessionRecord; hooks: HookDispatcher; context: HookContext }): Recorder {
@@ -49,11 +56,15 @@ export function createRecorder(params: { sessions: SessionService; session: Sess
       return entry;
     },
     async history() {
-      const { messages } = await sessions.context(session);
-      const seen = [...messages];
+      const { messages, entryIds } = await sessions.context(session);
+      const stored = messages.length;
       // from the last backwards, so that earlier places stay right
-      for (const { message, after } of withheld.toReversed()) seen.splice(Math.max(0, messages.length - (entries.length - after)), 0, message);
-      return seen;
+      for (const [index, { message, after }] of [...withheld.entries()].reverse()) {
+        const at = Math.max(0, stored - (entries.length - after));
+        messages.splice(at, 0, message);
+        entryIds.splice(at, 0, `withheld-${index + 1}`);
+      }
+      return { messages, entryIds };
     },
   };
 }

@@ -32,9 +32,9 @@ export async function runLoop(turn: Turn, firstPrompt: string): Promise<void> {
   let overflow: number | undefined;
   for (;;) {
     run.signal.throwIfAborted();
-    const history = await turn.recorder.history();
+    const { messages: history, entryIds } = await turn.recorder.history();
     const budget = budgetOf(turn, parts);
-    const assembled = await engine.assemble({ messages: [...history], tokenBudget: budget.messages, model: turn.model.ref, prompt });
+    const assembled = await engine.assemble({ messages: [...history], entryIds, tokenBudget: budget.messages, model: turn.model.ref, prompt });
     const messages = prune(turn, assembled.messages, budget);
     const tokens = estimator.messages(messages);
     const saved = messages === assembled.messages ? 0 : estimator.messages(assembled.messages) - tokens;

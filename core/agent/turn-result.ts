@@ -41,7 +41,7 @@ export async function turnResult(ending: TurnEnding): Promise<RunResult> {
   const { generation, hookContext, recorder } = state;
   if (generation?.hooks.has('agent_end') && hookContext !== undefined && recorder !== undefined) {
     try {
-      const messages = await recorder.history();
+      const { messages } = await recorder.history();
       const error = result.error === undefined ? {} : { error: result.error.message };
       generation.hooks.emit('agent_end', { messages, success: failure === undefined, ...error, durationMs: result.meta.durationMs }, hookContext);
     } catch (error) {

@@ -85,6 +85,8 @@ export interface IngestBatchResult {
 export interface AssembleParams extends SessionParams {
   /** The session's history after the last compaction, oldest first, the new user message last. */
   messages: AgentMessage[];
+  /** The entry of each message, same length and order: what `ingest` got as `entryId`; a summary goes by the id of its compaction. */
+  entryIds?: string[];
   /** Tokens the result may cost: the model's window less the system prompt, the tools and the reply's reserve. Always positive. */
   tokenBudget: number;
   /** Model ref, `provider/model`. */
