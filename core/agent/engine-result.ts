@@ -13,6 +13,8 @@ export const RESULT_CHECKS = {
   assemble: wrongAssembly,
   compact: (result) => lacks(result, 'ok', 'boolean') ?? lacks(result, 'compacted', 'boolean'),
   afterTurn: () => undefined,
+  maintain: (result) => lacks(result, 'changed', 'boolean') ?? lacks(result, 'bytesFreed', 'number') ?? lacks(result, 'rewrittenEntries', 'number'),
+  onSessionEnded: () => undefined,
 } satisfies Record<string, ResultCheck>;
 
 export type EngineMethod = keyof typeof RESULT_CHECKS;
