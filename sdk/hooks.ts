@@ -132,6 +132,11 @@ export interface HookTable {
   'channel.inbound': Hook<'waterfall', InboundEvent, InboundEvent & { handled?: boolean }>;
   'channel.outbound': Hook<'waterfall', OutboundEvent, OutboundEvent & { cancel?: boolean }>;
   'provider.request': Hook<'waterfall', ProviderRequest, ProviderRequest>;
+  /**
+   * A message `/name args` that no command answers, of a sender who may use commands. `message` goes to the model in its place; `reply` answers it
+   * without a run.
+   */
+  'command.expand': Hook<'bail', { name: string; args: string; message: string }, { message?: string; reply?: string }>;
   'secrets.resolve': Hook<'bail', { source: string; provider: string; id: string }, { value: unknown }>;
   'approval.request': Hook<'bail', ApprovalRequest, ApprovalDecision>;
 
@@ -231,6 +236,7 @@ export const HOOK_MODES = {
   'channel.inbound': 'waterfall',
   'channel.outbound': 'waterfall',
   'provider.request': 'waterfall',
+  'command.expand': 'bail',
   'secrets.resolve': 'bail',
   'approval.request': 'bail',
   before_model_resolve: 'merge',

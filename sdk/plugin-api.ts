@@ -119,12 +119,23 @@ export interface HttpRoute {
   handler(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse): Promise<boolean> | boolean;
 }
 
+/** Whose prompt is built. */
+export interface PromptSectionParams {
+  agentId: string;
+  sessionKey: string;
+  workspaceDir: string;
+  /** `minimal`: for a sub-agent, which needs only what its task needs. */
+  mode: 'full' | 'minimal';
+}
+
 /** Adds text to the system prompt. */
 export interface PromptSection {
   id: string;
-  /** Lower comes earlier; default 100. */
+  /** Lower comes earlier; default 100. Below 0: before the section about the workspace. */
   order?: number;
-  build(params: { agentId: string; sessionKey: string; workspaceDir: string }): Promise<string | undefined> | string | undefined;
+  build(params: PromptSectionParams): Promise<string | undefined> | string | undefined;
+  /** Absolute folders that the text points the model to. Tools that read files let it in there, wherever they lie. */
+  readable?(params: Omit<PromptSectionParams, 'mode'>): Promise<readonly string[]> | readonly string[];
 }
 
 export interface DoctorFinding {

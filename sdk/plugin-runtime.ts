@@ -92,6 +92,10 @@ export interface PluginRuntime {
     /** Devices that are paired with the gateway, connected or not. */
     devices(filter?: { role?: 'operator' | 'node' }): GatewayDevice[];
   };
+  readonly extensions: {
+    /** Absolute folders that the manifests of enabled extensions name under `skills`. */
+    skillDirs(): Array<{ owner: string; dir: string }>;
+  };
   readonly approvals: {
     /** A request that a client opened, decided or not. undefined: no approver knows the id. */
     find(params: { id: string }): Promise<RecordedApproval | undefined>;

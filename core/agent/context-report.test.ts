@@ -204,6 +204,7 @@ describe('the report of a run', () => {
       'durar: Workspace',
       'extension:skills: skills',
       'durar: Current Date & Time',
+      'durar: Silent Replies',
       'durar: Runtime',
       'workspace: Project Context',
       'hook: Appended',

@@ -3,6 +3,7 @@ import type { Generation, Lease } from '../kernel/generation.ts';
 import { requestApproval } from './approval.ts';
 import { withoutReport } from './context-report.ts';
 import { chooseModelRef } from './model-choice.ts';
+import { readableDirs } from './prompt/readable-dirs.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 import type { Run } from './run.ts';
 import { buildRunPrompt } from './run-prompt.ts';
@@ -127,6 +128,7 @@ function toolsOf(deps: TurnDeps, run: Run, generation: Generation, session: Sess
       ...(request.channel === undefined ? {} : { messageChannel: request.channel }),
       ...(request.senderId === undefined ? {} : { requesterSenderId: request.senderId }),
       ...(request.senderIsOwner === undefined ? {} : { senderIsOwner: request.senderIsOwner }),
+      readableDirs: () => readableDirs(generation, { agentId, sessionKey: session.key, workspaceDir }, deps.log),
       async requestApproval(question) {
         const { outcome, ...decision } = await requestApproval(generation, question, hookContext, deps.now);
         return decision;

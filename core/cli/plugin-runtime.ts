@@ -144,6 +144,12 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
       onBroadcast: (listener) => owned(room('gateway').onBroadcast(listener)),
       devices: (filter) => room('gateway').devices(filter),
     },
+    extensions: {
+      skillDirs() {
+        const enabled = [...room('host').current().plan.extensions.values()].filter((one) => one.enabled && one.blocked === undefined);
+        return enabled.flatMap(({ entry }) => (entry.manifest.skills ?? []).map((dir) => ({ owner: entry.id, dir: join(entry.root, dir) })));
+      },
+    },
     approvals: {
       async find(params) {
         for (const approver of await approvers()) {

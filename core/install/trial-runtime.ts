@@ -89,6 +89,7 @@ export function createTrialRuntime({ stateDir, hostVersion, config, logger, comp
       onBroadcast: () => () => {},
       devices: () => [],
     },
+    extensions: { skillDirs: () => [] },
     approvals: { find: async () => undefined, consume: async () => false },
   };
 }

@@ -39,6 +39,8 @@ export interface ToolContext {
   sandboxed: boolean;
   /** What an administrator has set for this session alone, as `sessions.patch` names it: `execSecurity`, `execAsk`, `execHost`, ... */
   sessionSettings?: Readonly<Record<string, unknown>>;
+  /** Folders beside the workspace that the prompt points the model to: reading there is allowed, and nothing else. Asked for when it matters. */
+  readableDirs?(): Promise<readonly string[]>;
   /**
    * Asks for consent; resolves to the decision, `deny` when nobody answers. The host fills id, times, agent, session and run.
    */
