@@ -17,6 +17,8 @@ export interface History {
   messages: AgentMessage[];
   /** The entry of each message; one that a hook withheld goes by an id that no entry has. */
   entryIds: string[];
+  /** The entry's place in the log; 0 for what was withheld. */
+  seqs: number[];
 }
 
 export function createRecorder(params: { sessions: SessionService; session: SessionRecord; hooks: HookDispatcher; context: HookContext }): Recorder {
@@ -56,15 +58,16 @@ export function createRecorder(params: { sessions: SessionService; session: Sess
       return entry;
     },
     async history() {
-      const { messages, entryIds } = await sessions.context(session);
+      const { messages, entryIds, seqs } = await sessions.context(session);
       const stored = messages.length;
       // from the last backwards, so that earlier places stay right
       for (const [index, { message, after }] of [...withheld.entries()].reverse()) {
         const at = Math.max(0, stored - (entries.length - after));
         messages.splice(at, 0, message);
         entryIds.splice(at, 0, `withheld-${index + 1}`);
+        seqs.splice(at, 0, 0);
       }
-      return { messages, entryIds };
+      return { messages, entryIds, seqs };
     },
   };
 }

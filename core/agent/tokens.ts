@@ -10,15 +10,21 @@ export interface TokenEstimator {
   tools(tools: readonly ToolSchema[]): number;
 }
 
-/** How the window of one model call is divided. All in tokens. */
+/** How the window of one model call is divided. Tokens as the provider counts them, where nothing else is said. */
 export interface TokenBudget {
   window: number;
   /** kept free for the reply */
   reserve: number;
   /** system prompt and tool schemas */
   overhead: number;
-  /** what the messages may cost; always positive */
+  /** what is left for the messages; always positive */
+  room: number;
+  /** What the messages may cost by the host's own count, which is what engines are told; always positive. */
   messages: number;
+  /** The overhead by the host's own count. */
+  estimatedOverhead: number;
+  /** The provider's tokens in one token of the host's count. */
+  factor: number;
 }
 
 const CHARS_PER_TOKEN = 4;
@@ -71,12 +77,17 @@ export function createTokenEstimator(): TokenEstimator {
   };
 }
 
-/** `floor` raises a small reserve; both are bounded to half of the window, so that a small model keeps room for its messages. */
-export function divideWindow(params: { window: number; reserveTokens: number; floor: number; overhead: number }): TokenBudget {
-  const { window, overhead } = params;
+/**
+ * `floor` raises a small reserve; both are bounded to half of the window, so that a small model keeps room for its messages. `overhead` is the
+ * host's own count. An engine is never told more than the provider's tokens, as it may count with the model's own tokenizer.
+ */
+export function divideWindow(params: { window: number; reserveTokens: number; floor: number; overhead: number; factor?: number }): TokenBudget {
+  const { window, overhead: estimatedOverhead, factor = 1 } = params;
+  const overhead = Math.ceil(estimatedOverhead * factor);
   const reserve = Math.min(Math.max(params.reserveTokens, params.floor), Math.floor(window / 2));
-  const messages = Math.max(window - reserve - overhead, Math.floor(window / LEAST_SHARE), 1);
-  return { window, reserve, overhead, messages };
+  const room = Math.max(window - reserve - overhead, Math.floor(window / LEAST_SHARE), 1);
+  const messages = Math.max(Math.floor(room / Math.max(factor, 1)), 1);
+  return { window, reserve, overhead, room, messages, estimatedOverhead, factor };
 }
 
 function measure(message: AgentMessage): { chars: number; tokens: number } {

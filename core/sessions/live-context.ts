@@ -7,7 +7,7 @@ const FIRST_PAGE = 256;
 const LARGEST_PAGE = 4096;
 
 export function emptyContext(): LiveContext {
-  return { messages: [], entryIds: [], lastSeq: 0, leafId: null, chars: 0 };
+  return { messages: [], entryIds: [], seqs: [], lastSeq: 0, leafId: null, chars: 0 };
 }
 
 /** Reads a session's end backwards as far as its context goes, so that the cost does not grow with what was compacted away. */
@@ -49,6 +49,7 @@ export function advanceContext(context: LiveContext, entries: readonly StoredEnt
       const at = entry.type === 'compaction' ? 0 : context.messages.length;
       context.messages.splice(at, 0, message);
       context.entryIds.splice(at, 0, entry.id);
+      context.seqs.splice(at, 0, entry.seq);
       context.chars += messageChars(message);
     }
     context.lastSeq = entry.seq;
@@ -63,6 +64,7 @@ function compact(context: LiveContext, firstKeptEntryId: string): boolean {
   if (start <= 0) return false;
   context.messages = context.messages.slice(start);
   context.entryIds = context.entryIds.slice(start);
+  context.seqs = context.seqs.slice(start);
   context.chars = sum(context.messages.map(messageChars));
   return true;
 }

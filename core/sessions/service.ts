@@ -48,7 +48,7 @@ export interface SessionService {
    * The messages a model would see, after the last compaction: its summary as a user message first, then what it kept. Cached per session
    * while it is in use; the arrays are the caller's, the messages are shared and frozen.
    */
-  context(session: SessionRecord): Promise<{ messages: AgentMessage[]; entryIds: string[]; lastSeq: number }>;
+  context(session: SessionRecord): Promise<{ messages: AgentMessage[]; entryIds: string[]; seqs: number[]; lastSeq: number }>;
   /**
    * Closes what a crash left open: a tool call without a result gets the error result `interrupted by restart`. Done once per session and
    * process, here or before the first `append` or `context`, whichever is first; the first call tells how many results were added.
@@ -189,7 +189,7 @@ export function createSessionService(options: { source: GenerationSource; log: L
       const store = await findStore();
       const cached = repaired.has(sessionId) ? cache.get(sessionId) : undefined;
       const context = cached ?? (await serial.run(sessionId, () => load(store, session)));
-      return { messages: [...context.messages], entryIds: [...context.entryIds], lastSeq: context.lastSeq };
+      return { messages: [...context.messages], entryIds: [...context.entryIds], seqs: [...context.seqs], lastSeq: context.lastSeq };
     },
     async repair(session) {
       const store = await findStore();

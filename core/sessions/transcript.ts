@@ -5,6 +5,8 @@ export interface Context {
   messages: AgentMessage[];
   /** The entry each message comes from. */
   entryIds: string[];
+  /** The entry's place in the log. */
+  seqs: number[];
 }
 
 /** The text of the result that a tool call gets when its process died before it ended. */
@@ -77,12 +79,13 @@ function frozen<Value>(value: Value): Value {
 }
 
 function toContext(entries: readonly StoredEntry[]): Context {
-  const context: Context = { messages: [], entryIds: [] };
+  const context: Context = { messages: [], entryIds: [], seqs: [] };
   for (const entry of entries) {
     const message = entryMessage(entry);
     if (message === undefined) continue;
     context.messages.push(message);
     context.entryIds.push(entry.id);
+    context.seqs.push(entry.seq);
   }
   return context;
 }

@@ -1,17 +1,29 @@
 import { join } from 'node:path';
 import { type Cursors, createCursors } from './cursors.ts';
 import { type Db, openDb } from './db.ts';
+import { createInbox, type Inbox } from './inbox.ts';
 import { createKv, type Kv } from './kv.ts';
+import { createOutbox, type Outbox } from './outbox.ts';
+import { createSubagentTable, type SubagentTable } from './subagents.ts';
+import { createTurns, type Turns } from './turns.ts';
 
 export type { Cursors } from './cursors.ts';
 export type { Db, Row } from './db.ts';
+export type { Inbox, InboxMessage } from './inbox.ts';
 export type { Kv } from './kv.ts';
 export { acquireGatewayLock, type GatewayLock } from './lock.ts';
+export type { Outbox, OutboxMessage, Outgoing } from './outbox.ts';
+export type { SubagentTable } from './subagents.ts';
+export type { StoredTurn, Turns } from './turns.ts';
 
 /** The host's own database: one SQLite file, one writer. */
 export interface State {
   readonly kv: Kv;
   readonly cursors: Cursors;
+  readonly inbox: Inbox;
+  readonly outbox: Outbox;
+  readonly subagents: SubagentTable;
+  readonly turns: Turns;
   /** For rooms that own tables: `db.migrate('<room>', steps)`, then `get`, `all`, `run`, `transaction`. */
   readonly db: Db;
   /** A second call does nothing. */
@@ -21,5 +33,15 @@ export interface State {
 /** Opens `<dir>/durar.db`, creating folder and file. Throws `DUR_STATE_CORRUPT`, `DUR_STATE_NEWER`, `DUR_STATE_UNWRITABLE`. */
 export function openState(options: { dir: string }): State {
   const db = openDb(join(options.dir, 'durar.db'));
-  return { kv: createKv(db), cursors: createCursors(db), db, close: () => db.close() };
+  const outbox = createOutbox(db);
+  return {
+    inbox: createInbox(db, outbox),
+    outbox,
+    subagents: createSubagentTable(db),
+    kv: createKv(db),
+    cursors: createCursors(db),
+    turns: createTurns(db),
+    db,
+    close: () => db.close(),
+  };
 }

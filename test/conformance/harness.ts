@@ -148,7 +148,7 @@ export function fakeSessions(): FakeSessions {
     },
     patch: async (key) => rows.get(key)?.record ?? record(key),
     append: async () => [],
-    context: async () => ({ messages: [], entryIds: [], lastSeq: 0 }),
+    context: async () => ({ messages: [], entryIds: [], seqs: [], lastSeq: 0 }),
     sessionFile: async () => undefined,
     onUpdate: () => () => undefined,
     async read(session, { fromSeq = 1, limit = Number.POSITIVE_INFINITY } = {}) {
