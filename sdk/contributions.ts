@@ -44,11 +44,15 @@ export interface ContributionRow {
   unused?: true;
 }
 
-/** Exclusive choices under `plugins.slots`, with the id that serves when the key is absent. */
+/**
+ * Exclusive choices under `plugins.slots`, with the contribution that each takes and the id that serves when the key is absent. What is `aside`
+ * has no part in a turn: it is made when the host is up, and its failure stops nothing.
+ */
 export const SLOTS = {
-  contextEngine: { kind: 'context-engine', fallback: 'legacy', none: false },
-  sessionStore: { kind: 'session-store', fallback: 'local', none: false },
-  memory: { kind: 'memory', fallback: 'memory-core', none: true },
+  contextEngine: { kind: 'context-engine', takes: 'contextEngine', fallback: 'legacy', none: false, aside: false },
+  sessionStore: { kind: 'session-store', takes: 'sessionStore', fallback: 'local', none: false, aside: false },
+  memory: { kind: 'memory', takes: 'memoryRuntime', fallback: 'memory-core', none: true, aside: false },
+  contextEngineShadow: { kind: 'context-engine', takes: 'contextEngine', fallback: 'none', none: true, aside: true },
 } as const;
 
 export type SlotName = keyof typeof SLOTS;

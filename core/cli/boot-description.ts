@@ -41,11 +41,16 @@ function describeExtension({ entry }: PlannedExtension): BootReport['loaded'][nu
   return { id: entry.id, origin: entry.origin, manifestFile: entry.manifestFile, provides };
 }
 
-/** What serves each slot now, or why nothing does. Slots without an occupant are left out. */
+/** What serves each slot now, or why nothing does. Slots without an occupant are left out. For what works aside nobody waits: its choice is told. */
 export async function describeSlots(generation: Generation): Promise<BootReport['slots']> {
   const slots: BootReport['slots'] = {};
   for (const name of Object.keys(SLOTS) as SlotName[]) {
-    const { key } = generation.plan.slots[name];
+    const choice = generation.plan.slots[name];
+    const { key } = choice;
+    if (SLOTS[name].aside && !('failed' in choice)) {
+      if ('owner' in choice) slots[name] = { key, owner: choice.owner };
+      continue;
+    }
     try {
       const occupant = await generation.slot(name);
       if (occupant !== undefined) slots[name] = { key, owner: occupant.owner };

@@ -94,12 +94,19 @@ async function gatewayCheck({ paths }: CommandContext, view: GatewayView | undef
   };
 }
 
+const SLOT_NOUNS: Readonly<Record<string, string>> = {
+  contextEngine: 'context engine',
+  contextEngineShadow: 'shadow engine',
+  sessionStore: 'session store',
+};
+
 /** What serves each slot: as the running gateway says, else as the plan would have it, the context engine tried in a process of its own. */
 async function slotChecks({ env }: CommandContext, { plan }: Outlook, view: GatewayView | undefined): Promise<Check[]> {
   const checks: Check[] = [];
   for (const [slot, choice] of Object.entries(plan.slots)) {
     const id = `slot.${slot}`;
-    const name = slot === 'contextEngine' ? 'context engine' : slot === 'sessionStore' ? 'session store' : slot;
+    const name = SLOT_NOUNS[slot] ?? slot;
+    if (slot === 'contextEngineShadow' && 'none' in choice) continue;
     const live = view?.slots[slot];
     if (live?.error !== undefined) checks.push(failedSlot(id, name, live.key, live.error));
     else if (live !== undefined)
@@ -109,18 +116,18 @@ async function slotChecks({ env }: CommandContext, { plan }: Outlook, view: Gate
     else {
       const entry = plan.extensions.get(choice.owner)?.entry;
       // What is part of the host is tested with it.
-      const mustTry = slot === 'contextEngine' && entry !== undefined && entry.origin !== 'bundled';
-      checks.push(mustTry ? await tryEngine(id, choice.key, entry.root, env) : { id, status: 'ok', message: `${name}: ${choice.key} is selected` });
+      const mustTry = slot.startsWith('contextEngine') && entry !== undefined && entry.origin !== 'bundled';
+      checks.push(mustTry ? await tryEngine(id, name, choice.key, entry.root, env) : { id, status: 'ok', message: `${name}: ${choice.key} is selected` });
     }
   }
   return checks;
 }
 
-async function tryEngine(id: string, key: string, root: string, env: NodeJS.ProcessEnv): Promise<Check> {
+async function tryEngine(id: string, name: string, key: string, root: string, env: NodeJS.ProcessEnv): Promise<Check> {
   const report = await verifyFolder({ root, hostVersion: readHostVersion(), env, suites: false });
   const failed = report.checks.find((check) => check.status === 'fail');
-  if (failed === undefined) return { id, status: 'ok', message: `context engine: ${key} is selected and loads` };
-  return failedSlot(id, 'context engine', key, {
+  if (failed === undefined) return { id, status: 'ok', message: `${name}: ${key} is selected and loads` };
+  return failedSlot(id, name, key, {
     hint: `Run \`durar plugins verify ${root}\` for the whole report.`,
     ...failed,
     message: failed.message ?? failed.title,

@@ -32,8 +32,7 @@ export function configEditsFor(id: string, root: string): ConfigEdit[] {
     edits.push({ action: 'remove-item', path: ['plugins', 'deny'], item: each });
   }
   for (const slot of Object.keys(SLOTS) as SlotName[]) {
-    const kind = slot === 'memory' ? 'memoryRuntime' : slot;
-    const values = [...new Set([...ids, ...entries.flatMap((entry) => entry.declares[kind] ?? [])])];
+    const values = [...new Set([...ids, ...entries.flatMap((entry) => entry.declares[SLOTS[slot].takes] ?? [])])];
     edits.push({ action: 'unset-if', path: ['plugins', 'slots', slot], values });
   }
   return edits;

@@ -1,5 +1,5 @@
 import { durarError, errorCode, reportError } from '../../sdk/errors.ts';
-import { type ContextEngine, type ContributionKind, SLOTS, type SlotName } from '../../sdk/index.ts';
+import { type ContextEngine, type ContributionKind, SLOTS } from '../../sdk/index.ts';
 import { silentLogger } from '../logging/logger.ts';
 import type { CatalogEntry } from '../manifest/catalog.ts';
 import { checkHost } from '../manifest/compat.ts';
@@ -176,7 +176,7 @@ function trialOptions(entry: CatalogEntry, { pluginConfig, stateDir, hostVersion
   return { entry, stateDir, hostVersion, log: silentLogger, ...(pluginConfig === undefined ? {} : { pluginConfig }) };
 }
 
-async function occupy(slot: Exclude<SlotName, 'memory'>, trial: Trial, attempt: Try): Promise<void> {
+async function occupy(slot: 'contextEngine' | 'sessionStore', trial: Trial, attempt: Try): Promise<void> {
   for (const { key } of trial.contributions(slot)) {
     const noun = slot === 'contextEngine' ? 'context engine' : 'session store';
     const made = await attempt(`factory/${key}`, `the factory of the ${noun} '${key}' makes one`, () => trial.occupant(slot, key));

@@ -7,7 +7,7 @@ import type { Contribution, Generation, Lease, SlotOccupant } from './generation
 import { createHookTable } from './hooks.ts';
 import { type Instance, type InstanceOptions, loadInstance, releaseInstance } from './instance.ts';
 import { findingOf } from './quarantine.ts';
-import { occupySlot, type SharedProducts } from './slots.ts';
+import { occupySlot, type SharedProducts, slotFailure } from './slots.ts';
 
 /** A generation with the handles that only the host uses. */
 export interface LiveGeneration extends Generation {
@@ -146,13 +146,16 @@ export function createGeneration(options: GenerationOptions, running?: LiveGener
     if ('none' in choice) return undefined;
     if ('failed' in choice) throw errorOf(choice.failed);
     const instance = await load(choice.owner).catch((error: unknown) => {
-      throw durarError(
-        'DUR_SLOT_FAILED',
-        { slot: name, key: choice.key, reason: findingOf(error).message, fallback: SLOTS[name].fallback },
-        { owner: { extension: choice.owner, hook: `plugins.slots.${name}` }, cause: error },
-      );
+      throw slotFailure(name, choice.key, choice.owner, findingOf(error).message, error);
     });
     return occupySlot(name, choice.key, instance, options.products);
+  }
+
+  /** Failures become findings. */
+  async function occupyAll(aside: boolean): Promise<void> {
+    for (const name of Object.keys(SLOTS) as SlotName[]) {
+      if (SLOTS[name].aside === aside) await generation.slot(name).catch((error: unknown) => report(findingOf(error)));
+    }
   }
 
   const generation: LiveGeneration = {
@@ -179,12 +182,12 @@ export function createGeneration(options: GenerationOptions, running?: LiveGener
       // what ran on demand goes on, with all it holds
       const inUse = [...idsToLoad(plan, 'demand')].filter((id) => previous?.instance(id) !== undefined);
       await loadAll([...idsToLoad(plan, 'activation'), ...inUse]);
-      for (const name of Object.keys(SLOTS) as SlotName[]) await generation.slot(name).catch((error: unknown) => report(findingOf(error)));
+      await occupyAll(false);
     },
     settle() {
       if (settleStarted) return;
       settleStarted = true;
-      void loadAll(idsToLoad(plan, 'settle')).then(() => {
+      void Promise.all([loadAll(idsToLoad(plan, 'settle')), occupyAll(true)]).then(() => {
         previous = undefined;
         settling.resolve();
       });
@@ -234,11 +237,7 @@ export function createGeneration(options: GenerationOptions, running?: LiveGener
       const result = await occupant;
       const crashed = result === undefined ? undefined : live.get(result.owner)?.crashed;
       if (result !== undefined && crashed !== undefined) {
-        throw durarError(
-          'DUR_SLOT_FAILED',
-          { slot: name, key: result.key, reason: crashed.message, fallback: SLOTS[name].fallback },
-          { owner: { extension: result.owner, hook: `plugins.slots.${name}` } },
-        );
+        throw slotFailure(name, result.key, result.owner, crashed.message);
       }
       return result;
     },

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
 import type { Plan, PlannedExtension } from '../manifest/catalog.ts';
+import { isObject } from '../manifest/json.ts';
 
 /** What an instance depends on: its code, its own config, the keys that its manifest owns or names, and what it declares but another extension provides. */
 export function carryOverKey(planned: PlannedExtension, digest: string, pluginConfig: Record<string, unknown>, config: Config, plan: Plan): string {
@@ -28,13 +29,9 @@ function overlay(base: Record<string, unknown>, top: Record<string, unknown>): R
   const result: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(top)) {
     const below = result[key];
-    result[key] = isPlain(below) && isPlain(value) ? overlay(below, value) : value;
+    result[key] = isObject(below) && isObject(value) ? overlay(below, value) : value;
   }
   return result;
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The part of `plugins.entries.<id>` that the kernel reads. */

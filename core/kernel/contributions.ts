@@ -1,4 +1,5 @@
 import { CONTRIBUTION_ROWS, type ContributionKind, type ContributionRow, durarError } from '../../sdk/index.ts';
+import { isObject } from '../manifest/json.ts';
 import type { Draft } from './draft.ts';
 
 type RegisterMethod = (...args: unknown[]) => { ok: boolean; existingOwner?: string };
@@ -85,8 +86,4 @@ function callable(draft: Draft, row: ContributionRow, key: string, value: unknow
 
 function shape(draft: Draft, row: ContributionRow, key: string, reason: string): Error {
   return durarError('DUR_EXT_SHAPE', { id: draft.owner, kind: row.noun, key, reason }, { owner: { extension: draft.owner, hook: row.method } });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

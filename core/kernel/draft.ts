@@ -34,6 +34,10 @@ export function createDraft({ entry, ownerOf, onRefused }: DraftOptions): Draft 
     if (!isOpen) throw durarError('DUR_EXT_REGISTER_CLOSED', { id: entry.id, method }, { owner });
   }
 
+  function undeclared(kind: string, key: string, manifestKey: string, hook: string): Error {
+    return durarError('DUR_EXT_UNDECLARED', { id: entry.id, kind, key, manifestKey }, { owner: { ...owner, hook, file: entry.manifestFile } });
+  }
+
   return {
     owner: entry.id,
     contributions,
@@ -44,13 +48,7 @@ export function createDraft({ entry, ownerOf, onRefused }: DraftOptions): Draft 
       const place = { ...owner, hook: row.method };
       if (row.reserved?.includes(key) && entry.origin !== 'bundled')
         throw durarError('DUR_EXT_RESERVED', { id: entry.id, kind: row.noun, key }, { owner: place });
-      if (isStrict && !isDeclared(entry, kind, key)) {
-        throw durarError(
-          'DUR_EXT_UNDECLARED',
-          { id: entry.id, kind: row.noun, key, manifestKey: row.manifestKey },
-          { owner: { ...place, file: entry.manifestFile } },
-        );
-      }
+      if (isStrict && !isDeclared(entry, kind, key)) throw undeclared(row.noun, key, row.manifestKey, row.method);
       if (contributions.some((made) => made.kind === kind && made.key === key)) {
         throw durarError('DUR_EXT_TWICE', { id: entry.id, kind: row.noun, key }, { owner: place });
       }
@@ -68,13 +66,7 @@ export function createDraft({ entry, ownerOf, onRefused }: DraftOptions): Draft 
       if (!Object.hasOwn(HOOK_MODES, hook)) throw durarError('DUR_HOOK_UNKNOWN', { id: entry.id, hook }, { owner: place });
       if (typeof handler !== 'function')
         throw durarError('DUR_EXT_SHAPE', { id: entry.id, kind: 'hook', key: hook, reason: 'the handler is not a function' }, { owner: place });
-      if (isStrict && !entry.taps.includes(hook)) {
-        throw durarError(
-          'DUR_EXT_UNDECLARED',
-          { id: entry.id, kind: 'hook', key: hook, manifestKey: 'contracts.hooks' },
-          { owner: { ...place, file: entry.manifestFile } },
-        );
-      }
+      if (isStrict && !entry.taps.includes(hook)) throw undeclared('hook', hook, 'contracts.hooks', hook);
       taps.push({ owner: entry.id, hook: hook as HookName, priority, handler: handler as Tap['handler'] });
     },
     close() {

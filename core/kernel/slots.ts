@@ -1,62 +1,66 @@
-import { durarError, errorText, SLOTS, type SlotName } from '../../sdk/index.ts';
+import { CONTRIBUTIONS, type DurarError, durarError, errorText, SLOTS, type SlotName } from '../../sdk/index.ts';
 import type { Contribution, SlotOccupant } from './generation.ts';
 import type { Instance } from './instance.ts';
 import { within } from './scope.ts';
 
 const FACTORY_TIMEOUT_MS = 15_000;
 
-/** Which contribution serves a slot, and what its product must have. */
-const SLOT_PORTS = {
-  contextEngine: { kind: 'contextEngine', noun: 'context engine', methods: ['ingest', 'assemble', 'compact'] },
-  sessionStore: { kind: 'sessionStore', noun: 'session store', methods: ['open', 'get', 'list', 'patch', 'append', 'read', 'reset', 'delete', 'close'] },
-  memory: { kind: 'memoryRuntime', noun: 'memory runtime', methods: [] },
+/** What the product of a slot's contribution must have. */
+const METHODS = {
+  contextEngine: ['ingest', 'assemble', 'compact'],
+  sessionStore: ['open', 'get', 'list', 'patch', 'append', 'read', 'reset', 'delete', 'close'],
+  memoryRuntime: [],
 } as const;
+
+type SlotKind = keyof typeof METHODS;
 
 /** How many instances were given one product: a factory may return the same object twice, and the last of them closes it. */
 export type SharedProducts = WeakMap<object, number>;
 
 /** Runs the factory of a slot's contribution, once per instance, and checks what it made. Throws `DUR_SLOT_*`; there is no fallback. */
 export async function occupySlot(slot: SlotName, key: string, instance: Instance, shared: SharedProducts = new WeakMap()): Promise<SlotOccupant> {
-  const port = SLOT_PORTS[slot];
-  const owner = { extension: instance.id, hook: `plugins.slots.${slot}` };
-  const contribution = instance.draft.contributions.find((made) => made.kind === port.kind && (made.key === key || slot === 'memory'));
+  const kind = SLOTS[slot].takes;
+  const offers = instance.draft.contributions.filter((made) => made.kind === kind);
+  const contribution = offers.find((made) => made.key === key || slot === 'memory');
   if (contribution === undefined) {
-    const other = instance.draft.contributions.find((made) => made.kind === port.kind);
-    if (other !== undefined) throw durarError('DUR_SLOT_ENGINE_ID', { slot, key, other: other.key }, { owner });
+    const owner = { extension: instance.id, hook: `plugins.slots.${slot}` };
+    if (offers[0] !== undefined) throw durarError('DUR_SLOT_ENGINE_ID', { slot, key, other: offers[0].key }, { owner });
     // In the ancestor's format a memory may consist of tools and hooks alone.
     if (slot === 'memory' && instance.entry.format === 'ancestor') return { slot, key, owner: instance.id, instance: {} };
-    throw durarError(
-      'DUR_SLOT_FAILED',
-      { slot, key, reason: `'${instance.id}' registers no ${port.noun} of that name`, fallback: SLOTS[slot].fallback },
-      { owner },
-    );
+    throw slotFailure(slot, key, instance.id, `'${instance.id}' registers no ${CONTRIBUTIONS[kind].noun} of that name`);
   }
-  const id = `${port.kind}:${contribution.key}`;
+  const id = `${kind}:${contribution.key}`;
   let product = instance.made.get(id);
   if (product === undefined) {
-    product = make(contribution, port, instance, shared);
+    product = make(contribution, kind, instance, shared);
     instance.made.set(id, product);
   }
   try {
     return { slot, key, owner: instance.id, instance: await product };
   } catch (error) {
-    throw durarError('DUR_SLOT_FAILED', { slot, key, reason: errorText(error), fallback: SLOTS[slot].fallback }, { owner, cause: error });
+    throw slotFailure(slot, key, instance.id, errorText(error), error);
   }
 }
 
-async function make(contribution: Contribution, port: (typeof SLOT_PORTS)[SlotName], instance: Instance, shared: SharedProducts): Promise<unknown> {
+/** What the calls get that need the slot. */
+export function slotFailure(slot: SlotName, key: string, extension: string, reason: string, cause?: unknown): DurarError {
+  return durarError('DUR_SLOT_FAILED', { slot, key, reason, fallback: SLOTS[slot].fallback }, { owner: { extension, hook: `plugins.slots.${slot}` }, cause });
+}
+
+async function make(contribution: Contribution, kind: SlotKind, instance: Instance, shared: SharedProducts): Promise<unknown> {
   const { key, value } = contribution;
   const owner = { extension: instance.id, hook: 'factory' };
-  if (port.kind === 'memoryRuntime') return value;
+  const { noun } = CONTRIBUTIONS[kind];
+  if (kind === 'memoryRuntime') return value;
   let product: unknown;
   try {
     product = await within(FACTORY_TIMEOUT_MS, value as () => unknown, () => new Error(`it did not end within ${FACTORY_TIMEOUT_MS} ms`));
   } catch (error) {
-    throw durarError('DUR_EXT_FACTORY_FAILED', { kind: port.noun, key, reason: errorText(error) }, { owner, cause: error });
+    throw durarError('DUR_EXT_FACTORY_FAILED', { kind: noun, key, reason: errorText(error) }, { owner, cause: error });
   }
   const members = (typeof product === 'object' && product !== null ? product : {}) as Record<string, unknown>;
-  const reason = wrongShape(port.kind, port.methods, members);
-  if (reason !== undefined) throw durarError('DUR_EXT_SHAPE', { kind: port.noun, key, id: instance.id, reason }, { owner });
+  const reason = wrongShape(kind, members);
+  if (reason !== undefined) throw durarError('DUR_EXT_SHAPE', { kind: noun, key, id: instance.id, reason }, { owner });
   const dispose = members.dispose ?? members.close;
   shared.set(members, (shared.get(members) ?? 0) + 1);
   instance.scope.defer(() => {
@@ -67,11 +71,11 @@ async function make(contribution: Contribution, port: (typeof SLOT_PORTS)[SlotNa
   return product;
 }
 
-function wrongShape(kind: string, methods: readonly string[], members: Record<string, unknown>): string | undefined {
+function wrongShape(kind: SlotKind, members: Record<string, unknown>): string | undefined {
   if (kind === 'contextEngine') {
     const info = members.info as { id?: unknown; name?: unknown } | undefined;
     if (typeof info !== 'object' || info === null || typeof info.id !== 'string' || typeof info.name !== 'string') return "'info' needs an id and a name";
   }
-  const absent = methods.find((method) => typeof members[method] !== 'function');
+  const absent = METHODS[kind].find((method) => typeof members[method] !== 'function');
   return absent === undefined ? undefined : `'${absent}' must be a function`;
 }

@@ -43,14 +43,15 @@ export function createPlan({ config, catalog, hostVersion, validator = createCon
   const settings = SLOT_NAMES.map((slot) => {
     const key = plugins.slots?.[slot] ?? SLOTS[slot].fallback;
     const owner = slotOwner(slot, key, entries);
-    if (owner !== undefined) selected.set(owner.id, slot);
+    if (owner !== undefined) selected.set(owner.id, selected.get(owner.id) ?? slot);
     return { slot, key, owner };
   });
 
   const extensions = new Map<string, PlannedExtension>();
   for (const entry of entries) extensions.set(entry.id, planExtension(entry));
+  const engine = plugins.slots?.contextEngine ?? SLOTS.contextEngine.fallback;
   const slots = Object.fromEntries(
-    settings.map(({ slot, key, owner }) => [slot, chooseSlot(slot, key, owner === undefined ? undefined : extensions.get(owner.id), catalog)]),
+    settings.map(({ slot, key, owner }) => [slot, chooseSlot(slot, key, extensions.get(owner?.id ?? ''), catalog, engine)]),
   ) as Record<SlotName, SlotChoice>;
   for (const choice of Object.values(slots)) {
     if ('failed' in choice) findings.push(choice.failed);
@@ -80,7 +81,7 @@ export function createPlan({ config, catalog, hostVersion, validator = createCon
 }
 
 function loadTime(entry: CatalogEntry, slot: SlotName | undefined): LoadTime {
-  if (slot !== undefined) return 'activation';
+  if (slot !== undefined) return SLOTS[slot].aside ? 'settle' : 'activation';
   if (entry.entry === undefined) return 'demand';
   const unasked = !entry.declared || entry.manifest.kind !== undefined || entry.taps.length > 0 || UNASKED.some((kind) => entry.declares[kind] !== undefined);
   return unasked ? 'settle' : 'demand';

@@ -1,7 +1,7 @@
-import { CONTRIBUTIONS, type ErrorCode, SLOTS, type SlotName } from '../../sdk/index.ts';
+import { type ErrorCode, SLOTS, type SlotName } from '../../sdk/index.ts';
 import { manifestKinds } from '../../sdk/manifest-fields.ts';
 import { suggest } from '../../sdk/suggest.ts';
-import type { Catalog, CatalogEntry, PlannedExtension, SlotChoice } from './catalog.ts';
+import type { Catalog, CatalogEntry, Finding, PlannedExtension, SlotChoice } from './catalog.ts';
 import { finding } from './finding.ts';
 
 /**
@@ -21,14 +21,17 @@ export function slotOwner(slot: SlotName, key: string, entries: Iterable<Catalog
 }
 
 /** Decides a slot from its owner's state. Whatever does not fit is a coded failure, never another occupant. */
-export function chooseSlot(slot: SlotName, key: string, owner: PlannedExtension | undefined, catalog: Catalog): SlotChoice {
-  const { none, fallback } = SLOTS[slot];
+export function chooseSlot(slot: SlotName, key: string, owner: PlannedExtension | undefined, catalog: Catalog, active: string): SlotChoice {
+  const { none, fallback, aside } = SLOTS[slot];
   if (none && key === 'none') return { slot, key, none: true };
-  const fail = (code: ErrorCode, values: Record<string, unknown>, hint?: string): SlotChoice => ({
+  const place = { extension: owner?.entry.id ?? key, pointer: `/plugins/slots/${slot}` };
+  const fail = (code: ErrorCode, values: Record<string, unknown>, hint?: string, level: Finding['level'] = 'error'): SlotChoice => ({
     slot,
     key,
-    failed: finding('error', code, { slot, key, fallback, ...values }, { extension: owner?.entry.id ?? key, pointer: `/plugins/slots/${slot}` }, hint),
+    failed: finding(level, code, { slot, key, fallback, ...values }, place, hint),
   });
+  // no error: the shadow becomes the active engine by one change of the configuration
+  if (aside && key === active) return fail('DUR_SLOT_SHADOW', {}, undefined, 'warn');
   if (owner !== undefined) {
     const { id } = owner.entry;
     if (!owner.enabled) return fail('DUR_SLOT_DISABLED', { id, reason: owner.reason });
@@ -51,7 +54,7 @@ export function chooseSlot(slot: SlotName, key: string, owner: PlannedExtension 
 /** The ids under which an extension offers itself for a slot. Memory has no ids of its own: the extension's id is the key. */
 function engineIds(entry: CatalogEntry, slot: SlotName): readonly string[] {
   if (slot === 'memory') return servesKind(entry, slot) ? [entry.id] : [];
-  return entry.declares[CONTRIBUTIONS[slot].slot] ?? [];
+  return entry.declares[SLOTS[slot].takes] ?? [];
 }
 
 /** In the ancestor's format `kind` is optional, so there every extension may serve; `surely` asks for those that say so. */

@@ -51,6 +51,10 @@ export const EXTENSION_ERRORS = {
     message: "plugins.slots.{slot} is '{key}', which failed: {reason}",
     hint: 'Fix the extension, or run `durar config set plugins.slots.{slot} {fallback}`.',
   },
+  DUR_SLOT_SHADOW: {
+    message: "plugins.slots.{slot} is '{key}', which is the active engine; there is nothing to compare it with",
+    hint: 'Name another engine, or run `durar config unset plugins.slots.{slot}`.',
+  },
   DUR_SLOT_EMPTY: {
     message: "nothing serves plugins.slots.{slot}; '{key}' is not installed",
     hint: 'Restore the bundled extensions, or install one and select it.',

@@ -39,7 +39,8 @@ export const status: Action = async (context) => {
     const { paint } = output;
     const where = `${target.url}${runtime.pid === undefined ? '' : ` (process ${runtime.pid})`}`;
     const engine = view?.slots.contextEngine ?? plan.slots.contextEngine;
-    const failed = 'failed' in engine || ('error' in engine && engine.error !== undefined);
+    const shadow = view?.slots.contextEngineShadow ?? plan.slots.contextEngineShadow;
+    const shown = (slot: typeof engine) => ('failed' in slot || ('error' in slot && slot.error !== undefined) ? paint.error(`${slot.key} failed`) : slot.key);
     output.pairs([
       [
         'gateway',
@@ -53,7 +54,8 @@ export const status: Action = async (context) => {
       ['agents', agents.join(', ')],
       ['channels', channels.join(', ') || 'none'],
       ['sessions', view === undefined ? undefined : String(view.sessions.count)],
-      ['engine', failed ? paint.error(`${engine.key} failed`) : engine.key],
+      ['engine', shown(engine)],
+      ['shadow', shadow.key === 'none' ? undefined : `${shown(shadow)}, see \`durar context compare\``],
       [
         'plugins',
         Object.entries(document.plugins)

@@ -104,6 +104,7 @@ export const Plugins = section(
       {
         contextEngine: text({ default: 'legacy', title: 'Context engine' }),
         sessionStore: text({ default: 'local', title: 'Session store' }),
+        contextEngineShadow: opt(text({ title: 'Shadow engine', description: 'an engine that runs beside the active one, for comparison only' })),
         memory: text({ default: 'memory-core', title: 'Memory', description: '"none" turns memory off' }),
       },
       { title: 'Slots', description: 'exclusive choices; each names a registered id' },
