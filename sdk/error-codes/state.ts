@@ -12,5 +12,9 @@ export const STATE_ERRORS = {
     message: "the session '{session}' already holds the entry id '{id}'",
     hint: 'Give each new entry an id of its own; nothing was written.',
   },
+  DUR_SESSION_REWRITE: {
+    message: "the entries of session '{session}' cannot be replaced: {reason}",
+    hint: 'Replace messages of this session by others of the same role, each tool call and its result under the same id.',
+  },
   DUR_SESSION_TRANSCRIPT: { message: "the transcript '{file}' cannot be used: {reason}", hint: 'A copy was kept beside it; run `durar doctor`.' },
 } as const;

@@ -22,6 +22,11 @@ export interface SessionStore {
   append(params: { sessionId: string; entries: NewEntry[] }): Promise<{ entries: Array<{ id: string; seq: number }> }>;
   /** The path from the root to the newest leaf, oldest first. `limit` counts from `fromSeq` on; without `fromSeq` it takes the newest. */
   read(params: { sessionId: string; fromSeq?: number; limit?: number }): Promise<{ entries: StoredEntry[]; lastSeq: number }>;
+  /**
+   * Puts other messages in the place of some, all or none, durable and atomic as `append`. The entries keep their ids and sequence numbers,
+   * also those behind them; what was written before is kept where it is. An id that no message of the path has is refused with `DUR_SESSION_REWRITE`.
+   */
+  rewrite?(params: { sessionId: string; replacements: Array<{ id: string; message: AgentMessage }> }): Promise<{ rewritten: number }>;
   /** Gives the key a new, empty session; the old transcript is kept as an archive. */
   reset(params: { key: string; reason: 'new' | 'reset' }): Promise<SessionRecord>;
   delete(params: { key: string; deleteTranscript?: boolean }): Promise<{ deleted: boolean; archived: string[] }>;
@@ -98,4 +103,9 @@ export type EntryBody =
   | { type: 'session_info'; name?: string };
 
 /** An entry as the store gives it back. */
-export type StoredEntry = NewEntry & { parentId: string | null; seq: number };
+export type StoredEntry = NewEntry & {
+  parentId: string | null;
+  seq: number;
+  /** The id that it has in the transcript's file, where a rewrite gave it another one there. */
+  fileId?: string;
+};

@@ -94,6 +94,44 @@ describe('kill -9 in the middle of appends', () => {
   }, 60_000);
 });
 
+describe('kill -9 in the middle of rewrites', () => {
+  it('leaves the old messages or the new ones, never some of each (ENGINE-019)', async () => {
+    await withStore(async (store, sessionId) => {
+      const entries = Array.from({ length: 40 }, (_none, n) => ({
+        type: 'message' as const,
+        id: `e${n}`,
+        timestamp: '2026-11-20T08:52:00.000Z',
+        message: { role: 'user' as const, content: `0 ${'x'.repeat(20_000)}`, timestamp: 1 },
+      }));
+      await store.append({ sessionId, entries });
+    });
+    let acknowledged = 0;
+    for (let round = 0; round < 6; round++) {
+      const { child, output } = start(`
+        const ids = Array.from({ length: 40 }, (_none, n) => 'e' + n);
+        for (let n = ${acknowledged + 1}; ; n++) {
+          const message = { role: 'user', content: n + ' ' + 'x'.repeat(20_000), timestamp: 1 };
+          await store.rewrite({ sessionId: session.sessionId, replacements: ids.map((id) => ({ id, message })) });
+          say(String(n));
+        }`);
+      await once(child.stdout ?? child, 'data');
+      await new Promise((resolve) => setTimeout(resolve, 15 + round * 7));
+      child.kill('SIGKILL');
+      await once(child, 'close');
+      acknowledged = Math.max(acknowledged, ...output().split('\n').slice(0, -1).map(Number));
+      const { entries, lastSeq } = await withStore((store, sessionId) => store.read({ sessionId }));
+      expect(lastSeq).toBe(40);
+      expect(entries.map(({ id, seq }) => [id, seq])).toEqual(Array.from({ length: 40 }, (_none, n) => [`e${n}`, n + 1]));
+      const versions = new Set(entries.map((entry) => (entry.type === 'message' ? Number.parseInt(String(entry.message.content), 10) : -1)));
+      expect(versions.size).toBe(1);
+      const [version = -1] = versions;
+      expect(version).toBeGreaterThanOrEqual(acknowledged);
+      acknowledged = version;
+    }
+    expect(acknowledged).toBeGreaterThan(5);
+  }, 60_000);
+});
+
 describe('a disk that takes no more', () => {
   it('fails the append with a code, undoes it, and keeps everything that was acknowledged', async () => {
     // The file size limit stands in for a full disk: the kernel takes a part of the write, then refuses.
@@ -207,6 +245,12 @@ describe("the ancestor's reader", () => {
       expect(compacted[0]).toMatchObject({ role: 'compactionSummary', summary: 'so far' });
       expect(compacted.slice(1)).toEqual(messages.slice(1));
       expect(readFileSync(file).subarray(0, before.length)).toEqual(before);
+
+      const shortened = { ...messages[3], role: 'toolResult' as const, content: [{ type: 'text' as const, text: 'short' }] } as (typeof messages)[number];
+      await store.rewrite?.({ sessionId, replacements: [{ id: '00000003', message: shortened }] });
+      const rewritten = SessionManager.open(file).buildSessionContext().messages;
+      expect(rewritten[0]).toMatchObject({ role: 'compactionSummary', summary: 'so far' });
+      expect(rewritten.slice(1)).toEqual([messages[1], messages[2], shortened]);
     });
   });
 });

@@ -12,11 +12,11 @@ export interface Header {
   key?: string;
 }
 
+/** An entry as the file has it. `standsFor`: a rewrite put it in the place of the entry of that id. */
+export type FileEntry = NewEntry & { parentId: string | null; standsFor?: string };
+
 /** What a line is. `more`: the batch it was written in goes on in the next line. */
-export type LineContent =
-  | { kind: 'header'; header: Header }
-  | { kind: 'entry'; entry: NewEntry & { parentId: string | null }; more: boolean }
-  | { kind: 'foreign'; reason: string };
+export type LineContent = { kind: 'header'; header: Header } | { kind: 'entry'; entry: FileEntry; more: boolean } | { kind: 'foreign'; reason: string };
 
 const SPACE = 0x20;
 
@@ -52,7 +52,7 @@ function isHeader(value: object): value is Header {
 }
 
 /** Checks what the tree needs; the rest of an entry is the writer's. */
-function isEntry(value: object): value is NewEntry & { parentId: string | null } {
+function isEntry(value: object): value is FileEntry {
   return (
     'type' in value &&
     typeof value.type === 'string' &&

@@ -1,13 +1,21 @@
-import { type Header, parseLine } from './entry-line.ts';
+import { type FileEntry, type Header, parseLine } from './entry-line.ts';
 import { type Line, readLines } from './lines.ts';
 
-/** Where the entries of a transcript are and how they hang together. Entry n of the arrays has the sequence number n + 1. */
+/** Where the entries of a transcript are and how they hang together. Line 1 is the first behind the header; the arrays begin with it. */
 export interface Layout {
   header: Header | undefined;
   offsets: number[];
-  /** Sequence number of each entry's parent; 0: none. */
+  /** The line of each entry's parent; 0: none. */
   parents: number[];
-  seqs: Map<string, number>;
+  /** Sequence numbers. A line that stands for an earlier entry has that one's. */
+  seqs: number[];
+  /** By the ids in the file. */
+  lines: Map<string, number>;
+  /** For the lines that stand for others: the id of the entry, and back, the newest line of it. */
+  entryIds: Map<string, string>;
+  fileIds: Map<string, string>;
+  lastSeq: number;
+  /** Id of the last line. */
   lastId: string | null;
   lastTimestamp: string | undefined;
   /** Where the next line goes. */
@@ -26,7 +34,11 @@ export async function scanLayout(fd: number): Promise<Layout> {
     header: undefined,
     offsets: [],
     parents: [],
-    seqs: new Map(),
+    seqs: [],
+    lines: new Map(),
+    entryIds: new Map(),
+    fileIds: new Map(),
+    lastSeq: 0,
     lastId: null,
     lastTimestamp: undefined,
     size: 0,
@@ -38,21 +50,29 @@ export async function scanLayout(fd: number): Promise<Layout> {
   return layout;
 }
 
-/** Enters an entry that is (or was just put) in the file at `offset`; returns its sequence number. */
-export function addEntry(layout: Layout, entry: { id: string; parentId: string | null; timestamp: string }, offset: number): number {
+/** Enters an entry that is (or was just put) in the file at `offset`; returns its line. */
+export function addEntry(layout: Layout, entry: Pick<FileEntry, 'id' | 'parentId' | 'timestamp' | 'standsFor'>, offset: number): number {
+  const { id, parentId, standsFor } = entry;
+  const earlier = standsFor === undefined ? undefined : layout.lines.get(standsFor);
   layout.offsets.push(offset);
-  layout.parents.push(entry.parentId === null ? 0 : (layout.seqs.get(entry.parentId) ?? 0));
-  const seq = layout.offsets.length;
-  layout.seqs.set(entry.id, seq);
-  layout.lastId = entry.id;
+  layout.parents.push(parentId === null ? 0 : (layout.lines.get(parentId) ?? 0));
+  const line = layout.offsets.length;
+  layout.lines.set(id, line);
+  layout.seqs.push(earlier === undefined ? layout.lastSeq + 1 : (layout.seqs[earlier - 1] ?? 0));
+  if (standsFor === undefined || earlier === undefined) layout.lastSeq += 1;
+  else {
+    layout.entryIds.set(id, standsFor);
+    layout.fileIds.set(standsFor, id);
+  }
+  layout.lastId = id;
   layout.lastTimestamp = entry.timestamp;
-  return seq;
+  return line;
 }
 
 /** Why an entry cannot stay as it is; undefined: it can. */
-export function flaw(seqs: { has(id: string): boolean }, entry: { id: string; parentId: string | null }): string | undefined {
-  if (seqs.has(entry.id)) return 'the id of an earlier entry';
-  if (entry.parentId !== null && !seqs.has(entry.parentId)) return 'its parent is missing';
+export function flaw(known: { has(id: string): boolean }, entry: { id: string; parentId: string | null }): string | undefined {
+  if (known.has(entry.id)) return 'the id of an earlier entry';
+  if (entry.parentId !== null && !known.has(entry.parentId)) return 'its parent is missing';
   return undefined;
 }
 
@@ -73,9 +93,9 @@ function addLine(layout: Layout, line: Line): void {
     layout.damage.push({ offset: line.offset, reason: content.kind === 'foreign' ? content.reason : 'a second header' });
     return;
   }
-  const reason = flaw(layout.seqs, content.entry);
+  const reason = flaw(layout.lines, content.entry);
   if (reason !== undefined) layout.damage.push({ offset: line.offset, reason });
   layout.tornAt = content.more ? (layout.tornAt ?? line.offset) : undefined;
   layout.unfinished = !line.terminated;
-  if (!layout.seqs.has(content.entry.id)) addEntry(layout, content.entry, line.offset);
+  if (!layout.lines.has(content.entry.id)) addEntry(layout, content.entry, line.offset);
 }

@@ -1,3 +1,4 @@
+import { errorCode } from 'Durar/plugin-sdk/core';
 import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { entryLine, type Header, headerLine, parseLine } from './entry-line.ts';
@@ -13,9 +14,17 @@ export function fileTimestamp(): string {
 
 /** Keeps a copy beside the file (sharing its blocks where the file system can) and returns its path. */
 export async function keepCopy(file: string, kind: 'torn' | 'damaged'): Promise<string> {
-  const copy = `${file}.${kind}.${fileTimestamp()}`;
-  await copyFile(file, copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-  return copy;
+  const name = `${file}.${kind}.${fileTimestamp()}`;
+  for (let count = 1; ; count++) {
+    const copy = count === 1 ? name : `${name}-${count}`;
+    try {
+      await copyFile(file, copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      return copy;
+    } catch (error) {
+      // an earlier copy of the same millisecond
+      if (errorCode(error) !== 'EEXIST') throw error;
+    }
+  }
 }
 
 /** Writes all of it; one system call unless the kernel takes less. */

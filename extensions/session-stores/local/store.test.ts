@@ -155,3 +155,65 @@ describe('a session that is reset or deleted', () => {
     expect(await store.read({ sessionId: fresh.sessionId })).toEqual({ entries: [], lastSeq: 0 });
   });
 });
+
+describe('a rewrite', () => {
+  const message = (content: string) => ({ role: 'user' as const, content, timestamp: 1 });
+  const lines = async (sessionId: string) =>
+    readFileSync(await fileOf(sessionId), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+
+  it('adds a branch and leaves every old line as it is', async () => {
+    const { session } = await store.open({ key: 'agent:main:main', agentId: 'main' });
+    const { sessionId } = session;
+    await store.append({ sessionId, entries: ['00000001', '00000002', '00000003'].map((id) => entry(id)) });
+    await store.append({
+      sessionId,
+      entries: [{ type: 'compaction', id: '00000004', timestamp: '2026-11-20T08:52:00.000Z', summary: 's', firstKeptEntryId: '00000002', tokensBefore: 9 }],
+    });
+    const before = readFileSync(await fileOf(sessionId));
+    await store.rewrite?.({ sessionId, replacements: [{ id: '00000002', message: message('two') }] });
+    const after = readFileSync(await fileOf(sessionId));
+    expect(after.subarray(0, before.length)).toEqual(before);
+    const [, first, , , , second, third, compaction] = await lines(sessionId);
+    expect(second).toMatchObject({ parentId: first.id, standsFor: '00000002', message: message('two') });
+    expect(third).toMatchObject({ parentId: second.id, standsFor: '00000003', message: message('00000003') });
+    // within the file a compaction names a line of its own path
+    expect(compaction).toMatchObject({ parentId: third.id, standsFor: '00000004', firstKeptEntryId: second.id });
+    const { entries } = await store.read({ sessionId });
+    expect(entries[3]).toMatchObject({ id: '00000004', firstKeptEntryId: '00000002', fileId: compaction.id });
+
+    const label = { type: 'label' as const, id: '00000005', timestamp: '2026-11-20T08:52:00.000Z', targetId: '00000003', label: 'here' };
+    await store.append({ sessionId, entries: [label] });
+    expect((await lines(sessionId)).at(-1)).toMatchObject({ parentId: compaction.id, targetId: third.id });
+    expect((await store.read({ sessionId, limit: 1 })).entries[0]).toMatchObject({ ...label, parentId: '00000004', seq: 5 });
+  });
+
+  it('is read by number and from the end as before, in pages', async () => {
+    const { session } = await store.open({ key: 'agent:main:main', agentId: 'main' });
+    const { sessionId } = session;
+    await store.append({ sessionId, entries: Array.from({ length: 50 }, (_none, n) => entry(`id-${n}`)) });
+    for (const n of [49, 20, 30, 0]) await store.rewrite?.({ sessionId, replacements: [{ id: `id-${n}`, message: message(`new ${n}`) }] });
+    for (const range of [{}, { fromSeq: 7 }, { fromSeq: 7, limit: 20 }, { limit: 3 }, { fromSeq: 51 }]) {
+      const { entries, lastSeq } = await store.read({ sessionId, ...range });
+      const from = range.fromSeq ?? Math.max(1, 50 - (range.limit ?? 50) + 1);
+      const count = Math.max(0, Math.min(range.limit ?? 50, 50 - from + 1));
+      expect(lastSeq).toBe(50);
+      expect(entries.map(({ id, seq }) => [id, seq])).toEqual(Array.from({ length: count }, (_none, index) => [`id-${from + index - 1}`, from + index]));
+    }
+  });
+
+  it('takes in what is appended while it reads', async () => {
+    const { session } = await store.open({ key: 'agent:main:main', agentId: 'main' });
+    const { sessionId } = session;
+    await store.append({ sessionId, entries: Array.from({ length: 20 }, (_none, n) => entry(`id-${n}`)) });
+    await Promise.all([
+      store.rewrite?.({ sessionId, replacements: [{ id: 'id-0', message: message('new') }] }),
+      store.append({ sessionId, entries: [entry('late')] }),
+    ]);
+    const { entries } = await store.read({ sessionId });
+    expect(entries.map(({ id }) => id)).toEqual([...Array.from({ length: 20 }, (_none, n) => `id-${n}`), 'late']);
+    expect(entries[0]).toMatchObject({ message: message('new') });
+  });
+});

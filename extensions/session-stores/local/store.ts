@@ -127,6 +127,20 @@ export function createLocalStore(options: { stateDir: string; log: PluginLogger 
         (transcript) => transcript.read(range),
       );
     },
+    async rewrite({ sessionId, replacements }) {
+      return transcripts.use(
+        sessionId,
+        () => open(sessionId),
+        async (transcript) => {
+          try {
+            return { rewritten: await transcript.rewrite(replacements) };
+          } catch (error) {
+            if (errorCode(error) === 'DUR_STATE_UNWRITABLE') transcripts.drop(sessionId);
+            throw error;
+          }
+        },
+      );
+    },
     async reset({ key }) {
       const { session: old, cwd } = rowOfKey(key);
       const now = Date.now();

@@ -1,7 +1,8 @@
-import { durarError, errorCode, errorText, type NewEntry, type PluginLogger, type StoredEntry } from 'Durar/plugin-sdk/core';
+import { type AgentMessage, durarError, errorCode, errorText, type NewEntry, type PluginLogger, type StoredEntry } from 'Durar/plugin-sdk/core';
 import { closeSync, fchmodSync, fstatSync, ftruncateSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { entryLine, type Header, headerLine, TRANSCRIPT_VERSION } from './entry-line.ts';
+import { type FileEntry, type Header, headerLine, TRANSCRIPT_VERSION } from './entry-line.ts';
+import { branchOff, encode, toFile, toStored } from './file-entry.ts';
 import { addEntry, type Layout, scanLayout } from './layout.ts';
 import { readRange } from './lines.ts';
 import { keepCopy, rewriteTranscript, writeAll } from './repair.ts';
@@ -15,6 +16,8 @@ export interface Transcript {
   /** After a `DUR_STATE_UNWRITABLE` the transcript must be closed and opened again. */
   append(entries: NewEntry[]): Array<{ id: string; seq: number }>;
   read(options: { fromSeq?: number; limit?: number }): Promise<{ entries: StoredEntry[]; lastSeq: number }>;
+  /** The path anew from the first of these entries on, as a branch; throws `DUR_SESSION_REWRITE` for an id that no message of the path has. */
+  rewrite(replacements: ReadonlyArray<{ id: string; message: AgentMessage }>): Promise<number>;
   close(): void;
 }
 
@@ -46,40 +49,82 @@ export function createTranscriptFile(file: string, header: Header): void {
 function createTranscript(file: string, fd: number, layout: Layout): Transcript {
   /** Every entry continues the one before it, so that the path from the root is the whole file. */
   let linear = layout.parents.every((parent, index) => parent === index);
+  /** Lines of the path, once it was asked for. */
   let branch: number[] | undefined;
 
   const path = (): number[] => {
     if (branch !== undefined) return branch;
     branch = [];
-    for (let seq = layout.offsets.length; seq > 0; seq = layout.parents[seq - 1] ?? 0) branch.push(seq);
+    for (let line = layout.offsets.length; line > 0; line = layout.parents[line - 1] ?? 0) branch.push(line);
     return branch.reverse();
   };
+  const seqOf = (line: number | undefined): number => layout.seqs[(line ?? 0) - 1] ?? 0;
 
   const known = (entries: NewEntry[]): Array<{ id: string; seq: number }> => {
     const found: Array<{ id: string; seq: number }> = [];
     for (const { id } of entries) {
-      const seq = layout.seqs.get(id);
-      if (seq !== undefined) found.push({ id, seq });
+      const line = layout.lines.get(id);
+      if (line !== undefined) found.push({ id, seq: seqOf(line) });
     }
     return found;
+  };
+
+  /** Place in the path of the first entry from that number on. */
+  const placeOf = (lines: readonly number[], fromSeq: number): number => {
+    let low = 0;
+    for (let high = lines.length; low < high; ) {
+      const middle = (low + high) >>> 1;
+      if (seqOf(lines[middle]) < fromSeq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   };
 
   const select = (fromSeq: number | undefined, limit: number): number[] => {
     const last = layout.offsets.length;
     if (!linear) {
-      const from = path().filter((seq) => seq >= (fromSeq ?? 1));
-      return fromSeq === undefined ? from.slice(Math.max(0, from.length - limit)) : from.slice(0, limit);
+      const lines = path();
+      const first = fromSeq === undefined ? Math.max(0, lines.length - limit) : placeOf(lines, fromSeq);
+      return lines.slice(first, first + limit);
     }
     const first = Math.max(1, fromSeq ?? last - limit + 1);
     return Array.from({ length: Math.max(0, Math.min(last - first + 1, limit)) }, (_none, index) => first + index);
   };
 
-  const endOf = (seq: number) => layout.offsets[seq] ?? layout.size;
-  const startOf = (seq: number) => layout.offsets[seq - 1] ?? layout.size;
+  const endOf = (line: number) => layout.offsets[line] ?? layout.size;
+  const startOf = (line: number) => layout.offsets[line - 1] ?? layout.size;
+
+  /** The entries of these lines, in windows of the file. */
+  const load = async (lines: readonly number[]): Promise<FileEntry[]> => {
+    const entries: FileEntry[] = [];
+    for (let next = 0; next < lines.length; ) {
+      const start = startOf(lines[next] ?? 0);
+      let stop = next + 1;
+      while (stop < lines.length && endOf(lines[stop] ?? 0) - start <= WINDOW_BYTES) stop++;
+      const window = lines.slice(next, stop);
+      const ranges = window.map((line) => ({ line, from: startOf(line) - start, to: endOf(line) - start }));
+      const bytes = await readRange(fd, start, start + (ranges.at(-1)?.to ?? 0));
+      for (const { line, from, to } of ranges) entries.push(decode(file, bytes.subarray(from, to), line));
+      next = stop;
+    }
+    return entries;
+  };
+
+  /** All or none; returns their lines. */
+  const write = (entries: readonly FileEntry[]): number[] => {
+    const encoded = encode(file, entries);
+    appendOrUndo(file, fd, Buffer.concat(encoded), layout.size);
+    return entries.map((entry, index) => {
+      const line = addEntry(layout, entry, layout.size);
+      layout.size += encoded[index]?.length ?? 0;
+      linear &&= layout.parents[line - 1] === line - 1;
+      return line;
+    });
+  };
 
   return {
     get lastSeq() {
-      return layout.offsets.length;
+      return layout.lastSeq;
     },
     get lastTimestamp() {
       return layout.lastTimestamp;
@@ -89,51 +134,44 @@ function createTranscript(file: string, fd: number, layout: Layout): Transcript 
       if (there.length > 0 && there.length === entries.length) return there;
       const repeated = there[0]?.id ?? firstRepeated(entries);
       if (repeated !== undefined) throw durarError('DUR_SESSION_ENTRY_ID', { session: layout.header?.id, id: repeated }, { owner: { file } });
-      const lines = encode(file, entries, layout.lastId);
-      appendOrUndo(file, fd, Buffer.concat(lines), layout.size);
-      return entries.map((entry, index) => {
-        const seq = addEntry(layout, { ...entry, parentId: layout.lastId }, layout.size);
-        layout.size += lines[index]?.length ?? 0;
-        linear &&= layout.parents[seq - 1] === seq - 1;
-        branch?.push(seq);
-        return { id: entry.id, seq };
-      });
+      const lines = write(toFile(layout, entries));
+      branch?.push(...lines);
+      return entries.map(({ id }, index) => ({ id, seq: seqOf(lines[index]) }));
     },
     async read({ fromSeq, limit = Number.POSITIVE_INFINITY }) {
-      const lastSeq = layout.offsets.length;
-      const seqs = select(fromSeq, limit);
-      const entries: StoredEntry[] = [];
-      for (let next = 0; next < seqs.length; ) {
-        const start = startOf(seqs[next] ?? 0);
-        let stop = next + 1;
-        while (stop < seqs.length && endOf(seqs[stop] ?? 0) - start <= WINDOW_BYTES) stop++;
-        const window = seqs.slice(next, stop);
-        const ranges = window.map((seq) => ({ seq, from: startOf(seq) - start, to: endOf(seq) - start }));
-        const bytes = await readRange(fd, start, start + (ranges.at(-1)?.to ?? 0));
-        for (const { seq, from, to } of ranges) entries.push(decode(file, bytes.subarray(from, to), seq));
-        next = stop;
+      const { lastSeq } = layout;
+      const lines = select(fromSeq, limit);
+      const entries = await load(lines);
+      return { entries: entries.map((entry, index) => toStored(layout, entry, seqOf(lines[index]))), lastSeq };
+    },
+    async rewrite(replacements) {
+      for (;;) {
+        const { lastId } = layout;
+        const lines = path();
+        const messages = new Map<number, AgentMessage>();
+        for (const { id, message } of replacements) {
+          const seq = seqOf(layout.lines.get(id));
+          const at = placeOf(lines, seq);
+          if (seq === 0 || seqOf(lines[at]) !== seq) throw notReplaceable(layout, id);
+          messages.set(at, message);
+        }
+        if (messages.size === 0) return 0;
+        const first = Math.min(...messages.keys());
+        const old = await load(lines.slice(first));
+        // what was appended meanwhile belongs into the branch as well
+        if (layout.lastId !== lastId) continue;
+        const fresh = branchOff(layout, old, (entry, index) => {
+          const message = messages.get(first + index);
+          if (message === undefined) return entry;
+          if (entry.type !== 'message') throw notReplaceable(layout, entry.id);
+          return { ...entry, message };
+        });
+        branch = [...lines.slice(0, first), ...write(fresh)];
+        return messages.size;
       }
-      return { entries, lastSeq };
     },
     close: () => closeSync(fd),
   };
-}
-
-function encode(file: string, entries: NewEntry[], lastId: string | null): Buffer[] {
-  let parent = lastId;
-  return entries.map((entry, index) => {
-    try {
-      return Buffer.from(entryLine(entry, parent, index < entries.length - 1));
-    } catch (error) {
-      throw durarError(
-        'DUR_SESSION_TRANSCRIPT',
-        { file, reason: `entry '${entry.id}' is not plain data` },
-        { owner: { file }, cause: error, hint: 'Store JSON values only; nothing was written.' },
-      );
-    } finally {
-      parent = entry.id;
-    }
-  });
 }
 
 /** A write that fails half-way is taken back. If that fails too, the caller's next opening finds and removes it. */
@@ -150,16 +188,20 @@ function appendOrUndo(file: string, fd: number, bytes: Buffer, size: number): vo
   }
 }
 
-function decode(file: string, bytes: Buffer, seq: number): StoredEntry {
+function decode(file: string, bytes: Buffer, line: number): FileEntry {
   try {
-    return { ...JSON.parse(bytes.toString('utf8')), seq };
+    return JSON.parse(bytes.toString('utf8'));
   } catch (error) {
     throw durarError(
       'DUR_SESSION_TRANSCRIPT',
-      { file, reason: `entry ${seq} changed on disk` },
+      { file, reason: `entry ${line} changed on disk` },
       { owner: { file }, cause: error, hint: 'Restart the gateway: it repairs the transcript when it opens it.' },
     );
   }
+}
+
+function notReplaceable({ header }: Layout, id: string): Error {
+  return durarError('DUR_SESSION_REWRITE', { session: header?.id, reason: `'${id}' is no message of its conversation` }, { owner: { extension: 'local' } });
 }
 
 function firstRepeated(entries: NewEntry[]): string | undefined {
