@@ -1,0 +1,124 @@
+import type { Db, Row } from './db.ts';
+import type { Outbox, Outgoing } from './outbox.ts';
+
+/**
+ * `waiting`: accepted, no turn has begun with it. `started`: a turn has; what the transcript holds says how far it came. `dead`: it brought
+ * the process down too often, or was given up; it waits for a person.
+ */
+export type InboxState = 'waiting' | 'started' | 'dead';
+
+export interface InboxMessage {
+  /** The run's id. */
+  id: string;
+  /** Order of acceptance. */
+  seq: number;
+  sessionKey: string;
+  /** The request; the room that runs it knows its shape. JSON. */
+  request: unknown;
+  state: InboxState;
+  /** How many turns have begun with it. */
+  attempts: number;
+  /** epoch ms */
+  acceptedAt: number;
+  lastError?: string;
+}
+
+/** What somebody was told is accepted, on disk until it is answered. */
+export interface Inbox {
+  /** False when its id, or its key, was accepted before: then nothing changes. `key`: (channel, account, message id) where the sender's service has one. */
+  add(message: { id: string; sessionKey: string; request: unknown; key?: string | undefined }, now: number): boolean;
+  /** Whether a key or an id was accepted before. */
+  knows(key: string): boolean;
+  get(id: string): InboxMessage | undefined;
+  /** A turn begins with these. */
+  start(ids: readonly string[]): void;
+  /** They are answered: gone from here and their answers in the outbox, both or neither. */
+  finish(ids: readonly string[], replies: readonly Outgoing[], now: number): void;
+  bury(id: string, error: string): void;
+  /** Those that are to be answered, in order, a page behind `afterSeq`. */
+  open(afterSeq?: number, limit?: number): InboxMessage[];
+  dead(limit?: number): InboxMessage[];
+  /** A dead message waits again. False when there is no such. */
+  retry(id: string): boolean;
+  /** Forgets a message. False when there is no such. */
+  drop(id: string): boolean;
+  counts(): Record<InboxState, number>;
+  /** Forgets the keys of messages accepted before `before`, epoch ms; those still here stay known. */
+  sweep(before: number): void;
+}
+
+const STEPS = [
+  `CREATE TABLE inbox (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    session TEXT NOT NULL,
+    request TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    accepted INTEGER NOT NULL,
+    error TEXT
+  ) STRICT;
+  CREATE INDEX inbox_state ON inbox (state, seq);
+  CREATE TABLE inbox_seen (key TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX inbox_seen_at ON inbox_seen (at)`,
+];
+
+const PAGE = 500;
+
+export function createInbox(db: Db, outbox: Pick<Outbox, 'add'>): Inbox {
+  db.migrate('inbox', STEPS);
+  const see = (key: string, at: number): boolean => db.run('INSERT INTO inbox_seen (key, at) VALUES (?, ?) ON CONFLICT DO NOTHING', key, at) > 0;
+
+  return {
+    add: ({ id, sessionKey, request, key }, now) =>
+      db.transaction(() => {
+        const keys = key === undefined ? [id] : [id, key];
+        if (keys.some((name) => db.get('SELECT 1 FROM inbox_seen WHERE key = ?', name) !== undefined)) return false;
+        for (const name of keys) see(name, now);
+        db.run(`INSERT INTO inbox (id, session, request, state, accepted) VALUES (?, ?, ?, 'waiting', ?)`, id, sessionKey, JSON.stringify(request), now);
+        return true;
+      }),
+    knows: (key) => db.get('SELECT 1 FROM inbox_seen WHERE key = ?', key) !== undefined,
+    get(id) {
+      const row = db.get('SELECT * FROM inbox WHERE id = ?', id);
+      return row === undefined ? undefined : messageOf(row);
+    },
+    start(ids) {
+      db.transaction(() => {
+        for (const id of ids) db.run(`UPDATE inbox SET state = 'started', attempts = attempts + 1 WHERE id = ?`, id);
+      });
+    },
+    finish(ids, replies, now) {
+      db.transaction(() => {
+        for (const id of ids) db.run('DELETE FROM inbox WHERE id = ?', id);
+        outbox.add(replies, now);
+      });
+    },
+    bury: (id, error) => void db.run(`UPDATE inbox SET state = 'dead', error = ? WHERE id = ?`, error, id),
+    open: (afterSeq = 0, limit = PAGE) => db.all(`SELECT * FROM inbox WHERE state <> 'dead' AND seq > ? ORDER BY seq LIMIT ?`, afterSeq, limit).map(messageOf),
+    dead: (limit = PAGE) => db.all(`SELECT * FROM inbox WHERE state = 'dead' ORDER BY seq LIMIT ?`, limit).map(messageOf),
+    retry: (id) => db.run(`UPDATE inbox SET state = 'waiting', attempts = 0, error = NULL WHERE id = ? AND state = 'dead'`, id) > 0,
+    drop: (id) => db.run('DELETE FROM inbox WHERE id = ?', id) > 0,
+    counts() {
+      const counts: Record<InboxState, number> = { waiting: 0, started: 0, dead: 0 };
+      for (const row of db.all('SELECT state, count(*) AS n FROM inbox GROUP BY state')) counts[row.state as InboxState] = Number(row.n);
+      return counts;
+    },
+    sweep(before) {
+      db.run('DELETE FROM inbox_seen WHERE at < ? AND key NOT IN (SELECT id FROM inbox)', before);
+    },
+  };
+}
+
+function messageOf(row: Row): InboxMessage {
+  return {
+    id: String(row.id),
+    seq: Number(row.seq),
+    sessionKey: String(row.session),
+    request: JSON.parse(String(row.request)) as unknown,
+    state: row.state as InboxState,
+    attempts: Number(row.attempts),
+    acceptedAt: Number(row.accepted),
+    ...(row.error === null ? {} : { lastError: String(row.error) }),
+  };
+}
