@@ -4,11 +4,12 @@
  */
 import { type Static, Type } from '@sinclair/typebox';
 import { Agents, Models } from './schema/agents.ts';
-import { facts, jsonSchema } from './schema/emit.ts';
+import { facts, jsonSchema, withoutPrivate } from './schema/emit.ts';
 import { Auth, Commands, Gateway, Logging, Secrets } from './schema/gateway.ts';
 import { open, opt, shape, text } from './schema/parts.ts';
 import { Cli, Cron, Diagnostics, Discovery, Env, Hooks, Mcp, NodeHost, Skills, Update, Web } from './schema/services.ts';
 import { Approvals, Bindings, Broadcast, Channels, Messages, Session } from './schema/sessions.ts';
+import { EVERYWHERE } from './schema/surface-rules.ts';
 import { Plugins, Tools } from './schema/tools.ts';
 
 const none = { 'x-reload': 'none' };
@@ -53,7 +54,7 @@ export const ConfigSchema = shape(
     discovery: Discovery,
     gateway: Gateway,
   },
-  { title: 'Durar.json', description: 'Configuration of Durar' },
+  { title: 'Durar.json', description: 'Configuration of Durar', 'x-active': EVERYWHERE },
 );
 
 /** The effective configuration: after includes, environment and defaults. Every key that has a default is present. */
@@ -63,5 +64,5 @@ const emitted = jsonSchema(ConfigSchema);
 
 export const generated = {
   schemas: {},
-  texts: { 'schema.json': `${JSON.stringify(emitted, null, 1)}\n`, 'facts.json': `${JSON.stringify(facts(emitted), null, 1)}\n` },
+  texts: { 'schema.json': `${JSON.stringify(withoutPrivate(emitted), null, 1)}\n`, 'facts.json': `${JSON.stringify(facts(emitted), null, 1)}\n` },
 };

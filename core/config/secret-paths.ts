@@ -1,8 +1,26 @@
+import type { ActiveRule } from './active-rule.ts';
 import type { Segment } from './config-path.ts';
 import facts from './generated/facts.json' with { type: 'json' };
 import { createPathPatterns } from './path-pattern.ts';
 
-const SENSITIVE = createPathPatterns(facts.sensitive);
+/** A field that a schema marks as a secret. */
+export interface SecretField {
+  /** With dots; `*` stands for any key or index. */
+  path: string;
+  /** Whether it takes a reference, beside a text and a template. */
+  takesRef: boolean;
+  /** When it is in use; those of the objects above it come first. */
+  rules?: readonly ActiveRule[];
+  /** The code under which the log tells whether a reference there is in use. */
+  announce?: string;
+}
+
+/** Those of the host's own schema. */
+export const HOST_SECRETS = facts.secrets as readonly SecretField[];
+/** Rules that count for every secret below a path. */
+export const ACTIVE_SCOPES = facts.scopes as ReadonlyArray<{ path: string; rules: readonly ActiveRule[] }>;
+
+const SENSITIVE = createPathPatterns(HOST_SECRETS.map((field) => field.path));
 const OPEN = createPathPatterns(facts.open);
 
 /** Key names that hold a secret by every convention. For objects whose own schema is not known here. */

@@ -1,5 +1,25 @@
 import { Type } from '@sinclair/typebox';
-import { count, duration, flag, ModelChoice, map, oneOf, open, opt, ratio, Secret, secretMap, section, shape, strings, Thinking, text } from './parts.ts';
+import type { ActiveRule } from '../active-rule.ts';
+import {
+  count,
+  duration,
+  flag,
+  ModelChoice,
+  map,
+  oneOf,
+  open,
+  opt,
+  ratio,
+  Secret,
+  secret,
+  secretMap,
+  section,
+  shape,
+  strings,
+  Thinking,
+  text,
+} from './parts.ts';
+import { SSH_OF_AGENT, sshDefault } from './surface-rules.ts';
 import { AgentTools } from './tools.ts';
 
 const MinMax = { minChars: opt(count()), maxChars: opt(count()) };
@@ -24,32 +44,34 @@ const Heartbeat = shape(
   { $id: 'heartbeat' },
 );
 
-const Sandbox = shape(
-  {
-    mode: opt(oneOf(['off', 'non-main', 'all'])),
-    backend: opt(text({ description: 'docker, ssh, openshell, or one that an extension offers' })),
-    scope: opt(oneOf(['agent', 'session', 'shared'])),
-    workspaceAccess: opt(oneOf(['none', 'ro', 'rw'])),
-    docker: opt(open()),
-    ssh: opt(
-      shape({
-        target: opt(text()),
-        workspaceRoot: opt(text()),
-        strictHostKeyChecking: opt(Type.Boolean()),
-        updateHostKeys: opt(Type.Boolean()),
-        identityFile: opt(text()),
-        certificateFile: opt(text()),
-        knownHostsFile: opt(text()),
-        identityData: opt(Secret),
-        certificateData: opt(Secret),
-        knownHostsData: opt(Secret),
-      }),
-    ),
-    browser: opt(open()),
-    prune: opt(shape({ idleHours: opt(count()), maxAgeDays: opt(count()) })),
-  },
-  { $id: 'sandbox' },
-);
+/** One for all agents and one for each, since what is in use differs. */
+const sandbox = ($id: string, rules: (key: string) => readonly ActiveRule[]) =>
+  shape(
+    {
+      mode: opt(oneOf(['off', 'non-main', 'all'])),
+      backend: opt(text({ description: 'docker, ssh, openshell, or one that an extension offers' })),
+      scope: opt(oneOf(['agent', 'session', 'shared'])),
+      workspaceAccess: opt(oneOf(['none', 'ro', 'rw'])),
+      docker: opt(open()),
+      ssh: opt(
+        shape({
+          target: opt(text()),
+          workspaceRoot: opt(text()),
+          strictHostKeyChecking: opt(Type.Boolean()),
+          updateHostKeys: opt(Type.Boolean()),
+          identityFile: opt(text()),
+          certificateFile: opt(text()),
+          knownHostsFile: opt(text()),
+          identityData: opt(secret(rules('identityData'))),
+          certificateData: opt(secret(rules('certificateData'))),
+          knownHostsData: opt(secret(rules('knownHostsData'))),
+        }),
+      ),
+      browser: opt(open()),
+      prune: opt(shape({ idleHours: opt(count()), maxAgeDays: opt(count()) })),
+    },
+    { $id },
+  );
 
 const Compaction = section({
   mode: oneOf(['default', 'safeguard'], { default: 'default' }),
@@ -117,7 +139,7 @@ const AgentDefaults = section({
   humanDelay: section({ mode: oneOf(['off', 'natural', 'custom'], { default: 'off' }), minMs: opt(count()), maxMs: opt(count()) }),
   typingMode: opt(oneOf(['never', 'instant', 'thinking', 'message'])),
   typingIntervalSeconds: Type.Number({ minimum: 0, default: 6 }),
-  sandbox: opt(Sandbox),
+  sandbox: opt(sandbox('sandbox', sshDefault)),
   subagents: section({
     model: opt(ModelChoice),
     thinking: opt(Thinking),
@@ -148,7 +170,7 @@ const Agent = shape(
     fastModeDefault: opt(Type.Boolean()),
     identity: opt(shape({ name: opt(text()), theme: opt(text()), emoji: opt(text()), avatar: opt(text()) })),
     groupChat: opt(shape({ mentionPatterns: opt(strings()) })),
-    sandbox: opt(Sandbox),
+    sandbox: opt(sandbox('agentSandbox', () => SSH_OF_AGENT)),
     tools: opt(AgentTools),
     heartbeat: opt(Heartbeat),
     subagents: opt(shape({ allowAgents: opt(strings()) })),

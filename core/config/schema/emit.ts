@@ -1,3 +1,5 @@
+import type { ActiveRule } from '../active-rule.ts';
+
 /** From the TypeBox source to what is committed under `generated/`. Runs at generation time only. */
 
 type Json = Record<string, unknown>;
@@ -7,12 +9,17 @@ export interface Facts {
   /** The effective configuration of an empty file. */
   defaults: Json;
   /** Fields that hold secrets. */
-  sensitive: string[];
+  secrets: Array<{ path: string; takesRef: boolean; rules?: ActiveRule[]; announce?: string }>;
+  /** Rules that count for every secret below an object. */
+  scopes: Array<{ path: string; rules: ActiveRule[] }>;
   /** Objects whose keys this schema does not know. */
   open: string[];
   /** Paths that a change of does not apply live. */
   reload: Record<string, 'restart' | 'none'>;
 }
+
+/** Keywords that only `facts.json` carries. */
+const PRIVATE = ['x-active', 'x-announce'];
 
 /** Plain JSON Schema: a property with a default is not required, and each named shape stands once under `$defs`. */
 export function jsonSchema(source: object): Json {
@@ -22,10 +29,10 @@ export function jsonSchema(source: object): Json {
 }
 
 export function facts(schema: Json): Facts {
-  const found: Facts = { defaults: {}, sensitive: [], open: [], reload: {} };
+  const found: Facts = { defaults: {}, secrets: [], scopes: [], open: [], reload: {} };
   found.defaults = defaultOf(schema) as Json;
   visit(schema, schema, '', found);
-  found.sensitive.sort();
+  found.secrets.sort((a, b) => (a.path < b.path ? -1 : 1));
   found.open.sort();
   return found;
 }
@@ -65,13 +72,28 @@ function visit(root: Json, node: Json, path: string, found: Facts): void {
   if (schema === undefined) throw new Error(`no definition for ${String(node.$ref)}`);
   const below = (key: string) => (path === '' ? key : `${path}.${key}`);
   if (schema['x-reload'] === 'restart' || schema['x-reload'] === 'none') found.reload[path] = schema['x-reload'];
+  const rules = schema['x-active'] as ActiveRule[] | undefined;
   if (schema.sensitive === true) {
-    found.sensitive.push(path);
+    const announce = schema['x-announce'] as string | undefined;
+    found.secrets.push({ path, takesRef: takesRef(schema), ...(rules === undefined ? {} : { rules }), ...(announce === undefined ? {} : { announce }) });
     return;
   }
+  if (rules !== undefined) found.scopes.push({ path, rules });
   for (const [key, property] of Object.entries((schema.properties ?? {}) as Record<string, Json>)) visit(root, property, below(key), found);
   if (typeof schema.additionalProperties === 'object') visit(root, schema.additionalProperties as Json, below('*'), found);
-  else if (schema.type === 'object' && schema.additionalProperties === undefined) found.open.push(path);
+  else if ([schema.type].flat().includes('object') && schema.additionalProperties === undefined) found.open.push(path);
   if (schema.type === 'array') visit(root, schema.items as Json, below('*'), found);
   for (const option of (schema.anyOf ?? []) as Json[]) visit(root, option, path, found);
+}
+
+/** A reference is an object. */
+function takesRef({ type, anyOf = [] }: Json): boolean {
+  return [type].flat().includes('object') || (anyOf as Json[]).some((option) => option.$ref === '#/$defs/secretRef');
+}
+
+/** The schema as the run time and editors get it. */
+export function withoutPrivate(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(withoutPrivate);
+  if (typeof node !== 'object' || node === null) return node;
+  return Object.fromEntries(Object.entries(node).flatMap(([key, value]) => (PRIVATE.includes(key) ? [] : [[key, withoutPrivate(value)]])));
 }

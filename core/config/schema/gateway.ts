@@ -1,8 +1,11 @@
 import { Type } from '@sinclair/typebox';
-import { count, flag, oneOf, opt, PlainSecret, Secret, section, shape, strings, text } from './parts.ts';
+import { count, flag, oneOf, opt, PlainSecret, secret, section, shape, strings, text } from './parts.ts';
+import { AUTH, remote } from './surface-rules.ts';
 
 const restart = { 'x-reload': 'restart' };
 const none = { 'x-reload': 'none' };
+/** The log tells whether it counts, and why. */
+const announced = { 'x-announce': 'SECRETS_GATEWAY_AUTH_SURFACE' };
 
 const Fetching = {
   allowUrl: flag(true),
@@ -23,8 +26,8 @@ export const Gateway = section(
     auth: section(
       {
         mode: opt(oneOf(['none', 'token', 'password', 'trusted-proxy'])),
-        token: opt(Secret),
-        password: opt(Secret),
+        token: opt(secret(AUTH.token, announced)),
+        password: opt(secret(AUTH.password, announced)),
         allowTailscale: opt(Type.Boolean()),
         rateLimit: section({ maxAttempts: count(10), windowMs: count(60_000), lockoutMs: count(300_000), exemptLoopback: flag(true) }),
         trustedProxy: opt(shape({ userHeader: text(), requiredHeaders: opt(strings()), allowUsers: opt(strings()) })),
@@ -36,8 +39,8 @@ export const Gateway = section(
         {
           url: opt(text()),
           transport: opt(oneOf(['ssh', 'direct'])),
-          token: opt(Secret),
-          password: opt(Secret),
+          token: opt(secret(remote('token'), announced)),
+          password: opt(secret(remote('password'), announced)),
           tlsFingerprint: opt(text()),
           sshTarget: opt(text()),
           sshIdentity: opt(text()),

@@ -1,10 +1,12 @@
 /**
  * The vocabulary of the configuration schema.
  *
- * A property with a `default` is required in the TypeScript type (it is there once defaults are applied) and optional in the file. Three
- * keywords are ours: `sensitive` marks a secret, `x-reload` says what a change needs (absent = live), `$id` names a shape that is emitted once.
+ * A property with a `default` is required in the TypeScript type (it is there once defaults are applied) and optional in the file. Our
+ * keywords: `sensitive` marks a secret, `x-active` says when it or those below are in use, `x-announce` is the code under which the log tells
+ * that of a reference, `x-reload` says what a change needs (absent = live), `$id` names a shape that is emitted once.
  */
 import { type SchemaOptions, type Static, type TProperties, type TSchema, Type } from '@sinclair/typebox';
+import type { ActiveRule } from '../active-rule.ts';
 
 export const opt = Type.Optional;
 
@@ -62,6 +64,10 @@ export const SecretRef = shape(
 
 /** A secret: text, a `${VAR}` template, or a reference. */
 export const Secret = Type.Unsafe<string | Static<typeof SecretRef>>({ anyOf: [Type.String(), SecretRef], sensitive: true, $id: 'secret' });
+
+/** The same with rules of its own. */
+export const secret = (rules: readonly ActiveRule[], options: SchemaOptions = {}) =>
+  Type.Unsafe<string | Static<typeof SecretRef>>({ anyOf: [Type.String(), SecretRef], sensitive: true, 'x-active': rules, ...options });
 
 /** A secret that has no reference form. */
 export const PlainSecret = Type.String({ sensitive: true });

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { bytes, count, duration, flag, map, oneOf, open, opt, section, shape, strings, text } from './parts.ts';
+import { CHANNEL } from './surface-rules.ts';
 
 const ResetKeys = { mode: opt(oneOf(['daily', 'idle'])), atHour: opt(Type.Integer({ minimum: 0, maximum: 23 })), idleMinutes: opt(count()) };
 const Reset = shape(ResetKeys, { $id: 'sessionReset' });
@@ -118,5 +119,5 @@ export const Channels = Type.Unsafe<
     defaults: shape({ groupPolicy: opt(oneOf(['allowlist', 'open', 'disabled'])), heartbeat: opt(open()) }),
     modelByChannel: map(map(text())),
   },
-  additionalProperties: open(),
+  additionalProperties: open({ 'x-active': CHANNEL }),
 });

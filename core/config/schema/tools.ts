@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
-import { count, flag, map, oneOf, open, opt, section, shape, strings, text } from './parts.ts';
+import { count, flag, map, oneOf, open, opt, Secret, secret, section, shape, strings, text } from './parts.ts';
+import { PLUGIN_ENTRY, SEARCH_KEY, tool } from './surface-rules.ts';
 
 const Profile = oneOf(['minimal', 'coding', 'messaging', 'full']);
 
@@ -50,6 +51,17 @@ export const AgentTools = shape(
   { $id: 'agentTools' },
 );
 
+/** The keys beside these are the providers' own, one block each; a key directly here serves whichever is used. */
+const Search = Type.Unsafe<Record<string, unknown>>({
+  type: 'object',
+  properties: { enabled: Type.Boolean(), provider: text(), apiKey: Secret },
+  additionalProperties: Type.Unsafe<unknown>({
+    type: ['object', 'string', 'number', 'boolean', 'array'],
+    properties: { apiKey: secret(SEARCH_KEY) },
+  }),
+  'x-active': tool('web_search', 'web'),
+});
+
 export const Tools = section(
   {
     ...Policy,
@@ -70,7 +82,7 @@ export const Tools = section(
     elevated: opt(shape(Elevated)),
     fs: section(FsPolicy),
     loopDetection: opt(LoopDetection),
-    web: opt(shape({ search: opt(open()), fetch: opt(open()) })),
+    web: opt(shape({ search: opt(Search), fetch: opt(open({ 'x-active': tool('web_fetch', 'web') })) })),
     media: opt(open()),
     agentToAgent: section({ enabled: flag(false), allow: opt(strings()) }),
     sessions: section({ visibility: oneOf(['self', 'tree', 'agent', 'all'], { default: 'tree' }) }),
@@ -91,7 +103,7 @@ const PluginEntry = shape(
     hooks: opt(shape({ allowPromptInjection: opt(Type.Boolean()) })),
     subagent: opt(shape({ allowModelOverride: opt(Type.Boolean()), allowedModels: opt(strings()) })),
   },
-  { $id: 'pluginEntry' },
+  { $id: 'pluginEntry', 'x-active': PLUGIN_ENTRY },
 );
 
 export const Plugins = section(
