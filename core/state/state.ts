@@ -4,6 +4,7 @@ import { type Db, openDb } from './db.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import { createKv, type Kv } from './kv.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
+import { createShadowTurns, type ShadowTurns } from './shadow.ts';
 import { createSubagentTable, type SubagentTable } from './subagents.ts';
 import { createTurns, type Turns } from './turns.ts';
 
@@ -13,6 +14,7 @@ export type { Inbox, InboxMessage } from './inbox.ts';
 export type { Kv } from './kv.ts';
 export { acquireGatewayLock, type GatewayLock } from './lock.ts';
 export type { Outbox, OutboxMessage, Outgoing } from './outbox.ts';
+export type { ShadowTurns, StoredComparison } from './shadow.ts';
 export type { SubagentTable } from './subagents.ts';
 export type { StoredTurn, Turns } from './turns.ts';
 
@@ -22,6 +24,7 @@ export interface State {
   readonly cursors: Cursors;
   readonly inbox: Inbox;
   readonly outbox: Outbox;
+  readonly shadow: ShadowTurns;
   readonly subagents: SubagentTable;
   readonly turns: Turns;
   /** For rooms that own tables: `db.migrate('<room>', steps)`, then `get`, `all`, `run`, `transaction`. */
@@ -37,6 +40,7 @@ export function openState(options: { dir: string }): State {
   return {
     inbox: createInbox(db, outbox),
     outbox,
+    shadow: createShadowTurns(db),
     subagents: createSubagentTable(db),
     kv: createKv(db),
     cursors: createCursors(db),
