@@ -33,6 +33,8 @@ export interface PluginManifest {
     string,
     { schema: Record<string, unknown>; uiHints?: Record<string, UiHint>; label?: string; description?: string; preferOver?: string[] }
   >;
+  /** What a block of `secrets.providers` with that source may hold, beside `source` and `timeoutMs`. Without it, a block may hold anything. */
+  secretSourceConfigs?: Record<string, { schema: Record<string, unknown>; uiHints?: Record<string, UiHint>; label?: string; description?: string }>;
   skills?: string[];
   uiHints?: Record<string, UiHint>;
   legacyPluginIds?: string[];

@@ -7,6 +7,7 @@ import { silentLogger } from '../logging/logger.ts';
 import type { Plan } from '../manifest/catalog.ts';
 import { type DiscoveredCatalog, discover } from '../manifest/discover.ts';
 import { createPlan } from '../manifest/plan.ts';
+import { checkProviderBlocks } from '../secrets/provider-blocks.ts';
 import { bundledDir, readHostVersion } from './version.ts';
 
 /** What a gateway would start with, seen from outside: manifests and configuration are read, no extension runs. */
@@ -41,7 +42,9 @@ export async function readOutlook({ paths, env }: { paths: Paths; env: NodeJS.Pr
     hostVersion,
     env,
   });
-  return { loaded, catalog, plan: createPlan({ config, catalog, hostVersion }), records };
+  const plan = createPlan({ config, catalog, hostVersion });
+  const errors = [...loaded.errors, ...checkProviderBlocks(config, plan, loaded.file)];
+  return { loaded: { ...loaded, errors }, catalog, plan, records };
 }
 
 /** Our own writes are stricter than a boot: throws the first error that the candidate has and the present does not. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ANCESTOR } from '../../sdk/ancestor.ts';
-import { durarError, errorCode } from '../../sdk/index.ts';
+import { type DurarError, durarError, errorCode } from '../../sdk/index.ts';
 import { updateTo } from '../config/edit.ts';
 import { hashText, type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
@@ -17,6 +17,7 @@ import { type DiscoveredCatalog, discover } from '../manifest/discover.ts';
 import { createPlan } from '../manifest/plan.ts';
 import { createConfigValidator } from '../manifest/validator.ts';
 import { activateSecrets } from '../secrets/activate.ts';
+import { checkProviderBlocks } from '../secrets/provider-blocks.ts';
 import { createPluginRuntime, type PluginRuntimeOptions } from './plugin-runtime.ts';
 import { createSecretTest } from './secret-fields.ts';
 import { bundledDir } from './version.ts';
@@ -63,6 +64,8 @@ export function createStages(options: StageOptions): Stages {
   let applied: { config?: string | undefined; records?: string | undefined } = {};
   const records = recordsFile(paths.stateDir);
 
+  /** What is wrong with the sources' own settings; known with the plan, told with the secrets. */
+  let blockErrors: DurarError[] = [];
   /** The extensions' own secret fields. */
   let isMarked: SecretTest = () => false;
   const isPluginSecret: SecretTest = (path) => isMarked(path);
@@ -93,8 +96,15 @@ export function createStages(options: StageOptions): Stages {
       isMarked = createSecretTest(catalog.entries);
       return catalog;
     },
-    plan: async (config, found) => createPlan({ config, catalog: found, hostVersion: version, validator }),
-    resolveSecrets: (config, source) => activateSecrets({ config, source, env: loaded?.env ?? env, isSecret: isPluginSecret }),
+    async plan(config, found) {
+      const plan = createPlan({ config, catalog: found, hostVersion: version, validator });
+      blockErrors = checkProviderBlocks(config, plan, loaded?.file);
+      return plan;
+    },
+    async resolveSecrets(config, source) {
+      if (blockErrors.length > 0) return { resolved: config, values: [], errors: blockErrors };
+      return activateSecrets({ config, source, env: loaded?.env ?? env, isSecret: isPluginSecret });
+    },
     redact: (config) => redactConfig(config, isPluginSecret) as Record<string, unknown>,
     codeDigest: async ({ entry }: PlannedExtension) => (entry.origin === 'bundled' ? version : codeDigest(entry.root)),
     importEntry({ entry }, digest) {

@@ -15,7 +15,7 @@ export interface ValidationOptions {
 
 /** All that is wrong with a configuration value (after includes and environment, before or after defaults). Empty: it is valid. */
 export function validateConfig(value: unknown, options: ValidationOptions = {}): DurarError[] {
-  return checkSchema(schema as Schema, value).map((violation) => toError(violation, options));
+  return checkSchema(schema as Schema, value).map((violation) => violationError(violation, options));
 }
 
 /** The parts of a value that are valid: what an error points at is left out. For commands that must work with a broken file. */
@@ -31,7 +31,8 @@ export function validParts(value: unknown): unknown {
   }
 }
 
-function toError(violation: Violation, options: ValidationOptions): DurarError {
+/** A violation as the error that operators see. */
+export function violationError(violation: Violation, options: ValidationOptions = {}): DurarError {
   const path = formatPath(violation.path);
   const place = options.locate?.(violation.path);
   const owner = { pointer: toPointer(violation.path), ...(options.file === undefined ? {} : { file: options.file }), ...place };

@@ -37,7 +37,7 @@ const manifest = Type.Object(
     ...each(map(texts), 'contracts providerAuthEnvVars'),
     ...each(map(declaredProvider), 'providerCatalog'),
     ...each(Type.Array(authChoice), 'providerAuthChoices'),
-    ...each(map(channelConfig), 'channelConfigs'),
+    ...each(map(channelConfig), 'channelConfigs secretSourceConfigs'),
     ...each(map(uiHint), 'uiHints'),
     ...each(Type.Object(each(texts, 'configPrefixes')), 'reload'),
   },

@@ -25,7 +25,7 @@ export const configGet: Action = async (context) => {
 
 /** Secret fields of extensions stand in their manifests, which are read only when their block is asked for. */
 async function pluginSecrets(context: CommandContext, loaded: LoadedConfig, path: readonly Segment[]): Promise<SecretTest> {
-  if (path.length > 0 && path[0] !== 'plugins' && path[0] !== 'channels') return () => false;
+  if (path.length > 0 && path[0] !== 'plugins' && path[0] !== 'channels' && path[0] !== 'secrets') return () => false;
   const [{ readOutlook }, { createSecretTest }] = await Promise.all([import('../planning.ts'), import('../secret-fields.ts')]);
   return createSecretTest((await readOutlook(context, { loaded })).catalog.entries);
 }

@@ -26,6 +26,7 @@ export const MANIFEST_KEYS: readonly string[] = [
   "providerCatalog",
   "providerAuthChoices",
   "channelConfigs",
+  "secretSourceConfigs",
   "uiHints",
   "reload"
 ];
