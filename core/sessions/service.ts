@@ -15,6 +15,7 @@ import type { Logger } from '../logging/logger.ts';
 import { createContextCache, type LiveContext } from './context-cache.ts';
 import { agentOfKey, canonicalKey, defaultAgentId } from './keys.ts';
 import { advanceContext, emptyContext, mintEntries, readContext } from './live-context.ts';
+import { type Replacement, rewriteEntries } from './rewrite.ts';
 import { createSerial } from './serial.ts';
 import { interruptedResults } from './transcript.ts';
 
@@ -43,6 +44,11 @@ export interface SessionService {
   patch(key: string, fields: SessionPatch, options?: { touch?: boolean }): Promise<SessionRecord>;
   /** Mints ids and timestamps, appends all or none, tells the listeners. */
   append(session: SessionRecord, bodies: EntryBody[]): Promise<StoredEntry[]>;
+  /**
+   * Puts other messages in the place of some; their entries keep ids and places. All or none. Throws `DUR_SESSION_REWRITE` for what is not a message
+   * of the session, and for one that would change a role or part a tool call from its result.
+   */
+  rewrite(session: SessionRecord, replacements: readonly Replacement[]): Promise<{ rewrittenEntries: number; bytesFreed: number }>;
   read(session: SessionRecord, options?: { fromSeq?: number; limit?: number }): Promise<{ entries: StoredEntry[]; lastSeq: number }>;
   /**
    * The messages a model would see, after the last compaction: its summary as a user message first, then what it kept. Cached per session
@@ -179,6 +185,16 @@ export function createSessionService(options: { source: GenerationSource; log: L
         if (bodies.length === 0) return [];
         const store = await findStore();
         return write(store, session, await load(store, session), bodies);
+      });
+    },
+    rewrite({ sessionId }, replacements) {
+      return serial.run(sessionId, async () => {
+        const store = await findStore();
+        try {
+          return await rewriteEntries(store, sessionId, replacements);
+        } finally {
+          cache.delete(sessionId);
+        }
       });
     },
     async read({ sessionId }, range = {}) {
