@@ -1,8 +1,11 @@
+import type { CommandReply } from '../../../sdk/index.ts';
 import type { Runs } from '../run.ts';
 import type { AcceptedRun, RunRequest, RunResult } from '../run-request.ts';
 import type { SessionWork } from '../session-work.ts';
+import type { AgentPaths } from '../settings.ts';
 import { endCommand } from './command-result.ts';
 import { createDirectives, type DirectivesDeps } from './directives.ts';
+import { expandCommand } from './expansion.ts';
 import { type FreshStart, resetTrigger, startOver } from './start-over.ts';
 import type { LastContext } from './status.ts';
 
@@ -26,6 +29,7 @@ export function createIntake(
     runs: Runs;
     work: SessionWork;
     now: () => number;
+    paths: AgentPaths;
     open(request: RunRequest): Promise<AcceptedRun>;
     /** The service waits for it before it closes. */
     track(task: Promise<void>): void;
@@ -58,18 +62,25 @@ export function createIntake(
     return { ...request, message, ...(provenance === undefined ? {} : { provenance }) };
   }
 
+  function answered(request: RunRequest, accepted: AcceptedRun, answer: Promise<CommandReply | undefined>): AcceptedRun {
+    const run = runs.begin(request, accepted);
+    track(answer.then((reply) => runs.finish(run, endCommand(run, reply, now()))));
+    return accepted;
+  }
+
   return {
     async admit(given, begin) {
       const request = await restarted(given);
       const reading = directives.read(request);
       const accepted = await open(request);
-      if (reading.kind === 'command') {
-        const run = runs.begin(request, accepted);
-        track(reading.answer(accepted).then((reply) => runs.finish(run, endCommand(run, reply, now()))));
-        return accepted;
-      }
+      if (reading.kind === 'command') return answered(request, accepted, reading.answer(accepted));
       const { shortcuts } = reading;
-      if (shortcuts.length === 0) return begin(reading.request, accepted);
+      if (shortcuts.length === 0) {
+        const expansion = await expandCommand(options, reading.request, accepted);
+        if (expansion === undefined) return begin(reading.request, accepted);
+        if ('message' in expansion) return begin({ ...reading.request, ...expansion }, accepted);
+        return answered(request, accepted, Promise.resolve({ text: expansion.reply }));
+      }
       return begin({ ...reading.request, preface: await directives.answerAll(shortcuts, request, accepted) }, accepted);
     },
 

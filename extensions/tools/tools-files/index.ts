@@ -20,8 +20,9 @@ export default definePluginEntry({
       (context) => {
         // a sandboxed run must not reach the host's files
         if (context.sandboxed) return null;
-        const reach = createReach(context, api.runtime.state.resolveStateDir());
-        return [createReadTool(reach, limits), createWriteTool(reach, locks), createEditTool(reach, locks)];
+        const stateDir = api.runtime.state.resolveStateDir();
+        const reach = createReach(context, stateDir);
+        return [createReadTool(createReach(context, stateDir, { forReading: true }), limits), createWriteTool(reach, locks), createEditTool(reach, locks)];
       },
       { names: ['read', 'write', 'edit'] },
     );

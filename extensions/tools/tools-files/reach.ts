@@ -13,9 +13,10 @@ type Fields = { readonly [Name in string]?: unknown };
 
 /**
  * Paths are relative to the workspace and may not leave it, whatever links say, unless `tools.fs.workspaceOnly` is `false`. The state
- * directory is out of reach in any case: it holds credentials and the exec policy. A workspace inside it is not.
+ * directory is out of reach in any case: it holds credentials and the exec policy. A workspace inside it is not. `forReading`: folders that the
+ * prompt points to are in reach too, wherever they lie.
  */
-export function createReach(context: ToolContext, stateDir: string): Reach {
+export function createReach(context: ToolContext, stateDir: string, { forReading = false } = {}): Reach {
   const { workspaceDir } = context;
   const isFree = mayLeaveWorkspace(context.runtimeConfig ?? context.config, context.agentId);
   return {
@@ -24,12 +25,18 @@ export function createReach(context: ToolContext, stateDir: string): Reach {
       const wanted = path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : resolve(workspaceDir, path);
       const [real, workspace, state] = await Promise.all([realOf(wanted), realOf(workspaceDir), realOf(stateDir)]);
       const inWorkspace = isInside(workspace, real);
+      if (!inWorkspace && forReading && (await isPointedTo(real, context))) return real;
       if (!inWorkspace && !isFree) throw new Error(`'${path}' lies outside the workspace`);
       if (isInside(state, real) && !(inWorkspace && workspace !== state && isInside(state, workspace)))
         throw new Error(`'${path}' lies in the state directory of Durar`);
       return real;
     },
   };
+}
+
+async function isPointedTo(real: string, { readableDirs }: ToolContext): Promise<boolean> {
+  const dirs = await Promise.all(((await readableDirs?.()) ?? []).map(realOf));
+  return dirs.some((dir) => isInside(dir, real));
 }
 
 function mayLeaveWorkspace(config: Fields, agentId: string): boolean {
