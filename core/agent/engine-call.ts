@@ -19,8 +19,18 @@ export const ENGINE_TIMEOUTS: EngineTimeouts = {
 /** Runs one engine method: under its time limit, its result checked, its failure named. Throws `DUR_ENGINE_*`, or why the signal was aborted. */
 export type EngineCall = <Result>(method: EngineMethod, signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>) => Promise<Result>;
 
-export function createEngineCall({ id, owner, timeouts }: { id: string; owner: string; timeouts: EngineTimeouts }): EngineCall {
-  return async (method, signal, work) => {
+/** How one call went. Those that were aborted are not told. */
+export type EngineObservation = { method: EngineMethod; ms: number } & ({ result: unknown; error?: never } | { error: unknown; result?: never });
+
+export interface EngineCallOptions {
+  id: string;
+  owner: string;
+  timeouts: EngineTimeouts;
+  onCall?: ((call: EngineObservation) => void) | undefined;
+}
+
+export function createEngineCall({ id, owner, timeouts, onCall }: EngineCallOptions): EngineCall {
+  const run: EngineCall = async (method, signal, work) => {
     const at = { owner: { extension: owner, hook: `context.${method}` } };
     const ms = timeouts[method];
     let result: Awaited<ReturnType<typeof work>>;
@@ -33,6 +43,18 @@ export function createEngineCall({ id, owner, timeouts }: { id: string; owner: s
     const reason = RESULT_CHECKS[method](result);
     if (reason !== undefined) throw durarError('DUR_ENGINE_RESULT', { engine: id, method, reason }, at);
     return result;
+  };
+  if (onCall === undefined) return run;
+  return async (method, signal, work) => {
+    const begun = performance.now();
+    try {
+      const result = await run(method, signal, work);
+      onCall({ method, ms: performance.now() - begun, result });
+      return result;
+    } catch (error) {
+      if (!signal.aborted) onCall({ method, ms: performance.now() - begun, error });
+      throw error;
+    }
   };
 }
 

@@ -22,10 +22,12 @@ export interface DeliveryOptions {
   hooks: HookDispatcher;
   context: HookContext;
   cursors: State['cursors'];
-  sessions: SessionService;
+  sessions: Pick<SessionService, 'context' | 'read'>;
   session: SessionRecord;
   isHeartbeat: boolean;
   signal: AbortSignal;
+  /** Where to stop catching up; the log's end where it is absent. */
+  history?: { lastSeq: number } | undefined;
 }
 
 interface Pending {
@@ -120,7 +122,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   return {
     async catchUp() {
-      const { lastSeq } = await sessions.context(session);
+      const { lastSeq } = options.history ?? (await sessions.context(session));
       nextSeq = lastSeq + 1;
       let seen = cursors.get(id, session.sessionId);
       if (seen > lastSeq) {
@@ -130,7 +132,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
         return;
       }
       while (seen < lastSeq) {
-        const { entries } = await sessions.read(session, { fromSeq: seen + 1, limit: PAGE });
+        const { entries } = await sessions.read(session, { fromSeq: seen + 1, limit: Math.min(PAGE, lastSeq - seen) });
         const last = entries.at(-1);
         if (last === undefined) return;
         for (const entry of entries) queue.push({ entry, replay: true });

@@ -1,5 +1,6 @@
 import {
   type AfterTurnParams,
+  type AgentMessage,
   type AssembleParams,
   type AssembleResult,
   type CompactParams,
@@ -10,14 +11,14 @@ import {
   type SessionRecord,
   type StoredEntry,
 } from '../../sdk/index.ts';
-import type { Generation } from '../kernel/generation.ts';
+import type { Generation, HookDispatcher } from '../kernel/generation.ts';
 import type { SessionService } from '../sessions/service.ts';
 import type { State } from '../state/state.ts';
-import { createEngineCall, type EngineTimeouts } from './engine-call.ts';
+import { createEngineCall, type EngineObservation, type EngineTimeouts } from './engine-call.ts';
 import { createDelivery } from './engine-delivery.ts';
 import { RESULT_CHECKS } from './engine-result.ts';
 
-export { ENGINE_TIMEOUTS, type EngineTimeouts } from './engine-call.ts';
+export { ENGINE_TIMEOUTS, type EngineObservation, type EngineTimeouts } from './engine-call.ts';
 
 /** The selected engine, for one turn of one session. */
 export interface EngineTurn {
@@ -42,6 +43,18 @@ export interface EngineOpening {
   context: HookContext;
   signal: AbortSignal;
   isHeartbeat: boolean;
+  /** Where the session stood when the turn began, for an engine that gets the turn later. */
+  history?: { messages: readonly AgentMessage[]; lastSeq: number };
+  onCall?: (call: EngineObservation) => void;
+}
+
+export interface EnginesOptions {
+  cursors: State['cursors'];
+  sessions: Pick<SessionService, 'context' | 'read' | 'sessionFile'>;
+  timeouts: EngineTimeouts;
+  slot?: 'contextEngine' | 'contextEngineShadow';
+  /** In place of the generation's own. */
+  hooks?: HookDispatcher;
 }
 
 /** The one place that calls context engines. */
@@ -50,25 +63,25 @@ export interface Engines {
   open(opening: EngineOpening): Promise<EngineTurn>;
 }
 
-export function createEngines(options: { cursors: State['cursors']; sessions: SessionService; timeouts: EngineTimeouts }): Engines {
-  const { cursors, sessions, timeouts } = options;
+export function createEngines(options: EnginesOptions): Engines {
+  const { cursors, sessions, timeouts, slot: name = 'contextEngine' } = options;
   /** Sessions that an engine has been given `bootstrap` for, in this process. */
   const bootstrapped = new WeakMap<ContextEngine, Set<string>>();
 
   async function open(opening: EngineOpening): Promise<EngineTurn> {
     const { generation, session, context, isHeartbeat } = opening;
-    const { hooks } = generation;
-    const slot = await generation.slot('contextEngine');
-    if (slot === undefined) throw durarError('DUR_SLOT_EMPTY', { slot: 'contextEngine', key: generation.config.plugins.slots.contextEngine });
+    const hooks = options.hooks ?? generation.hooks;
+    const slot = await generation.slot(name);
+    if (slot === undefined) throw durarError('DUR_SLOT_EMPTY', { slot: name, key: generation.config.plugins.slots[name] });
     const { key: id, owner } = slot;
     const engine = slot.instance as ContextEngine;
     const ids = { sessionId: session.sessionId, sessionKey: session.key };
     const heartbeat = isHeartbeat ? { isHeartbeat } : {};
-    const call = createEngineCall({ id, owner, timeouts });
-    const delivery = createDelivery({ engine, id, call, hooks, context, cursors, sessions, session, isHeartbeat, signal: opening.signal });
+    const call = createEngineCall({ id, owner, timeouts, onCall: opening.onCall });
+    const delivery = createDelivery({ engine, id, call, hooks, context, cursors, sessions, session, isHeartbeat, signal: opening.signal, history: opening.history });
 
     async function bootstrap(): Promise<void> {
-      const history = await sessions.context(session);
+      const history = opening.history ?? (await sessions.context(session));
       const sessionFile = await file(sessions, session);
       await hooks.call('context.bootstrap', { ...ids, ...sessionFile }, context, async () => {
         if (engine.bootstrap === undefined) return;
@@ -130,7 +143,7 @@ export function createEngines(options: { cursors: State['cursors']; sessions: Se
   return { open };
 }
 
-async function file(sessions: SessionService, session: SessionRecord): Promise<{ sessionFile?: string }> {
+async function file(sessions: EnginesOptions['sessions'], session: SessionRecord): Promise<{ sessionFile?: string }> {
   const path = await sessions.sessionFile(session);
   return path === undefined ? {} : { sessionFile: path };
 }

@@ -53,8 +53,7 @@ export function createShadowTurns(db: Db, limits: { session: number; all: number
         db.run('DELETE FROM shadow_turns WHERE id <= (SELECT max(id) FROM shadow_turns) - ?', limits.all);
       });
     },
-    skip: (sessionId) =>
-      db.run('UPDATE shadow_turns SET skipped = skipped + 1 WHERE id = (SELECT max(id) FROM shadow_turns WHERE session = ?)', sessionId) > 0,
+    skip: (sessionId) => db.run('UPDATE shadow_turns SET skipped = skipped + 1 WHERE id = (SELECT max(id) FROM shadow_turns WHERE session = ?)', sessionId) > 0,
     list({ sessionKey, since = 0 }) {
       const columns = 'SELECT session, key, at, row, skipped FROM shadow_turns';
       const rows =
