@@ -62,6 +62,7 @@ async function walk(path: string): Promise<Walked> {
   let names = namesOf(path, root);
   let at = root;
   let stats = await stat(root);
+  let followed = 0;
   for (let name = names.shift(); name !== undefined; name = names.shift()) {
     if (name === '..') {
       at = dirname(at);
@@ -77,7 +78,8 @@ async function walk(path: string): Promise<Walked> {
       continue;
     }
     links.set(next, below);
-    if (links.size > MAX_LINKS) throw Object.assign(new Error('too many links'), { code: 'ELOOP' });
+    followed += 1;
+    if (followed > MAX_LINKS) throw Object.assign(new Error('too many links'), { code: 'ELOOP' });
     const target = await readlink(next);
     names = [...namesOf(target, isAbsolute(target) ? parse(target).root : ''), ...names];
     if (!isAbsolute(target)) continue;

@@ -56,6 +56,8 @@ export async function runProgram(options: RunOptions): Promise<Buffer> {
   }
   const onAbort = () => stop(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
+  const onExit = () => killGroup(child.pid);
+  process.once('exit', onExit);
 
   const drained = new Promise<void>((resolve) => child.stdout.once('close', resolve));
   const ended = new Promise<string | undefined>((resolve, reject) => {
@@ -76,6 +78,7 @@ export async function runProgram(options: RunOptions): Promise<Buffer> {
     clearTimeout(total);
     clearTimeout(silence);
     signal?.removeEventListener('abort', onAbort);
+    process.off('exit', onExit);
     if (!isOver) killGroup(child.pid);
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
   }
