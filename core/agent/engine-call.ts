@@ -14,6 +14,7 @@ export const ENGINE_TIMEOUTS: EngineTimeouts = {
   afterTurn: 120_000,
   maintain: 120_000,
   onSessionEnded: 15_000,
+  onSubagentEnded: 15_000,
 };
 
 /** Runs one engine method: under its time limit, its result checked, its failure named. Throws `DUR_ENGINE_*`, or why the signal was aborted. */

@@ -15,6 +15,7 @@ export const RESULT_CHECKS = {
   afterTurn: () => undefined,
   maintain: (result) => lacks(result, 'changed', 'boolean') ?? lacks(result, 'bytesFreed', 'number') ?? lacks(result, 'rewrittenEntries', 'number'),
   onSessionEnded: () => undefined,
+  onSubagentEnded: () => undefined,
 } satisfies Record<string, ResultCheck>;
 
 export type EngineMethod = keyof typeof RESULT_CHECKS;

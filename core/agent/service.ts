@@ -1,20 +1,25 @@
-import { type AgentEvent, durarError, errorText, type SessionRecord } from '../../sdk/index.ts';
+import { type AgentEvent, durarError, errorText } from '../../sdk/index.ts';
 import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
-import type { OpenSession, SessionService } from '../sessions/service.ts';
+import type { SessionService } from '../sessions/service.ts';
 import type { State } from '../state/state.ts';
 import { createIntake, type Intake } from './directives/intake.ts';
 import { isStopWord } from './directives/stop-words.ts';
 import { createEngines, ENGINE_TIMEOUTS, type EngineTimeouts } from './engine.ts';
 import { createLanes } from './lanes.ts';
+import { createLedger } from './ledger.ts';
 import { createModelAccess, type ModelAccess } from './model-access.ts';
 import { createModels } from './models.ts';
 import { createBootstrapFiles } from './prompt/bootstrap-files.ts';
 import { createPruning } from './pruning.ts';
 import { createRuns, type Run } from './run.ts';
 import type { AcceptedRun, RunRequest, RunResult } from './run-request.ts';
+import { createSessionOpening, type SessionOpening } from './session-opening.ts';
 import { createSessionWork, type SessionWork } from './session-work.ts';
-import { type AgentPaths, agentEntry, agentWorkspaceDir, defaultAgentId } from './settings.ts';
+import { type AgentPaths, agentWorkspaceDir, defaultAgentId } from './settings.ts';
+import { createSubagents, type Subagents, withSubagents } from './subagents.ts';
+import type { DeliverReply } from './subagents-announcer.ts';
+import { createTokenCorrection } from './token-correction.ts';
 import { createTokenEstimator } from './tokens.ts';
 import { createToolCalls } from './tool-call.ts';
 import { createToolCatalog, type ToolCatalog, type ToolInfo } from './tool-catalog.ts';
@@ -37,18 +42,21 @@ export interface AgentService {
    * skipped; else the session's runs are aborted and this one follows. Throws as `accept`.
    */
   steer(request: RunRequest): Promise<{ run: AcceptedRun; interrupted: boolean }>;
-  /** Aborts one run or all runs of a session, queued ones included. */
+  /** Aborts one run or all runs of a session, queued ones and those of its sub-agents included. */
   abort(params: { sessionKey?: string; runId?: string; origin: 'rpc' | 'stop' | 'timeout' | 'shutdown' }): { aborted: boolean; runIds: string[] };
   active(sessionKey?: string): AcceptedRun[];
   /** Every event of every run, in order. Listeners must not throw. */
   onEvent(listener: (event: AgentEvent) => void): () => void;
   /** Opens the session of a key, as a run would. Throws `DUR_SESSION_KEY`, `DUR_AGENT_UNKNOWN`. */
-  session(params: { sessionKey?: string | undefined; agentId?: string | undefined; create?: Partial<SessionRecord> }): Promise<OpenSession>;
+  readonly session: SessionOpening['session'];
   /** Waits for the session's turns, then compacts it. */
   readonly compact: SessionWork['compact'];
   readonly inspect: SessionWork['inspect'];
+  readonly turns: SessionWork['turns'];
+  readonly turn: SessionWork['turn'];
   readonly reset: SessionWork['reset'];
   readonly remove: SessionWork['remove'];
+  readonly subagents: Subagents;
   readonly startOver: Intake['startOver'];
   readonly isCommand: Intake['isCommand'];
   /** Refuses new runs, waits up to `ms` for the running ones, then aborts them. */
@@ -64,6 +72,11 @@ export interface AgentServiceOptions {
   source: GenerationSource;
   sessions: SessionService;
   cursors: State['cursors'];
+  kv: State['kv'];
+  turns: State['turns'];
+  subagents: State['subagents'];
+  /** Sends what a run that nobody waits for has said; absent: it stays in its session. */
+  deliver?: DeliverReply;
   paths: AgentPaths;
   log: Logger;
   version: string;
@@ -83,7 +96,6 @@ const TOOL_TIMEOUT_MS = 3_900_000;
 const LONG_WAIT_MS = 2_000;
 const DEFAULT_LANE = 'main';
 const SUBAGENT_LANE = 'subagent';
-const AGENT_OF_KEY = /^agent:([^:]+):/;
 
 export function createAgentService(options: AgentServiceOptions): AgentService {
   const { source, sessions, paths, log, limits = {} } = options;
@@ -99,6 +111,8 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     engines: createEngines({ cursors: options.cursors, sessions, timeouts: { ...ENGINE_TIMEOUTS, ...limits.engine } }),
     models,
     estimator,
+    correction: createTokenCorrection(options.kv),
+    ledger: createLedger(options.turns),
     pruning: createPruning({ now, measure: estimator.message }),
     toolCalls: createToolCalls({ now, timeoutMs: limits.tool ?? TOOL_TIMEOUT_MS }),
     workspaces: createWorkspaces(paths),
@@ -124,29 +138,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     if (waited > LONG_WAIT_MS) log.debug(`queued for ${waited}ms`, { runId, sessionKey });
   }
   let draining = false;
-
-  async function session({ sessionKey, agentId, create }: Parameters<AgentService['session']>[0]): Promise<OpenSession> {
-    const { config, hooks } = source.current();
-    const wanted = agentId ?? defaultAgentId(config);
-    const key = sessions.canonicalKey(sessionKey, wanted);
-    const owner = AGENT_OF_KEY.exec(key)?.[1] ?? wanted;
-    agentEntry(config, wanted);
-    const cwd = agentWorkspaceDir(config, owner, paths);
-    const opened = await sessions.open({ key, agentId: owner, cwd, ...(create === undefined ? {} : { create }) });
-    if (opened.created && hooks.has('session_start')) {
-      const { sessionId, agentId: id } = opened.session;
-      hooks.emit('session_start', { sessionId, sessionKey: key }, { agentId: id, sessionId, sessionKey: key });
-    }
-    return opened;
-  }
-
-  async function open(request: RunRequest): Promise<AcceptedRun> {
-    const named = request.sessionId === undefined ? undefined : await sessions.getById(request.sessionId);
-    if (request.sessionId !== undefined && named === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key: request.sessionId });
-    const opened = await session({ sessionKey: named?.key ?? request.sessionKey, agentId: request.agentId });
-    const { key: sessionKey, sessionId, agentId } = opened.session;
-    return { runId: request.runId, sessionKey, sessionId, agentId, acceptedAt: now(), ...(opened.created ? { created: true } : {}) };
-  }
+  const { session, open } = createSessionOpening({ source, sessions, paths, now });
 
   /** One turn of its session at a time, and of all sessions as many as the lane allows. The engine's end of turn holds only the session. */
   async function execute(run: Run): Promise<void> {
@@ -186,7 +178,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
   }
 
   const access = createModelAccess({ source, models, closing: closing.signal, stallMs, now });
-  const work = createSessionWork({
+  const sessionWork = createSessionWork({
     deps,
     lanes,
     defaultLane: DEFAULT_LANE,
@@ -205,64 +197,78 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     track(execute(run));
   }
 
+  const subagents = createSubagents({
+    ...{ deps, runs, session, steer, track, deliver: options.deliver },
+    table: options.subagents,
+    models: access,
+    remove: sessionWork.remove,
+    begin: accept,
+  });
+  const work = withSubagents(sessionWork, subagents, sessions.canonicalKey);
   const intake = createIntake({ ...deps, models: access, runs, work, open, track });
 
+  async function accept(request: RunRequest): Promise<AcceptedRun> {
+    const known = runs.accepted(request.runId) ?? accepting.get(request.runId);
+    if (known !== undefined) return known;
+    if (draining) throw durarError('DUR_HOST_STOPPED');
+    const opening = intake.admit<AcceptedRun>(request, (own, accepted) => {
+      start(own, accepted);
+      return accepted;
+    });
+    accepting.set(request.runId, opening);
+    try {
+      return await opening;
+    } finally {
+      accepting.delete(request.runId);
+    }
+  }
+
+  async function steer(request: RunRequest): Promise<{ run: AcceptedRun; interrupted: boolean }> {
+    const known = runs.accepted(request.runId) ?? accepting.get(request.runId);
+    if (known !== undefined) return { run: await known, interrupted: false };
+    if (draining) throw durarError('DUR_HOST_STOPPED');
+    let interrupted = false;
+    const steering = intake.admit<AcceptedRun>(request, async (own, run) => {
+      const { sessionKey } = run;
+      interrupted = runs.active(sessionKey).length > 0;
+      const offered = runs.steerable(sessionKey)?.steering.offer?.({ request: own, accepted: run });
+      // a turn that ended over the offer makes room by itself; what was accepted meanwhile stays
+      if (offered === undefined) runs.abort({ sessionKey, origin: 'rpc' });
+      if ((await offered) !== true) start(own, run);
+      return run;
+    });
+    accepting.set(request.runId, steering);
+    try {
+      return { run: await steering, interrupted };
+    } finally {
+      accepting.delete(request.runId);
+    }
+  }
+
   return {
-    async accept(request) {
-      const known = runs.accepted(request.runId) ?? accepting.get(request.runId);
-      if (known !== undefined) return known;
-      if (draining) throw durarError('DUR_HOST_STOPPED');
-      const opening = intake.admit<AcceptedRun>(request, (own, accepted) => {
-        start(own, accepted);
-        return accepted;
-      });
-      accepting.set(request.runId, opening);
-      try {
-        return await opening;
-      } finally {
-        accepting.delete(request.runId);
-      }
-    },
-
-    async steer(request) {
-      const known = runs.accepted(request.runId) ?? accepting.get(request.runId);
-      if (known !== undefined) return { run: await known, interrupted: false };
-      if (draining) throw durarError('DUR_HOST_STOPPED');
-      let interrupted = false;
-      const steering = intake.admit<AcceptedRun>(request, async (own, run) => {
-        const { sessionKey } = run;
-        interrupted = runs.active(sessionKey).length > 0;
-        const offered = runs.steerable(sessionKey)?.steering.offer?.({ request: own, accepted: run });
-        // a turn that ended over the offer makes room by itself; what was accepted meanwhile stays
-        if (offered === undefined) runs.abort({ sessionKey, origin: 'rpc' });
-        if ((await offered) !== true) start(own, run);
-        return run;
-      });
-      accepting.set(request.runId, steering);
-      try {
-        return { run: await steering, interrupted };
-      } finally {
-        accepting.delete(request.runId);
-      }
-    },
-
+    accept,
+    steer,
     session,
     wait: (runId, timeoutMs) => runs.wait(runId, timeoutMs),
 
     abort({ sessionKey, runId, origin }) {
       const key = sessionKey === undefined ? undefined : sessions.canonicalKey(sessionKey);
-      const runIds = sessionKey === undefined && runId === undefined ? [] : runs.abort({ sessionKey: key, runId, origin });
+      const stopped = key ?? runs.active().find((run) => run.runId === runId)?.sessionKey;
+      const runIds = key === undefined && runId === undefined ? [] : runs.abort({ sessionKey: key, runId, origin });
+      if (stopped !== undefined) runIds.push(...subagents.stop(stopped));
       return { aborted: runIds.length > 0, runIds };
     },
 
     active: (sessionKey) => runs.active(sessionKey === undefined ? undefined : sessions.canonicalKey(sessionKey)),
     onEvent: (listener) => runs.onEvent(listener),
     ...work,
+    subagents,
     startOver: intake.startOver,
     isCommand: intake.isCommand,
 
     async drain(ms) {
       draining = true;
+      subagents.close();
       await Promise.allSettled(accepting.values());
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<void>((resolve) => {
