@@ -145,6 +145,7 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
     source,
     sessions,
     cursors: state.cursors,
+    subagents: state.subagents,
     paths: { stateDir: dir },
     log,
     version: '2026.11.0',

@@ -10,6 +10,7 @@ import {
   type HookContext,
   type SessionRecord,
   type StoredEntry,
+  type SubagentEndedParams,
 } from '../../sdk/index.ts';
 import type { Generation, HookDispatcher } from '../kernel/generation.ts';
 import type { SessionService } from '../sessions/service.ts';
@@ -61,6 +62,8 @@ export interface EnginesOptions {
 export interface Engines {
   /** Throws `DUR_SLOT_*` or `DUR_ENGINE_*`; there is no other engine to fall back to. */
   open(opening: EngineOpening): Promise<EngineTurn>;
+  /** Tells the selected engine that a sub-agent is over. Throws `DUR_SLOT_*`, `DUR_ENGINE_*`. */
+  subagentEnded(params: SubagentEndedParams, at: { generation: Generation; signal: AbortSignal }): Promise<void>;
 }
 
 export function createEngines(options: EnginesOptions): Engines {
@@ -140,7 +143,17 @@ export function createEngines(options: EnginesOptions): Engines {
     };
   }
 
-  return { open };
+  return {
+    open,
+
+    async subagentEnded(params, { generation, signal }) {
+      const slot = await generation.slot('contextEngine');
+      const engine = slot?.instance as ContextEngine | undefined;
+      if (slot === undefined || engine?.onSubagentEnded === undefined) return;
+      const call = createEngineCall({ id: slot.key, owner: slot.owner, timeouts });
+      await call('onSubagentEnded', signal, async () => engine.onSubagentEnded?.({ ...params }));
+    },
+  };
 }
 
 async function file(sessions: EnginesOptions['sessions'], session: SessionRecord): Promise<{ sessionFile?: string }> {

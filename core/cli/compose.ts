@@ -82,7 +82,11 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     rooms.host = host;
     undo.push(() => host.stop('stop', STOP_LIMIT_MS));
     const sessions = createSessionService({ source: host, log: options.log.child('sessions') });
-    const agent = createAgentService({ source: host, sessions, cursors: state.cursors, paths, log: options.log.child('agent'), version, env: stages.env });
+    const agent = createAgentService({
+      ...{ source: host, sessions, paths, version, env: stages.env, cursors: state.cursors, subagents: state.subagents },
+      log: options.log.child('agent'),
+      deliver: (message) => channels.send(message),
+    });
     // Before the first activation: an extension may listen to their events from `register` on.
     Object.assign(rooms, { sessions, agent });
     await host.activate('boot');
@@ -139,6 +143,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     await host.start();
     await channels.reconcile();
     host.current().hooks.emit('gateway_start', { port }, {});
+    await agent.subagents.start();
     changes = await createLiveChanges({
       host,
       stages,

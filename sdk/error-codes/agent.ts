@@ -56,6 +56,23 @@ export const AGENT_ERRORS = {
   DUR_CHANNEL_NO_POLL: { message: 'unsupported poll channel: {channel}', hint: 'Ask in a message instead.' },
   DUR_CHANNEL_POLL_OPTIONS: { message: "a poll of '{channel}' has at most {most} options", hint: 'Leave some out.' },
   DUR_CHANNEL_CANCELLED: { message: "the message to '{channel}' was cancelled by an extension", hint: 'See which extension taps message_sending.' },
+  DUR_SUBAGENT_DEPTH: {
+    message: 'a sub-agent at depth {depth} may not start another one',
+    hint: 'Do the task here, or raise agents.defaults.subagents.maxSpawnDepth (2 at most).',
+  },
+  DUR_SUBAGENT_CHILDREN: {
+    message: 'this session has {count} sub-agents at work, and no more are allowed',
+    hint: 'Wait for one to report or kill one; agents.defaults.subagents.maxChildrenPerAgent is the limit.',
+  },
+  DUR_SUBAGENT_AGENT: {
+    message: "the agent '{requester}' may not start sub-agents of '{agent}'",
+    hint: 'Name one of those that agents_list shows, or add it to agents.list[].subagents.allowAgents.',
+  },
+  DUR_SUBAGENT_AGENT_NEEDED: { message: 'an agent has to be named for a sub-agent', hint: 'Give agentId; agents.defaults.subagents.requireAgentId asks for it.' },
+  DUR_SUBAGENT_UNSUPPORTED: { message: '{what} is not available here', hint: '{instead}' },
+  DUR_SUBAGENT_REFUSED: { message: 'an extension refused the sub-agent: {reason}', hint: 'Do the task here, or ask the user.' },
+  DUR_SUBAGENT_UNKNOWN: { message: "there is no sub-agent '{id}' of this session", hint: 'List the sub-agents, and use an id that is shown.' },
+  DUR_SUBAGENT_TASK: { message: 'a sub-agent needs a task', hint: 'Say in full what it has to do; it does not see this conversation.' },
   DUR_TOOL_UNKNOWN: { message: "there is no tool '{name}'", hint: 'Use one of the tools offered.' },
   DUR_TOOL_PARAMS: { message: "the arguments of '{name}' are invalid: {reason}", hint: 'Correct the arguments.' },
   DUR_TOOL_FAILED: { message: "the tool '{name}' failed: {reason}", hint: 'Read the message and try another way.' },
