@@ -5,6 +5,7 @@ import { MESSAGING } from './messaging-table.ts';
 import { APPROVALS, NODE_HOST, NODES } from './node-commands.ts';
 import { ENTER, RPC } from './rpc-options.ts';
 import { SESSIONS } from './session-commands.ts';
+import { SKILLS } from './skill-commands.ts';
 
 const THINKING = ['off', 'minimal', 'low', 'medium', 'high', 'xhigh', 'adaptive'];
 
@@ -247,6 +248,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   SESSIONS,
   CONTEXT,
+  SKILLS,
   {
     name: 'models',
     summary: 'list the models that agents can use',

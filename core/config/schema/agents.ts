@@ -172,6 +172,7 @@ const Agent = shape(
     groupChat: opt(shape({ mentionPatterns: opt(strings()) })),
     sandbox: opt(sandbox('agentSandbox', () => SSH_OF_AGENT)),
     tools: opt(AgentTools),
+    skills: opt(strings({ description: 'the only skills of this agent; absent: all' })),
     heartbeat: opt(Heartbeat),
     subagents: opt(shape({ allowAgents: opt(strings()) })),
     runtime: opt(open()),
