@@ -15,9 +15,13 @@ import { openState } from '../state/state.ts';
 import { describeBoot, describeSlots } from './boot-description.ts';
 import type { BootReport, GatewayFlags } from './boot-report.ts';
 import { installCrashHandlers } from './crash-handlers.ts';
-import { resolveAccess, resolveGatewaySettings } from './gateway-settings.ts';
+import { removeGatewayAddress, writeGatewayAddress } from './gateway-address.ts';
+import { resolveGatewaySettings } from './gateway-settings.ts';
 import { createLiveChanges, type LiveChanges } from './live-changes.ts';
+import { addressOf, createLiveListener } from './live-listener.ts';
+import { assertNoWorse, readOutlook } from './planning.ts';
 import type { RuntimeRooms } from './plugin-runtime.ts';
+import { createReloadGate } from './reload-gate.ts';
 import { createStages } from './stages.ts';
 import { readHostVersion } from './version.ts';
 
@@ -78,12 +82,13 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       ...(options.loaded === undefined ? {} : { loaded: options.loaded }),
       mayStart: (mode) => mode === 'local' || flags.allowUnconfigured === true,
     });
-    const host = createHost({ stages, log: options.log.child('kernel'), stateDir: paths.stateDir, workspaceDir: paths.workspaceDir });
+    const gate = createReloadGate(stages);
+    const host = createHost({ stages: gate.stages, log: options.log.child('kernel'), stateDir: paths.stateDir, workspaceDir: paths.workspaceDir });
     rooms.host = host;
     undo.push(() => host.stop('stop', STOP_LIMIT_MS));
     const sessions = createSessionService({ source: host, log: options.log.child('sessions') });
     const agent = createAgentService({
-      ...{ source: host, sessions, paths, version, env: stages.env, cursors: state.cursors, subagents: state.subagents },
+      ...{ source: host, sessions, paths, version, env: stages.env, cursors: state.cursors, subagents: state.subagents, kv: state.kv, turns: state.turns },
       log: options.log.child('agent'),
       deliver: (message) => channels.send(message),
     });
@@ -91,6 +96,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     Object.assign(rooms, { sessions, agent });
     await host.activate('boot');
     stages.confirm();
+    gate.confirm();
     const channels = createChannels({ source: host, agent, log: options.log.child('channels') });
 
     const { resolvedConfig } = host.current();
@@ -122,7 +128,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
         config: {
           env,
           isSecret: stages.isSecret,
-          adopt: (candidate, reason) => live().adopt(candidate, reason),
+          adopt: (candidate, reason, adoptOptions) => live().adopt(candidate, reason, adoptOptions),
           revert: () => live().revert(),
         },
         logs: { file: () => options.log.filePath(), flush: () => options.log.flush() },
@@ -139,31 +145,31 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     undo.push(() => agent.drain(STOP_LIMIT_MS));
     undo.push(() => channels.stop());
     const { url, port } = await gateway.listen();
+    await writeGatewayAddress(paths.stateDbDir, addressOf(url, settings));
+    undo.push(() => removeGatewayAddress(paths.stateDbDir));
 
     await host.start();
     await channels.reconcile();
     host.current().hooks.emit('gateway_start', { port }, {});
     await agent.subagents.start();
+    const listener = createLiveListener({ gateway, settings, config: resolvedConfig, env, flags, paths, log });
+    gate.use(listener);
     changes = await createLiveChanges({
       host,
       stages,
+      gate,
+      listener,
       channels,
       log,
+      async check(candidate) {
+        const here = { paths, env };
+        assertNoWorse(await readOutlook(here, { loaded: gate.live() }), await readOutlook(here, { loaded: candidate }));
+      },
       async onApplied() {
         slots = await describeSlots(host.current());
-        await admit();
       },
     });
     undo.push(() => changes?.stop());
-
-    /** Lets the next connection meet the new rules; where they cannot hold, the old ones do. */
-    async function admit(): Promise<void> {
-      try {
-        gateway.configure(await resolveAccess({ config: host.current().resolvedConfig, env, flags, paths }));
-      } catch (error) {
-        log.error(`the new rules for connections cannot be used; the old ones go on: ${errorText(error)}`);
-      }
-    }
 
     await stages.saveIndex();
     const tls = settings.tls === undefined ? {} : { tlsFingerprint: tlsFingerprint(settings.tls.cert) };

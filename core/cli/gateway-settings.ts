@@ -16,7 +16,7 @@ export interface GatewaySettingsOptions {
 }
 
 /** What counts for the next connection: flags, then environment, then configuration. Throws what is wrong with it. */
-export async function resolveAccess({ config, env, flags, paths }: GatewaySettingsOptions): Promise<AccessSettings> {
+async function resolveAccess({ config, env, flags, paths }: GatewaySettingsOptions): Promise<AccessSettings> {
   const { trustedProxies, allowRealIpFallback, controlUi } = config.gateway;
   return { auth: await resolveGatewayAuth({ config, env, flags, stateDbDir: paths.stateDbDir }), trustedProxies, allowRealIpFallback, controlUi };
 }

@@ -3,9 +3,11 @@ import { durarError, errorCode } from '../../sdk/errors.ts';
 import { isRecord } from '../config/config-path.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Paths } from '../config/paths.ts';
+import type { Config } from '../config/schema.ts';
 import { type TlsSettings, tlsFingerprint, tlsPaths } from '../gateway/tls.ts';
 import { bindAddress } from './bind-address.ts';
 import type { CommandContext } from './command.ts';
+import { readGatewayAddress } from './gateway-address.ts';
 import { readOwnToken } from './gateway-auth.ts';
 
 /** Which gateway a command talks to, and what it shows there. */
@@ -58,12 +60,7 @@ async function findGateway({ options, env, paths }: CommandContext): Promise<Gat
       flags.password ?? fromEnv.password ?? resolve('gateway.remote.password', remote.password) ?? resolve('gateway.auth.password', auth.password),
     );
   }
-  const port = Number(env.Durar_GATEWAY_PORT) || config.gateway.port;
-  const { bind, customBindHost, tls } = config.gateway;
-  const bound = bindAddress(bind, customBindHost);
-  const host = bound === '0.0.0.0' || bound === '::' ? '127.0.0.1' : bound;
-  const url = `${tls.enabled ? 'wss' : 'ws'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const here = { url, local: true, ...(tls.enabled ? pin(await ownFingerprint(tls, paths)) : {}) };
+  const here = { local: true, ...((await addressInUse(env, paths)) ?? (await configuredAddress(config, env, paths))) };
   // Nothing is asked for, or nothing that a command could show.
   if (auth.mode === 'none' || auth.mode === 'trusted-proxy') return credentials(here, token, password);
   const local = {
@@ -74,6 +71,29 @@ async function findGateway({ options, env, paths }: CommandContext): Promise<Gat
     return credentials(here, (await readOwnToken(paths.stateDbDir)) ?? resolve('gateway.remote.token', remote?.token), undefined);
   }
   return credentials(here, local.token, local.password);
+}
+
+/** Where the gateway of this state folder says that it listens; its flags may differ from the configuration. A port in the environment comes first. */
+async function addressInUse(env: NodeJS.ProcessEnv, paths: Paths): Promise<Pick<GatewayTarget, 'url' | 'tlsFingerprint'> | undefined> {
+  if (Number(env.Durar_GATEWAY_PORT)) return undefined;
+  const known = await readGatewayAddress(paths.stateDbDir);
+  if (known === undefined) return undefined;
+  const url = new URL(known.url);
+  url.hostname = reachable(url.hostname);
+  return { url: url.href.replace(/\/$/, ''), ...pin(known.tlsFingerprint) };
+}
+
+async function configuredAddress({ gateway }: Config, env: NodeJS.ProcessEnv, paths: Paths): Promise<Pick<GatewayTarget, 'url' | 'tlsFingerprint'>> {
+  const { bind, customBindHost, tls } = gateway;
+  const port = Number(env.Durar_GATEWAY_PORT) || gateway.port;
+  const host = reachable(bindAddress(bind, customBindHost));
+  const url = `${tls.enabled ? 'wss' : 'ws'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return { url, ...(tls.enabled ? pin(await ownFingerprint(tls, paths)) : {}) };
+}
+
+/** An address of this machine by which a listener is met. */
+function reachable(host: string): string {
+  return host === '0.0.0.0' || host === '::' || host === '[::]' ? '127.0.0.1' : host;
 }
 
 function credentials(

@@ -6,6 +6,7 @@ import { findRuntime } from './runtime.ts';
 
 const FOLLOW_MS = 5000;
 const POLL_MS = 50;
+const TRIES = 3;
 
 /** What became of a change in the gateway of this profile. */
 export interface Applied {
@@ -21,6 +22,15 @@ export interface Applied {
 export async function reloadGateway(context: CommandContext): Promise<Applied> {
   const { running } = await findRuntime(context.paths);
   if (!running) return { gateway: 'stopped' };
+  for (let left = TRIES; ; left -= 1) {
+    const applied = await tellGateway(context);
+    // It may take the change over by itself meanwhile, and its listener with it.
+    if (left === 1 || (applied.error?.code !== 'DUR_GATEWAY_CLOSED' && applied.gateway !== 'unreachable')) return applied;
+    await sleep(POLL_MS);
+  }
+}
+
+async function tellGateway(context: CommandContext): Promise<Applied> {
   let rpc: Awaited<ReturnType<typeof openRpc>>;
   try {
     rpc = await openRpc({ ...context, options: {} });

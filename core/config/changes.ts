@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { formatPath, isRecord, type Segment } from './config-path.ts';
+import { formatPath, getAt, isRecord, type Segment } from './config-path.ts';
 import facts from './generated/facts.json' with { type: 'json' };
 
 /** What a changed key needs: nothing but a new generation, a new listener, or nothing at all. */
@@ -28,6 +28,22 @@ export function reloadClass(segments: readonly Segment[]): ReloadClass {
     if (marked !== undefined) return marked;
   }
   return 'live';
+}
+
+/** `next`, but with what `live` has wherever a change needs a restart; `held` names those keys. */
+export function holdRestartKeys<Configuration extends object>(live: Configuration, next: Configuration): { config: Configuration; held: string[] } {
+  const changes = diffConfig(live, next).filter(({ reload }) => reload === 'restart');
+  if (changes.length === 0) return { config: next, held: [] };
+  const config = structuredClone(next);
+  for (const { segments } of changes) {
+    const parent = getAt(config, segments.slice(0, -1));
+    const key = segments.at(-1);
+    if (!isRecord(parent) || typeof key !== 'string') continue;
+    const value = getAt(live, segments);
+    if (value === undefined) delete parent[key];
+    else parent[key] = value;
+  }
+  return { config, held: changes.map(({ path }) => path) };
 }
 
 function compare(before: unknown, after: unknown, path: Segment[], out: ConfigChange[]): void {

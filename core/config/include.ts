@@ -6,21 +6,14 @@ import { parseText } from './parse.ts';
 
 const MAX_DEPTH = 10;
 
-export interface Included {
-  value: unknown;
-  /** Every file that was read besides the first one. */
-  files: string[];
-}
-
 /**
  * Replaces `$include`. Text: the file takes the place of the object. A list: its files are merged in order (objects merge, all else replaces).
  * Keys beside `$include` are merged last. Paths are relative to the including file and stay in the folder of `file`. Throws the first failure.
+ * `files` gets every file that was looked for, with its text, also when it fails: the empty text where there is none.
  */
-export async function resolveIncludes(value: unknown, file: string): Promise<Included> {
-  const files: string[] = [];
+export async function resolveIncludes(value: unknown, file: string, files: Map<string, string>): Promise<unknown> {
   const root = await realpath(dirname(file)).catch(() => dirname(file));
-  const resolved = await expand(value, { file, root, chain: [file], files });
-  return { value: resolved, files };
+  return await expand(value, { file, root, chain: [file], files });
 }
 
 /** Objects merge key by key; everything else is replaced by the later value. */
@@ -35,7 +28,7 @@ interface Place {
   file: string;
   root: string;
   chain: string[];
-  files: string[];
+  files: Map<string, string>;
 }
 
 async function expand(value: unknown, place: Place): Promise<unknown> {
@@ -83,6 +76,7 @@ async function load(target: string, place: Place): Promise<unknown> {
   const path = resolve(dirname(place.file), target);
   if (place.chain.length > MAX_DEPTH) throw failure(target, `more than ${MAX_DEPTH} levels of includes`, place);
   const real = await realpath(path).catch((error: unknown) => {
+    if (path.startsWith(place.root + sep)) place.files.set(path, '');
     if (errorCode(error) === 'ENOENT') throw failure(target, 'the file does not exist', place, error);
     throw failure(target, errorText(error), place, error);
   });
@@ -91,7 +85,7 @@ async function load(target: string, place: Place): Promise<unknown> {
   const text = await readFile(real, 'utf8').catch((error: unknown) => {
     throw failure(target, errorText(error), place, error);
   });
-  place.files.push(real);
+  place.files.set(real, text);
   return await expand(await parseText(text, real), { ...place, file: real, chain: [...place.chain, real] });
 }
 

@@ -30,8 +30,10 @@ export interface LoadedConfig {
   env: Environment;
   /** The content after includes, before environment and defaults. */
   source: Record<string, unknown>;
-  /** The file and all that it includes; what a watcher must look at. */
+  /** The file and all that it includes; what a watcher must look at. Includes that do not exist are among them. */
   files: string[];
+  /** Of the text of each of `files` as it was read; that of one that does not exist is the hash of the empty text. */
+  hashes: ReadonlyMap<string, string>;
 }
 
 export interface LoadOptions {
@@ -60,11 +62,12 @@ export async function loadText(text: string | undefined, { paths, env, cwd = pro
   const file = paths.configFile;
   const errors: DurarError[] = [];
   const warnings: DurarError[] = [];
-  const { value, files } = await readSource(text ?? '', file, errors);
+  const included = new Map<string, string>();
+  const value = await readSource(text ?? '', file, included, errors);
   const source = isRecord(value) ? value : {};
   if (!isRecord(value)) errors.push(...validateConfig(value, { file }));
   // With includes, a value may stand in another file.
-  const locate = files.length === 0 ? createLocator(text ?? '') : () => undefined;
+  const locate = included.size === 0 ? createLocator(text ?? '') : () => undefined;
 
   const environment = await buildEnvironment({ paths, env, cwd, block: source.env, file, errors, warnings, locate });
   const { env: block, ...rest } = source;
@@ -76,6 +79,8 @@ export async function loadText(text: string | undefined, { paths, env, cwd = pro
   const config = applyDefaults(invalid.length === 0 ? effective : validParts(effective));
   if (getAt(effective, ['gateway', 'port']) === undefined) config.gateway.port = paths.port;
   if (getAt(effective, ['agents', 'defaults', 'workspace']) === undefined) config.agents.defaults.workspace = paths.workspaceDir;
+  const hashes = new Map<string, string>();
+  for (const [name, content] of [[file, text ?? ''] as const, ...included]) hashes.set(name, hashText(content));
   return {
     config,
     file,
@@ -86,12 +91,23 @@ export async function loadText(text: string | undefined, { paths, env, cwd = pro
     warnings,
     env: environment,
     source,
-    files: [file, ...files],
+    files: [...hashes.keys()],
+    hashes,
   };
 }
 
 export function hashText(text: string): string {
   return hash('sha256', text);
+}
+
+/** The hash of a file's text as `LoadedConfig` counts it; an absent file is an empty text. */
+export async function hashFile(file: string): Promise<string> {
+  try {
+    return hashText(await readFile(file, 'utf8'));
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return hashText('');
+    throw error;
+  }
 }
 
 /** Line and column by path; the text is scanned when the first error asks. */
@@ -103,12 +119,12 @@ function createLocator(text: string): Locate {
   };
 }
 
-async function readSource(text: string, file: string, errors: DurarError[]): Promise<{ value: unknown; files: string[] }> {
+async function readSource(text: string, file: string, included: Map<string, string>, errors: DurarError[]): Promise<unknown> {
   try {
-    return await resolveIncludes(await parseText(text, file), file);
+    return await resolveIncludes(await parseText(text, file), file, included);
   } catch (error) {
     if (!errorCode(error)?.startsWith('DUR_CONFIG_')) throw error;
     errors.push(error as DurarError);
-    return { value: {}, files: [] };
+    return {};
   }
 }

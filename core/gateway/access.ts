@@ -5,7 +5,8 @@ import { createPeerReader, type PeerReader } from './peer.ts';
 import { createTailscale, type TailscaleReader } from './tailscale.ts';
 
 /** The part of the settings that counts for the next connection, without a restart. */
-export type AccessSettings = Pick<GatewaySettings, 'auth' | 'controlUi' | 'trustedProxies' | 'allowRealIpFallback'>;
+export type AccessSettings = Pick<GatewaySettings, 'auth' | 'controlUi' | 'trustedProxies' | 'allowRealIpFallback'> &
+  Partial<Pick<GatewaySettings, 'host' | 'port'>>;
 
 /** What decides about new connections. */
 export interface Access {
@@ -39,8 +40,8 @@ export function createAccess(initial: GatewaySettings): Access {
     get tailscale() {
       return now.tailscale;
     },
-    configure({ auth, controlUi, trustedProxies = [], allowRealIpFallback = false }) {
-      const settings = { ...now.settings, auth, controlUi: controlUi ?? {}, trustedProxies, allowRealIpFallback };
+    configure({ auth, controlUi, trustedProxies = [], allowRealIpFallback = false, host = now.settings.host, port = now.settings.port }) {
+      const settings = { ...now.settings, host, port, auth, controlUi: controlUi ?? {}, trustedProxies, allowRealIpFallback };
       assertBindable(settings);
       // The counted failures stay while what they failed at is the same.
       now = build(settings, isDeepStrictEqual(auth, now.settings.auth) ? now.auth : createAuth(auth));

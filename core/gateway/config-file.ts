@@ -8,7 +8,7 @@ import { mergePatch } from '../config/merge-patch.ts';
 import { parseText } from '../config/parse.ts';
 import { redactConfig, restoreRedacted } from '../config/redact.ts';
 import { writeConfig } from '../config/write.ts';
-import type { GatewayOptions } from './options.ts';
+import type { Adoption, GatewayOptions } from './options.ts';
 
 export interface Issue {
   path: string;
@@ -19,13 +19,15 @@ export interface ConfigWrite {
   before: LoadedConfig;
   next: LoadedConfig;
   changed: boolean;
+  /** undefined when nothing changed. */
+  adoption: Adoption | undefined;
 }
 
 /** The configuration file as the methods read and change it. Writes are one at a time; each is live when it is answered. */
 export interface ConfigFile {
   read(): Promise<LoadedConfig>;
   /** Throws the `ProtocolError` that the caller is answered with; then file and generation are as before. */
-  write(params: { reason: string; edit(text: string, present: LoadedConfig): string | Promise<string> }): Promise<ConfigWrite>;
+  write(params: { reason: string; restartDelayMs?: number | undefined; edit(text: string, present: LoadedConfig): string | Promise<string> }): Promise<ConfigWrite>;
   /** Without its secrets. */
   redact<T>(value: T): T;
 }
@@ -36,9 +38,9 @@ export function createConfigFile({ paths, control }: Pick<GatewayOptions, 'paths
   const { env, isSecret, adopt, revert } = control.config;
   let queue: Promise<unknown> = Promise.resolve();
 
-  const write: ConfigFile['write'] = async ({ reason, edit }) => {
+  const write: ConfigFile['write'] = async ({ reason, restartDelayMs, edit }) => {
     let before: LoadedConfig | undefined;
-    let isAdopted = false;
+    let adoption: Adoption | undefined;
     try {
       const next = await writeConfig({
         paths,
@@ -48,13 +50,12 @@ export function createConfigFile({ paths, control }: Pick<GatewayOptions, 'paths
           return edit(text, present);
         },
         async approve(candidate) {
-          await adopt(candidate, reason);
-          isAdopted = true;
+          adoption = await adopt(candidate, reason, { restartDelayMs });
         },
       });
-      return { before: before ?? next, next, changed: isAdopted };
+      return { before: before ?? next, next, changed: adoption !== undefined, adoption };
     } catch (error) {
-      if (isAdopted) await revert();
+      if (adoption !== undefined) await revert();
       throw refusal(error);
     }
   };

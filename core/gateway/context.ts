@@ -15,8 +15,8 @@ import type { SystemEvents } from './system-events.ts';
 
 /** What the parts of one gateway share. */
 export interface GatewayContext extends GatewayOptions {
-  /** epoch ms */
-  readonly startedAt: number;
+  /** epoch ms of the start, or of the last restart inside the process */
+  startedAt: number;
   readonly tickIntervalMs: number;
   readonly connections: Set<Connection>;
   readonly access: Access;

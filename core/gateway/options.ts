@@ -70,13 +70,21 @@ export interface ControlUiSettings {
   dangerouslyDisableDeviceAuth?: boolean;
 }
 
+/** What became of a configuration that was adopted. */
+export interface Adoption {
+  /** The listener moves, or all clients have to come again: when they are told, from now. */
+  restart?: { delayMs: number; coalesced: boolean };
+  /** The keys that count from the next start of the process. */
+  later: readonly string[];
+}
+
 /** What the process that runs the gateway lends its configuration methods. */
 export interface ConfigControl {
   env: Environment;
   /** The secret fields of extensions, by their manifests. */
   isSecret: SecretTest;
   /** Builds a generation from the candidate and swaps it in, strictly: one that makes something fail is refused, and nothing has changed. */
-  adopt(candidate: LoadedConfig, reason: string): Promise<void>;
+  adopt(candidate: LoadedConfig, reason: string, options?: { restartDelayMs?: number | undefined }): Promise<Adoption>;
   /** Goes back to what the file says: a candidate was adopted, but could not be written. */
   revert(): Promise<void>;
 }
@@ -110,6 +118,8 @@ export type GatewayAgent = Pick<
   | 'session'
   | 'compact'
   | 'inspect'
+  | 'turns'
+  | 'turn'
   | 'reset'
   | 'remove'
   | 'startOver'

@@ -20,9 +20,9 @@ import { createHealth } from './health.ts';
 import { helloOk, stateVersion } from './hello.ts';
 import { createHttpHandler } from './http.ts';
 import { createIdempotency } from './idempotency.ts';
-import { createListener, listenOn, trackConnections } from './listener.ts';
+import { type Bound, createListener, type Opening } from './listener.ts';
 import { createMethods } from './methods.ts';
-import type { GatewayOptions } from './options.ts';
+import type { GatewayOptions, GatewaySettings } from './options.ts';
 import type { Peer } from './peer.ts';
 import { createPresence } from './presence.ts';
 import { createPresenceFeed } from './presence-feed.ts';
@@ -35,7 +35,7 @@ export type { AuthMode, ControlUiSettings, GatewayControl, GatewayOptions, Gatew
 
 export interface Gateway {
   /** Throws `DUR_GATEWAY_NO_AUTH`, `DUR_GATEWAY_IN_USE`, `DUR_GATEWAY_BIND`. */
-  listen(): Promise<{ host: string; port: number; url: string }>;
+  listen(): Promise<Bound>;
   /** Sends an event to every socket whose scopes allow it. */
   broadcast(event: string, payload: unknown, options?: Pick<BroadcastOptions, 'scope' | 'dropIfSlow'>): void;
   /** How many connected operators hold the scope. */
@@ -43,6 +43,13 @@ export interface Gateway {
   connections(): number;
   /** Takes over what counts for the next connection. Throws like `listen`, and then nothing changes. */
   configure(settings: AccessSettings): void;
+  /** Makes another address ready, beside the present one. Throws like `listen`, and then nothing changes. */
+  open(settings: GatewaySettings): Promise<Opening>;
+  /**
+   * A restart as clients see it, inside the process: says `shutdown` to them and closes them, and the uptime begins anew. Runs go on. `scope`
+   * `former`: only those that came in at an address that was left.
+   */
+  restart(reason: string, scope: 'all' | 'former'): void;
   /** The sockets as extensions see them. */
   readonly sockets: Sockets;
   readonly onBroadcast: PluginRuntime['gateway']['onBroadcast'];
@@ -72,11 +79,13 @@ export function createGateway(options: GatewayOptions): Gateway {
   let closing: Promise<void> | undefined;
   let tick: NodeJS.Timeout | undefined;
 
-  const http = createListener(
-    createHttpHandler(context, () => closing !== undefined),
-    settings.tls,
-  );
-  const cutAll = trackConnections(http);
+  /** Whether a connection came in at an address that was left since. */
+  const formers = new WeakMap<Connection, () => boolean>();
+  const listener = createListener({
+    handler: createHttpHandler(context, () => closing !== undefined),
+    upgrade,
+    failed: (error) => log.error('the gateway socket failed', { reason: error.message }),
+  });
   const upgrades = new WebSocketServer(SOCKET_OPTIONS);
 
   const handshake = (connection: Connection, request: Request): ConnectedClient | undefined => {
@@ -108,7 +117,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (context.presence.disconnected(connection.client)) context.presenceFeed.announce();
   };
 
-  const open = (socket: WebSocket, raw: Duplex, peer: Peer, leave: () => void) => {
+  const open = (socket: WebSocket, raw: Duplex, peer: Peer, leave: () => void, isFormer: () => boolean) => {
     const connection = openConnection({
       socket,
       raw,
@@ -133,6 +142,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       },
     });
     pending.add(connection);
+    formers.set(connection, isFormer);
     const stopMetering = meter(raw, () => connection.close(1009, 'preauth payload too large'));
     function settle() {
       stopMetering();
@@ -140,21 +150,21 @@ export function createGateway(options: GatewayOptions): Gateway {
     }
   };
 
-  http.on('upgrade', (request: IncomingMessage, raw: Duplex, head: Buffer) => {
+  function upgrade(request: IncomingMessage, raw: Duplex, head: Buffer, isFormer: () => boolean): void {
     raw.on('error', () => raw.destroy());
     if (closing !== undefined) return refuseUpgrade(raw, 'Gateway websocket handlers unavailable');
     const peer = access.peerOf(request);
     const leave = admission.enter(peer.ip);
     if (leave === undefined) return refuseUpgrade(raw, 'Too many unauthenticated sockets');
     raw.once('close', leave);
-    const accept = () => upgrades.handleUpgrade(request, raw, head, (socket) => open(socket, raw, peer, leave));
+    const accept = () => upgrades.handleUpgrade(request, raw, head, (socket) => open(socket, raw, peer, leave, isFormer));
     if (access.tailscale === undefined) return accept();
     access.tailscale(request).then((verdict) => {
       if (closing !== undefined) return refuseUpgrade(raw, 'Gateway websocket handlers unavailable');
       if (verdict !== undefined) peer.tailscale = verdict;
       accept();
     });
-  });
+  }
 
   const beat = () => {
     hub.broadcast('tick', { ts: Date.now() });
@@ -174,10 +184,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     const open = [...connections, ...pending];
     const gone = open.map((connection) => new Promise<void>((resolve) => connection.signal.addEventListener('abort', () => resolve())));
     for (const connection of open) connection.close(1012, 'service restart');
-    const unbound = http.listening ? new Promise<void>((resolve) => http.close(() => resolve())) : Promise.resolve();
-    http.closeIdleConnections();
+    const unbound = listener.close();
     await Promise.all(gone);
-    cutAll();
+    listener.cut();
     await unbound;
     context.devices.close();
   };
@@ -186,17 +195,27 @@ export function createGateway(options: GatewayOptions): Gateway {
   return {
     async listen() {
       assertBindable(settings);
-      const { port, url } = await listenOn(http, settings);
+      const bound = await listener.listen(settings);
       for (const { message, hint } of findExposures(settings)) log.warn(`${message}. ${hint}`);
-      http.on('error', (error) => log.error('the gateway socket failed', { reason: error.message }));
       tick = setInterval(beat, context.tickIntervalMs);
       refreshHealth();
-      return { host: settings.host, port, url };
+      return bound;
     },
     broadcast: (event, payload, broadcastOptions) => hub.broadcast(event, payload, broadcastOptions),
     listeners: (scope) => hub.listeners(scope),
     connections: () => connections.size,
     configure: (next) => access.configure(next),
+    async open(next) {
+      assertBindable(next);
+      return await listener.open(next);
+    },
+    restart(reason, scope) {
+      const left = [...connections, ...pending].filter((connection) => scope === 'all' || formers.get(connection)?.() === true);
+      // It is there already.
+      hub.send(left.filter((connection) => connection.client !== undefined), 'shutdown', { reason, restartExpectedMs: 0 });
+      for (const connection of left) connection.close(1012, 'service restart');
+      context.startedAt = Date.now();
+    },
     sockets,
     onBroadcast: (listener) =>
       hub.onBroadcast((event) => {

@@ -21,11 +21,12 @@ export interface TlsSettings {
 }
 
 /** Where the certificate lies: the configured place, else the state folder. */
-export function tlsPaths({ certPath, keyPath }: TlsSettings, paths: Paths): { cert: string; key: string } {
+export function tlsPaths({ certPath, keyPath, caPath }: TlsSettings, paths: Paths): { cert: string; key: string; ca?: string } {
   const folder = join(paths.stateDir, 'gateway', 'tls');
   return {
     cert: certPath === undefined ? join(folder, 'gateway-cert.pem') : configuredPath(certPath, paths),
     key: keyPath === undefined ? join(folder, 'gateway-key.pem') : configuredPath(keyPath, paths),
+    ...(caPath === undefined ? {} : { ca: configuredPath(caPath, paths) }),
   };
 }
 

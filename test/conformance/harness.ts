@@ -247,7 +247,7 @@ export async function startGateway(
           maxTokens: 100,
         },
       ],
-      config: { env: {}, isSecret: () => false, adopt: async () => {}, revert: async () => {} },
+      config: { env: {}, isSecret: () => false, adopt: async () => ({ later: [] }), revert: async () => {} },
       logs: { file: () => undefined, flush: async () => {} },
     },
     settings: { host: '127.0.0.1', port: 0, auth: { mode: 'token', token: TOKEN }, ...overrides.settings },

@@ -21,8 +21,8 @@ export interface Machine {
   cli(args: string[], options?: { input?: string; env?: NodeJS.ProcessEnv; cwd?: string; timeoutMs?: number }): Promise<CliResult>;
   /** A client of the running gateway with every scope, its device kept in the home. Resolves when it is connected. */
   connect(gateway: Pick<GatewayProcess, 'url'>, onDisconnected?: () => void): Promise<GatewayClient>;
-  /** Starts the gateway and resolves when it listens. */
-  start(options?: { args?: string[]; env?: NodeJS.ProcessEnv }): Promise<GatewayProcess>;
+  /** Starts the gateway and resolves when it listens. `configured`: where its configuration says, and its commands find it by themselves. */
+  start(options?: { args?: string[]; env?: NodeJS.ProcessEnv; configured?: boolean }): Promise<GatewayProcess>;
   writeConfig(config: object | string): Promise<void>;
   remove(): Promise<void>;
 }
@@ -103,7 +103,8 @@ export async function createMachine(config?: object): Promise<Machine> {
       return client;
     },
     async start(options = {}) {
-      const child = spawn(process.execPath, [command, 'gateway', 'run', '--allow-unconfigured', '--port', '0', '--json', ...(options.args ?? [])], {
+      const anyPort = options.configured === true ? [] : ['--port', '0'];
+      const child = spawn(process.execPath, [command, 'gateway', 'run', '--allow-unconfigured', ...anyPort, '--json', ...(options.args ?? [])], {
         cwd: home,
         env: { ...env, ...options.env },
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -122,10 +123,11 @@ export async function createMachine(config?: object): Promise<Machine> {
         });
         child.on('exit', (code) => reject(new Error(`the gateway ended with ${code}:\n${printed}`)));
       });
-      port = Number(new URL(report.url).port);
+      const listening = Number(new URL(report.url).port);
+      port = options.configured === true ? undefined : listening;
       return {
         url: report.url,
-        port,
+        port: listening,
         child,
         report,
         output: () => printed,

@@ -1,12 +1,12 @@
 import { ProtocolError } from '../../../sdk/protocol/errors.ts';
 import type { ConfigPatchParams, ConfigPatchResult } from '../../../sdk/protocol/generated/types.ts';
-import { diffConfig } from '../../config/changes.ts';
 import type { LoadedConfig } from '../../config/load.ts';
 import { parseText } from '../../config/parse.ts';
 import type { MethodFamily } from '../call.ts';
 import { type ConfigWrite, issuesOf, patched, rewrite } from '../config-file.ts';
 import { createConfigSchemas } from '../config-schema.ts';
 import type { GatewayContext } from '../context.ts';
+import type { Adoption } from '../options.ts';
 import { createWriteLimit } from '../write-limit.ts';
 
 type Names = 'config.get' | 'config.set' | 'config.patch' | 'config.apply' | 'config.schema' | 'config.schema.lookup';
@@ -17,9 +17,11 @@ export function configMethods(context: GatewayContext): MethodFamily<Names> {
   const schemas = createConfigSchemas(context);
   const path = paths.configFile;
 
-  const write = (reason: string, raw: string, baseHash: string | undefined, edit: (text: string, present: LoadedConfig) => Promise<string>) =>
+  type Params = Pick<ConfigPatchParams, 'raw' | 'baseHash' | 'restartDelayMs'>;
+  const write = (reason: string, { raw, baseHash, restartDelayMs }: Params, edit: (text: string, present: LoadedConfig) => Promise<string>) =>
     configFile.write({
       reason,
+      restartDelayMs,
       async edit(text, present) {
         if (present.exists && baseHash === undefined) {
           throw new ProtocolError('INVALID_REQUEST', 'config base hash required; re-run config.get and retry');
@@ -31,17 +33,16 @@ export function configMethods(context: GatewayContext): MethodFamily<Names> {
         return await edit(text, present);
       },
     });
-  const replace = (reason: string, raw: string, baseHash: string | undefined) => write(reason, raw, baseHash, (text, present) => rewrite(text, present, raw));
+  const replace = (reason: string, params: Params) => write(reason, params, (text, present) => rewrite(text, present, params.raw));
 
   /** What a client that expects a restart wants to know. */
-  const outcome = (kind: 'config-patch' | 'config-apply', { before, next }: ConfigWrite, params: ConfigPatchParams): ConfigPatchResult => {
+  const outcome = (kind: 'config-patch' | 'config-apply', { next, adoption }: ConfigWrite, params: ConfigPatchParams): ConfigPatchResult => {
     const reason = kind.replace('-', '.');
-    const restart = diffConfig(before.config, next.config).filter((change) => change.reload === 'restart');
     return {
       ok: true,
       path,
       config: configFile.redact(next.config),
-      restart: restart.length === 0 ? null : { ok: false, reason, paths: restart.map((change) => change.path) },
+      restart: restartOf(reason, adoption),
       sentinel: {
         path: null,
         payload: {
@@ -78,21 +79,21 @@ export function configMethods(context: GatewayContext): MethodFamily<Names> {
       };
     },
 
-    async 'config.set'({ raw, baseHash }) {
-      const { next } = await replace('config.set', raw, baseHash);
+    async 'config.set'(params) {
+      const { next } = await replace('config.set', params);
       return { ok: true, path, config: configFile.redact(next.config) };
     },
 
     async 'config.patch'(params, { client }) {
       limit.take(client, 'config.patch');
-      const done = await write('config.patch', params.raw, params.baseHash, (text, present) => patched(text, present, params.raw));
+      const done = await write('config.patch', params, (text, present) => patched(text, present, params.raw));
       if (!done.changed) return { ok: true, noop: true, path, config: configFile.redact(done.next.config) };
       return outcome('config-patch', done, params);
     },
 
     async 'config.apply'(params, { client }) {
       limit.take(client, 'config.apply');
-      return outcome('config-apply', await replace('config.apply', params.raw, params.baseHash), params);
+      return outcome('config-apply', await replace('config.apply', params), params);
     },
 
     'config.schema': () => schemas.describe(),
@@ -103,4 +104,11 @@ export function configMethods(context: GatewayContext): MethodFamily<Names> {
       return found;
     },
   };
+}
+
+/** `null`: the change counts already, and nobody has to come again. */
+function restartOf(reason: string, adoption: Adoption | undefined): Exclude<ConfigPatchResult['restart'], undefined> {
+  const { restart, later = [] } = adoption ?? {};
+  if (restart === undefined) return later.length === 0 ? null : { ok: false, reason, paths: [...later] };
+  return { ok: true, pid: process.pid, delayMs: restart.delayMs, reason, mode: 'in-process', coalesced: restart.coalesced, cooldownMsApplied: 0 };
 }

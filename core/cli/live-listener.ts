@@ -1,0 +1,127 @@
+import { type DurarError, errorCode, errorText } from '../../sdk/index.ts';
+import type { Environment, Paths } from '../config/paths.ts';
+import type { Config } from '../config/schema.ts';
+import type { Opening } from '../gateway/listener.ts';
+import type { Gateway, GatewaySettings } from '../gateway/server.ts';
+import { tlsFingerprint, tlsPaths } from '../gateway/tls.ts';
+import { HostFailure } from '../kernel/host.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { GatewayFlags } from './boot-report.ts';
+import { writeGatewayAddress } from './gateway-address.ts';
+import { resolveGatewaySettings } from './gateway-settings.ts';
+
+/** What became of the listener. */
+export interface Restart {
+  /** When the clients are told to come again, from now. */
+  delayMs: number;
+  /** It is one with a restart that was due already. */
+  coalesced: boolean;
+}
+
+export interface ApplyOptions {
+  reason: string;
+  /** Whether all clients have to come again, also where the address stays. */
+  restart: boolean;
+  /** Leaves an answer the time to arrive. */
+  delayMs: number;
+}
+
+/** Keeps the listener where the live configuration wants it. Calls come one after the other: `prepare`, then `apply` or `withdraw`. */
+export interface LiveListener {
+  /** Opens the address of a configuration that is about to be live. Throws `HostFailure`; then nothing has changed. */
+  prepare(resolved: Config): Promise<void>;
+  /** The configuration is live: its rules count for the next connection, and who is connected to a former address is told to leave it. */
+  apply(options: ApplyOptions): Promise<Restart | undefined>;
+  /** The configuration did not become live. */
+  withdraw(): Promise<void>;
+  /** Certificate, key and chain, where it serves TLS. */
+  files(): string[];
+  stop(): void;
+}
+
+export interface LiveListenerOptions {
+  gateway: Pick<Gateway, 'open' | 'configure' | 'restart'>;
+  /** What it listens with now. */
+  settings: GatewaySettings;
+  config: Config;
+  env: Environment;
+  flags: GatewayFlags;
+  paths: Paths;
+  log: Logger;
+}
+
+interface Due {
+  openings: Opening[];
+  scope: 'all' | 'former';
+  reason: string;
+  timer: NodeJS.Timeout;
+}
+
+export function createLiveListener({ gateway, config, env, flags, paths, log, ...initial }: LiveListenerOptions): LiveListener {
+  let settings = initial.settings;
+  let files = filesOf(config);
+  let candidate: { settings: GatewaySettings; opening: Opening; files: string[] } | undefined;
+  let due: Due | undefined;
+
+  function filesOf({ gateway: { tls } }: Config): string[] {
+    if (!tls.enabled) return [];
+    const { cert, key, ca } = tlsPaths(tls, paths);
+    return ca === undefined ? [cert, key] : [cert, key, ca];
+  }
+
+  function restartNow(): void {
+    if (due === undefined) return;
+    const { openings, scope, reason, timer } = due;
+    due = undefined;
+    clearTimeout(timer);
+    for (const opening of openings) opening.keep();
+    gateway.restart(reason, scope);
+  }
+
+  return {
+    async prepare(resolved) {
+      try {
+        const next = await resolveGatewaySettings({ config: resolved, env, flags, paths });
+        // The address that is being left may be the one to go back to.
+        if (due !== undefined && (next.host !== settings.host || next.port !== settings.port)) restartNow();
+        candidate = { settings: next, opening: await gateway.open(next), files: filesOf(resolved) };
+      } catch (error) {
+        if (!errorCode(error)?.startsWith('DUR_')) throw error;
+        throw new HostFailure([error as DurarError]);
+      }
+    },
+    async apply({ reason, restart, delayMs }) {
+      if (candidate === undefined) return undefined;
+      const { opening } = candidate;
+      settings = candidate.settings;
+      files = candidate.files;
+      candidate = undefined;
+      gateway.configure(settings);
+      await writeGatewayAddress(paths.stateDbDir, addressOf(opening.bound.url, settings)).catch((error) =>
+        log.warn(`commands of this machine cannot be told the address: ${errorText(error)}`),
+      );
+      if (opening.moves) log.info(`the gateway listens on ${opening.bound.url}`);
+      if (!opening.moves && !restart) return undefined;
+      const coalesced = due !== undefined;
+      due ??= { openings: [], scope: 'former', reason, timer: setTimeout(restartNow, delayMs) };
+      if (opening.moves) due.openings.push(opening);
+      if (restart) due.scope = 'all';
+      if (delayMs === 0) restartNow();
+      return { delayMs, coalesced };
+    },
+    async withdraw() {
+      const opening = candidate?.opening;
+      candidate = undefined;
+      await opening?.withdraw().catch((error) => log.error(`the former address cannot be opened again: ${errorText(error)}`));
+    },
+    files: () => files,
+    stop() {
+      clearTimeout(due?.timer);
+    },
+  };
+}
+
+/** What commands of this machine are told. */
+export function addressOf(url: string, { tls }: Pick<GatewaySettings, 'tls'>) {
+  return { pid: process.pid, url, ...(tls === undefined ? {} : { tlsFingerprint: tlsFingerprint(tls.cert) }) };
+}
