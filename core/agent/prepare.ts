@@ -8,6 +8,7 @@ import { createRecorder, type Recorder } from './recorder.ts';
 import type { Run } from './run.ts';
 import { buildRunPrompt } from './run-prompt.ts';
 import { agentEntry, agentWorkspaceDir } from './settings.ts';
+import { subagentRole } from './subagents-row.ts';
 import { createToolPolicy } from './tool-policy.ts';
 import { collectTools, type ToolSet } from './tools.ts';
 import type { Turn, TurnDeps, TurnState } from './turn-state.ts';
@@ -114,7 +115,7 @@ function toolsOf(deps: TurnDeps, run: Run, generation: Generation, session: Sess
   const settings = withoutReport(session.extra);
   return collectTools({
     generation,
-    policy: createToolPolicy(config, agentEntry(config, agentId)?.tools),
+    policy: createToolPolicy(config, agentEntry(config, agentId)?.tools, subagentRole(config, session)),
     log: deps.log,
     context: {
       config,

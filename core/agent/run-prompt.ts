@@ -6,6 +6,8 @@ import { type BootstrapFile, type BootstrapFiles, FIRST_RUN_FILE } from './promp
 import { buildSystemPrompt, type SystemPrompt } from './prompt/system-prompt.ts';
 import { type TruncationWarning, truncationWarning } from './prompt/truncation-warning.ts';
 import { agentEntry } from './settings.ts';
+import { subagentContext } from './subagents-context.ts';
+import { isSubagentKey } from './subagents-row.ts';
 import type { Workspaces } from './workspace.ts';
 
 /** The host's own part of a system prompt and what it was made of. */
@@ -27,8 +29,6 @@ export interface RunPromptParams {
   extra?: string | undefined;
 }
 
-const SUBAGENT_KEY = /^agent:[^:]+:subagent:/;
-
 /** Builds the prompt of a session's next run. */
 export async function buildRunPrompt(
   deps: { bootstrapFiles: BootstrapFiles; workspaces: Workspaces; now: () => number; version: string; log: Logger },
@@ -37,7 +37,7 @@ export async function buildRunPrompt(
   const { generation, session, agentId, workspaceDir } = params;
   const { defaults } = generation.config.agents;
   const limits = { perFile: defaults.bootstrapMaxChars, total: defaults.bootstrapTotalMaxChars };
-  const audience = SUBAGENT_KEY.test(session.key) ? 'subagent' : 'agent';
+  const audience = isSubagentKey(session.key) ? 'subagent' : 'agent';
   const [tools, loaded] = await Promise.all([pending, defaults.skipBootstrap ? [] : deps.bootstrapFiles.load(workspaceDir, limits, audience)]);
   const files =
     isFirstRun(loaded) && (await deps.workspaces.isOnboarded(workspaceDir))
@@ -50,6 +50,7 @@ export async function buildRunPrompt(
     tools,
     files,
     truncationWarning: warning.text,
+    extra: [subagentContext(generation.config, session), params.extra].filter(Boolean).join('\n\n') || undefined,
     mode: audience === 'subagent' ? 'minimal' : 'full',
     agentName: agent?.identity?.name ?? agent?.name,
     sessionKey: session.key,

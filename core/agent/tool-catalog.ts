@@ -2,6 +2,7 @@ import { durarError, type SessionRecord, type ToolContext, type ToolSchema } fro
 import type { Generation, GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import { type AgentPaths, agentEntry, agentWorkspaceDir, defaultAgentId } from './settings.ts';
+import { subagentRole } from './subagents-row.ts';
 import { createToolPolicy, profilesOf, type ToolProfile } from './tool-policy.ts';
 import { collectTools, everyTool, type OfferedTool, permittedTools } from './tools.ts';
 
@@ -55,7 +56,7 @@ export function createToolCatalog({ source, paths, log }: { source: GenerationSo
     async effective(session) {
       const generation = source.current();
       const { agentId } = session;
-      const policy = createToolPolicy(generation.config, agentEntry(generation.config, agentId)?.tools);
+      const policy = createToolPolicy(generation.config, agentEntry(generation.config, agentId)?.tools, subagentRole(generation.config, session));
       const offered = await everyTool({ generation, context: contextOf(generation, agentId, session), log });
       return { agentId, profile: policy.profile, tools: permittedTools(offered, { policy, log }).map((tool) => infoOf(generation, tool)) };
     },
@@ -63,7 +64,7 @@ export function createToolCatalog({ source, paths, log }: { source: GenerationSo
     async schemas(session) {
       const generation = source.current();
       const { agentId } = session;
-      const policy = createToolPolicy(generation.config, agentEntry(generation.config, agentId)?.tools);
+      const policy = createToolPolicy(generation.config, agentEntry(generation.config, agentId)?.tools, subagentRole(generation.config, session));
       return (await collectTools({ generation, context: contextOf(generation, agentId, session), policy, log })).schemas;
     },
   };

@@ -36,11 +36,18 @@ const PROFILES: Readonly<Record<Exclude<ToolProfile, 'full'>, readonly string[]>
   messaging: ['group:messaging', 'sessions_list', 'sessions_history', 'sessions_send', 'session_status'],
 };
 
+/** What a sub-agent has no business with, unless `tools.subagents.tools.allow` names it: it speaks to nobody but who started it. */
+const NOT_FOR_SUBAGENTS = ['cron', 'gateway', 'message', 'sessions_send'];
+/** What one that cannot start others has no use for. */
+const NOT_FOR_LEAVES = ['agents_list', 'sessions_history', 'sessions_list', 'subagents'];
+/** What it never gets. */
+const NEVER_FOR_LEAVES = ['sessions_spawn'];
+
 /**
  * An agent's own keys stand in for the global ones, except that both deny lists hold. With the profile `full` a list under `allow` is all there
- * is; to a narrower profile it adds.
+ * is; to a narrower profile it adds. `role`: of a sub-agent; `tools.subagents.tools` narrows further.
  */
-export function createToolPolicy(config: Config, agentTools: Rules | undefined): ToolPolicy {
+export function createToolPolicy(config: Config, agentTools: Rules | undefined, role?: 'orchestrator' | 'leaf'): ToolPolicy {
   const { tools } = config;
   const profile = agentTools?.profile ?? tools.profile ?? 'full';
   const allow = agentTools?.allow ?? tools.allow ?? [];
@@ -48,15 +55,23 @@ export function createToolPolicy(config: Config, agentTools: Rules | undefined):
   const inProfile = matcher(profile === 'full' ? [] : PROFILES[profile]);
   const isAllowed = matcher(allow);
   const isDenied = matcher(deny);
+  const isWithheld = role === undefined ? undefined : withheldFromSubagents(tools.subagents?.tools, role);
   return {
     profile,
     permits(tool) {
-      if (isDenied(tool)) return false;
+      if (isDenied(tool) || isWithheld?.(tool) === true) return false;
       if (tool.optional) return isAllowed(tool);
       if (profile === 'full') return allow.length === 0 || isAllowed(tool);
       return inProfile(tool) || isAllowed(tool);
     },
   };
+}
+
+function withheldFromSubagents({ allow = [], deny = [] }: Rules = {}, role: 'orchestrator' | 'leaf'): ReturnType<typeof matcher> {
+  const isAllowed = matcher(allow);
+  const isUnfit = matcher([...NOT_FOR_SUBAGENTS, ...(role === 'leaf' ? NOT_FOR_LEAVES : [])]);
+  const isDenied = matcher([...deny, ...(role === 'leaf' ? NEVER_FOR_LEAVES : [])]);
+  return (tool) => isDenied(tool) || (allow.length > 0 ? !isAllowed(tool) : isUnfit(tool));
 }
 
 /** The narrow profiles that a tool belongs to. */
