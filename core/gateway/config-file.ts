@@ -27,7 +27,11 @@ export interface ConfigWrite {
 export interface ConfigFile {
   read(): Promise<LoadedConfig>;
   /** Throws the `ProtocolError` that the caller is answered with; then file and generation are as before. */
-  write(params: { reason: string; restartDelayMs?: number | undefined; edit(text: string, present: LoadedConfig): string | Promise<string> }): Promise<ConfigWrite>;
+  write(params: {
+    reason: string;
+    restartDelayMs?: number | undefined;
+    edit(text: string, present: LoadedConfig): string | Promise<string>;
+  }): Promise<ConfigWrite>;
   /** Without its secrets. */
   redact<T>(value: T): T;
 }

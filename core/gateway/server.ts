@@ -212,7 +212,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     restart(reason, scope) {
       const left = [...connections, ...pending].filter((connection) => scope === 'all' || formers.get(connection)?.() === true);
       // It is there already.
-      hub.send(left.filter((connection) => connection.client !== undefined), 'shutdown', { reason, restartExpectedMs: 0 });
+      hub.send(
+        left.filter((connection) => connection.client !== undefined),
+        'shutdown',
+        { reason, restartExpectedMs: 0 },
+      );
       for (const connection of left) connection.close(1012, 'service restart');
       context.startedAt = Date.now();
     },
