@@ -1,6 +1,6 @@
-import { type CompactParams, type CompactResult, errorText } from '../../sdk/index.ts';
+import { type CompactResult, errorText } from '../../sdk/index.ts';
 import type { Run } from './run.ts';
-import { summarize } from './summarize.ts';
+import { hostCompaction, runtimeContext } from './runtime-context.ts';
 import type { Turn } from './turn-state.ts';
 
 /** Why the context is compacted: the model refused it, the estimate of a good turn came near the window, or somebody asked for it. */
@@ -23,15 +23,9 @@ export interface CompactionRequest {
  * host's own summary is made; else the engine's `compact` always answers. Throws what the engine or the summary's model threw.
  */
 export async function compactSession(turn: CompactionTurn, request: CompactionRequest): Promise<CompactResult> {
-  const { deps, run, session, generation, engine, model, hookContext } = turn;
+  const { deps, run, session, generation, engine, hookContext } = turn;
   const { sessions } = deps;
   const { hooks } = generation;
-  const settings = generation.config.agents.defaults.compaction;
-  const own = async (params: CompactParams): Promise<CompactResult> => {
-    const writer = settings.model === undefined ? model : await deps.models.resolve(generation, settings.model);
-    const { estimator, stallMs, now } = deps;
-    return summarize({ sessions, session, model: writer, settings, estimator, signal: request.signal, stallMs, now }, params);
-  };
   const sessionFile = await sessions.sessionFile(session);
   const file = sessionFile === undefined ? {} : { sessionFile };
 
@@ -53,13 +47,20 @@ export async function compactSession(turn: CompactionTurn, request: CompactionRe
         ...(request.trigger === 'manual' ? { force: true } : {}),
         ...(request.instructions === undefined ? {} : { customInstructions: request.instructions }),
         signal: request.signal,
-        runtimeContext: { ...runFacts(turn), compactSession: own },
+        runtimeContext: runtimeContext(turn, request.signal),
       },
-      hostDecides ? own : undefined,
+      hostDecides ? hostCompaction(turn, request.signal) : undefined,
     );
     return result;
   } finally {
     const completed = result?.compacted === true;
+    const { tokensBefore, tokensAfter } = result?.result ?? {};
+    turn.totals.attempts.push({
+      trigger: request.trigger,
+      compacted: completed,
+      ...(tokensBefore === undefined ? {} : { tokensBefore }),
+      ...(tokensAfter === undefined ? {} : { tokensAfter }),
+    });
     run.emit('compaction', { phase: 'end', willRetry: completed && request.trigger === 'overflow', completed });
     if (completed) {
       turn.totals.compactions += 1;
@@ -71,12 +72,6 @@ export async function compactSession(turn: CompactionTurn, request: CompactionRe
       hooks.emit('after_compaction', { messageCount: messages.length, compactedCount, ...tokenCount(result), ...file }, hookContext);
     }
   }
-}
-
-/** What an engine that makes its own summaries asks the host for: who it works for, and the model in use. */
-export function runFacts({ session, model, hookContext }: Pick<Turn, 'session' | 'model' | 'hookContext'>): Record<string, unknown> {
-  const { provider, id } = model.entry;
-  return { agentId: session.agentId, workspaceDir: hookContext.workspaceDir, provider, model: id };
 }
 
 /** Why a compaction did not help, for the error of the overflow that it should have cured. */

@@ -56,6 +56,7 @@ export async function prepareTurn(
   if ('error' in opened) throw opened.error;
   const { engine } = opened;
   state.engine = engine;
+  state.totals.problems.push(...engine.takeProblems());
   if (entry !== undefined) await engine.deliver([entry]);
   await deps.workspaces.ensure(workspaceDir);
 

@@ -1,8 +1,20 @@
-import { type CompactResult, durarError, emptyUsage, errorCode, type HookContext, type SessionPatch, type SessionRecord } from '../../sdk/index.ts';
+import {
+  type CompactResult,
+  durarError,
+  emptyUsage,
+  errorCode,
+  type HookContext,
+  reportError,
+  type SessionPatch,
+  type SessionRecord,
+} from '../../sdk/index.ts';
 import { compactSession } from './compaction.ts';
 import { createContextInspection, type InspectContext } from './context-inspection.ts';
+import type { EngineTurn } from './engine.ts';
 import type { Lanes } from './lanes.ts';
+import type { TurnRecord, TurnSummary } from './ledger.ts';
 import { chooseModelRef } from './model-choice.ts';
+import { type LendingTurn, runtimeContext } from './runtime-context.ts';
 import { divideWindow } from './tokens.ts';
 import { createToolCatalog } from './tool-catalog.ts';
 import type { TurnDeps } from './turn-state.ts';
@@ -13,6 +25,10 @@ export interface SessionWork {
   compact(params: { sessionKey: string; instructions?: string }): Promise<CompactResult>;
   /** What the session's context is made of; waits for nothing. */
   readonly inspect: InspectContext;
+  /** What the session's turns were, newest first. */
+  turns(params: { sessionKey: string; limit?: number | undefined }): { key: string; turns: TurnSummary[] };
+  /** One of them with each part of its last request. Throws `DUR_TURN_UNKNOWN`. */
+  turn(params: { sessionKey: string; turn?: string | undefined }): TurnRecord;
   /** Ends the session's runs, then starts it over. An unknown one begins. Throws `DUR_SESSION_BUSY`. */
   reset(params: { sessionKey: string; reason: 'new' | 'reset' }): Promise<SessionRecord>;
   /** Ends the session's runs, then removes it. Throws `DUR_SESSION_BUSY`. */
@@ -76,7 +92,21 @@ export function createSessionWork(params: {
     );
   }
 
-  async function compactNow(key: string, instructions: string | undefined): Promise<CompactResult> {
+  /** The session is gone whatever the engine makes of it. */
+  async function engineFarewell({ sessionId, key: sessionKey }: SessionRecord, reason: 'deleted' | 'reset'): Promise<void> {
+    const lease = source.lease();
+    try {
+      const signal = AbortSignal.any([deps.closing, lease.expired]);
+      await deps.engines.sessionEnded({ sessionId, sessionKey, reason }, { generation: lease.generation, signal });
+    } catch (error) {
+      const { message, owner, code } = reportError(error);
+      deps.log.error(message, { ...owner, code, sessionKey });
+    } finally {
+      lease.release();
+    }
+  }
+
+  async function compactNow(key: string, instructions: string | undefined, answer: (result: CompactResult) => void): Promise<void> {
     const session = await sessions.get(key);
     if (session === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key });
     const lease = source.lease();
@@ -96,7 +126,7 @@ export function createSessionWork(params: {
         overhead: 0,
       });
       const { messages } = await sessions.context(session);
-      const totals = { text: '', texts: [], usage: emptyUsage(), compactions: 0, estimatedTokens: 0, problems: [] };
+      const totals = { text: '', texts: [], usage: emptyUsage(), calls: [], compactions: 0, attempts: [], estimatedTokens: 0, problems: [] };
       // no run of its own: nobody follows its events
       const run = { emit: () => undefined };
       const result = await compactSession(
@@ -107,19 +137,41 @@ export function createSessionWork(params: {
         const totalTokens = result.result?.tokensAfter ?? null;
         await sessions.patch(key, { compactionCount: (session.compactionCount ?? 0) + 1, totalTokens });
       }
-      return result;
+      answer(result);
+      await maintain(engine, { deps, session, generation, hookContext, model }, signal);
     } finally {
       lease.release();
+    }
+  }
+
+  /** Holds the session, but nobody who waits for a compaction. */
+  async function maintain(engine: EngineTurn, turn: LendingTurn, signal: AbortSignal): Promise<void> {
+    try {
+      await engine.maintain({ succeeded: false, runtimeContext: runtimeContext(turn) }, signal);
+    } catch (error) {
+      const problem = reportError(error);
+      engine.keepProblem(problem);
+      deps.log.error(problem.message, { ...problem.owner, code: problem.code, sessionKey: turn.session.key });
     }
   }
 
   return {
     compact({ sessionKey, instructions }) {
       const key = sessions.canonicalKey(sessionKey);
-      return lanes.run(`session:${key}`, () => lanes.run(params.defaultLane, () => compactNow(key, instructions), deps.closing), deps.closing);
+      return new Promise((resolve, reject) => {
+        const work = () => lanes.run(params.defaultLane, () => compactNow(key, instructions, resolve), deps.closing);
+        lanes.run(`session:${key}`, work, deps.closing).catch(reject);
+      });
     },
 
     inspect: createContextInspection({ deps, tools: createToolCatalog(deps) }),
+
+    turns({ sessionKey, limit }) {
+      const key = sessions.canonicalKey(sessionKey);
+      return { key, turns: deps.ledger.list(key, limit) };
+    },
+
+    turn: ({ sessionKey, turn }) => deps.ledger.find({ sessionKey: sessions.canonicalKey(sessionKey), turn }),
 
     reset({ sessionKey, reason }) {
       const key = sessions.canonicalKey(sessionKey);
@@ -128,6 +180,7 @@ export function createSessionWork(params: {
         if (old === undefined) return open(key);
         await farewell(old, reason);
         await sessions.reset(key, reason);
+        await engineFarewell(old, 'reset');
         const session = await sessions.patch(key, unused(old), { touch: false });
         const { hooks } = source.current();
         if (hooks.has('session_start')) hooks.emit('session_start', { sessionId: session.sessionId, sessionKey: key }, contextOf(session));
@@ -142,7 +195,10 @@ export function createSessionWork(params: {
         if (session === undefined) return { deleted: false, archived: [] };
         if (!quiet) await farewell(session);
         try {
-          return await sessions.delete(key, deleteTranscript === undefined ? {} : { deleteTranscript });
+          const result = await sessions.delete(key, deleteTranscript === undefined ? {} : { deleteTranscript });
+          deps.ledger.forget(key);
+          await engineFarewell(session, 'deleted');
+          return result;
         } catch (error) {
           if (errorCode(error) === 'DUR_SESSION_UNKNOWN') return { deleted: false, archived: [] };
           throw error;

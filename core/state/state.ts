@@ -8,7 +8,7 @@ import { createShadowTurns, type ShadowTurns } from './shadow.ts';
 import { createSubagentTable, type SubagentTable } from './subagents.ts';
 import { createTurns, type Turns } from './turns.ts';
 
-export type { Cursors } from './cursors.ts';
+export type { Cursors, EndedSession } from './cursors.ts';
 export type { Db, Row } from './db.ts';
 export type { Inbox, InboxMessage } from './inbox.ts';
 export type { Kv } from './kv.ts';

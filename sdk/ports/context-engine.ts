@@ -13,7 +13,9 @@ import type { AgentMessage } from '../messages.ts';
  * 4. `assemble`: before each model run. Its failure fails the run; there is no silent fallback to another engine.
  * 5. `compact`: on context overflow, when somebody asks for it (`sessions.compact`), and when the estimate passes the threshold.
  * 6. `afterTurn` (optional): after the reply is delivered; its failure is logged and changes nothing.
- * 7. `dispose` (optional): once, at gateway stop or reload. Never per session.
+ * 7. `maintain` (optional): when nobody waits any more, after a `bootstrap`, a compaction and a turn that ended well; its failure changes nothing.
+ * 8. `onSessionEnded` (optional): once, when a session was deleted or reset; nothing of that session comes after it.
+ * 9. `dispose` (optional): once, at gateway stop or reload. Never per session.
  *
  * Methods may be called for several sessions at once, never twice at once for one session.
  * Params are plain data (beside `signal` and `runtimeContext`) and are additive: ignore what you do not know.
@@ -31,6 +33,10 @@ export interface ContextEngine {
   /** Part of the interface for later; the host does not call it yet. */
   prepareSubagentSpawn?(params: { parentSessionKey: string; childSessionKey: string; ttlMs?: number }): Promise<{ rollback(): Promise<void> } | undefined>;
   onSubagentEnded?(params: SubagentEndedParams): Promise<void>;
+  /**
+   * The conversation is over: delete what you keep of it. An engine that was not selected then is told when it next is. Comes again if it failed.
+   */
+  onSessionEnded?(params: SessionEndedParams): Promise<void>;
   dispose?(): Promise<void>;
 }
 
@@ -155,6 +161,8 @@ export interface AfterTurnParams extends SessionParams {
 }
 
 export interface MaintainParams extends SessionParams {
+  /** What it comes after. */
+  reason?: 'bootstrap' | 'turn' | 'compaction';
   sessionFile?: string;
   runtimeContext?: RuntimeContext;
 }
@@ -171,10 +179,20 @@ export interface SubagentEndedParams {
   reason: 'deleted' | 'completed' | 'swept' | 'released';
 }
 
-/** What the host lends an engine during a call. Valid until the call returns. */
+/** `deleted`: with all its settings. `reset`: its key goes on with a new session id. */
+export interface SessionEndedParams extends SessionParams {
+  reason: 'deleted' | 'reset';
+}
+
+/** What the host lends an engine during `compact`, `afterTurn` and `maintain`. Valid until the call returns. */
 export interface RuntimeContext {
-  /** The host's own single-summary compaction; what `delegateCompactionToRuntime` calls. */
+  /** The host's own single-summary compaction; what `delegateCompactionToRuntime` calls. Not in `maintain`. */
   compactSession?(params: CompactParams): Promise<CompactResult>;
+  /**
+   * Puts other messages in the place of some of this session's, all or none. Entries keep id and sequence number: nothing is ingested anew, an engine that
+   * has not seen them yet gets the new message, and old transcript lines stay on disk. A role, a tool call and the call of a result cannot be
+   * changed; what is refused gives `changed: false` and the reason.
+   */
   rewriteTranscriptEntries?(params: { replacements: Array<{ entryId: string; message: AgentMessage }> }): Promise<MaintainResult>;
   [key: string]: unknown;
 }

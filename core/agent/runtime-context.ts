@@ -1,0 +1,82 @@
+import {
+  type CompactParams,
+  type CompactResult,
+  durarError,
+  errorCode,
+  errorText,
+  type MaintainResult,
+  type RuntimeContext,
+  type SessionRecord,
+} from '../../sdk/index.ts';
+import { summarize } from './summarize.ts';
+import type { Turn, TurnDeps } from './turn-state.ts';
+
+/** What a turn lends its engine. */
+export type LendingTurn = Pick<Turn, 'deps' | 'session' | 'generation' | 'hookContext'> & Partial<Pick<Turn, 'model'>>;
+
+/** Who the engine works for, the model in use, and what it may change of the session. `signal` ends the host's own compaction. */
+export function runtimeContext(turn: LendingTurn, signal?: AbortSignal): RuntimeContext {
+  const { deps, session, hookContext, model } = turn;
+  return {
+    agentId: session.agentId,
+    workspaceDir: hookContext.workspaceDir,
+    ...(model === undefined ? {} : { provider: model.entry.provider, model: model.entry.id }),
+    ...(signal === undefined || model === undefined ? {} : { compactSession: hostCompaction({ ...turn, model }, signal) }),
+    rewriteTranscriptEntries: (params) => rewrite(deps, session, params),
+  };
+}
+
+/** The host's own summary, by the model that is set for it. */
+export function hostCompaction({ deps, session, generation, model }: LendingTurn & Pick<Turn, 'model'>, signal: AbortSignal) {
+  return async (params: CompactParams): Promise<CompactResult> => {
+    const settings = generation.config.agents.defaults.compaction;
+    const writer = settings.model === undefined ? model : await deps.models.resolve(generation, settings.model);
+    const { sessions, estimator, stallMs, now } = deps;
+    return summarize({ sessions, session, model: writer, settings, estimator, signal, stallMs, now }, params);
+  };
+}
+
+/** Runs an engine's call with what it is lent, which is taken back when the call has ended. */
+export async function lend<Result>(context: RuntimeContext | undefined, call: (context: RuntimeContext | undefined) => Promise<Result>): Promise<Result> {
+  if (context === undefined) return call(undefined);
+  let isOver = false;
+  const { compactSession, rewriteTranscriptEntries } = context;
+  const lent: RuntimeContext = { ...context };
+  if (compactSession !== undefined) {
+    lent.compactSession = async (params) => {
+      if (isOver) throw durarError('DUR_COMPACTION_DELEGATE', { reason: 'the call that it was lent to has ended' });
+      return compactSession(params);
+    };
+  }
+  if (rewriteTranscriptEntries !== undefined) {
+    lent.rewriteTranscriptEntries = async (params) => (isOver ? unchanged('the call that it was lent to has ended') : rewriteTranscriptEntries(params));
+  }
+  try {
+    return await call(lent);
+  } finally {
+    isOver = true;
+  }
+}
+
+async function rewrite(
+  { sessions, log }: TurnDeps,
+  session: SessionRecord,
+  params: Parameters<NonNullable<RuntimeContext['rewriteTranscriptEntries']>>[0],
+): Promise<MaintainResult> {
+  if (!Array.isArray(params?.replacements)) return unchanged("'replacements' is not an array");
+  try {
+    const done = await sessions.rewrite(
+      session,
+      params.replacements.map(({ entryId, message }) => ({ id: entryId, message })),
+    );
+    return { changed: done.rewrittenEntries > 0, ...done };
+  } catch (error) {
+    if (errorCode(error) !== 'DUR_SESSION_REWRITE') throw error;
+    log.warn(errorText(error), { code: 'DUR_SESSION_REWRITE', sessionKey: session.key });
+    return unchanged(errorText(error));
+  }
+}
+
+function unchanged(reason: string): MaintainResult {
+  return { changed: false, bytesFreed: 0, rewrittenEntries: 0, reason };
+}
