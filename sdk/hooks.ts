@@ -67,6 +67,22 @@ export interface PromptParts {
   prependContext?: string;
   prependSystemContext?: string;
   appendSystemContext?: string;
+  /** Set by the host on what all handlers said together. */
+  [GIVEN_BY]?: TextOrigin[];
+}
+
+export const GIVEN_BY: unique symbol = Symbol('given by');
+
+/** Which extension gave a text of a merged result; texts of one key in their order. */
+export interface TextOrigin {
+  key: string;
+  owner: string;
+  chars: number;
+}
+
+/** Notes who gave a text of a result that is being merged. */
+export function noteOrigin(merged: PromptParts, origin: TextOrigin): void {
+  merged[GIVEN_BY] = [...(merged[GIVEN_BY] ?? []), origin];
 }
 
 export interface ModelOverride {

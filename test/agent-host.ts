@@ -145,6 +145,8 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
     source,
     sessions,
     cursors: state.cursors,
+    kv: state.kv,
+    turns: state.turns,
     subagents: state.subagents,
     paths: { stateDir: dir },
     log,

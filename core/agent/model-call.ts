@@ -1,7 +1,7 @@
 import { type AgentMessage, messageText, type ProviderRequest } from '../../sdk/index.ts';
 import { sanitizeMessages } from './hygiene.ts';
 import { joinParts, type PromptPart } from './prompt/system-prompt.ts';
-import type { SentContext } from './run-report.ts';
+import type { MessageTrail, SentContext } from './run-report.ts';
 import { consumeStream, type StreamOutcome } from './stream.ts';
 import type { Turn } from './turn-state.ts';
 
@@ -10,10 +10,12 @@ export interface ModelCallInput {
   parts: PromptPart[];
   /** Text that a hook put before the newest user message. */
   prepended?: string | undefined;
+  prependedBy?: SentContext['prependedBy'];
   messages: AgentMessage[];
   prompt: string;
   /** tokens that the reply may cost at most */
   room: number;
+  trail: Omit<MessageTrail, 'prepended' | 'clean'>;
 }
 
 /** One call of the run's model: request hooks, streaming events, output hooks. Never throws for what the provider does. */
@@ -24,10 +26,11 @@ export async function callModel(turn: Turn, input: ModelCallInput): Promise<Stre
   const { sessionId } = session;
   const { entry } = model;
   const systemPrompt = joinParts(input.parts);
+  const clean = sanitizeMessages(input.messages);
   const request: ProviderRequest = {
     model: entry,
     systemPrompt,
-    messages: sanitizeMessages(input.messages),
+    messages: clean,
     tools: tools.schemas,
     maxTokens: Math.min(entry.maxTokens, Math.max(input.room, 1)),
     sessionId,
@@ -60,10 +63,12 @@ export async function callModel(turn: Turn, input: ModelCallInput): Promise<Stre
     );
   }
   const { totals } = turn;
-  totals.sent = { request: sentOf(shaped), parts: input.parts, prepended: input.prepended };
+  const trail = { ...input.trail, prepended: input.messages, clean };
+  totals.sent = { request: sentOf(shaped), parts: input.parts, prepended: input.prepended, prependedBy: input.prependedBy, trail };
   const lead = totals.text === '' ? '' : '\n\n';
   let thought = '';
   let fresh = true;
+  const started = performance.now();
   const outcome = await consumeStream({
     open: (signal) => model.stream(shaped, { signal }),
     model: entry,
@@ -82,6 +87,7 @@ export async function callModel(turn: Turn, input: ModelCallInput): Promise<Stre
       run.emit('thinking', { text: thought, delta });
     },
   });
+  noteCall(turn, shaped, outcome, performance.now() - started);
   if (hooks.has('llm_output')) {
     const { message } = outcome;
     const text = messageText(message);
@@ -92,6 +98,21 @@ export async function callModel(turn: Turn, input: ModelCallInput): Promise<Stre
     );
   }
   return outcome;
+}
+
+/** Remembers what the call cost, and learns from it how the provider counts. */
+function noteCall(
+  { deps, model, totals }: Turn,
+  { systemPrompt, messages, tools }: ProviderRequest,
+  { message, error, kind }: StreamOutcome,
+  ms: number,
+): void {
+  const { estimator, correction } = deps;
+  const estimated = estimator.text(systemPrompt ?? '') + estimator.messages(messages) + estimator.tools(tools);
+  const { usage, stopReason } = message;
+  const failed = error === undefined ? {} : { error: kind ?? error.code };
+  totals.calls.push({ ms: Math.round(ms), estimated, factor: correction.factor(model.ref), usage, stopReason, ...failed });
+  if (error === undefined) correction.learn(model.ref, estimated, usage);
 }
 
 /** Without its credential. */

@@ -26,6 +26,7 @@ export interface Decision {
 }
 
 const CHARS_PER_TOKEN = 4;
+const TRIM_MARK = '\n...\n[trimmed: the first ';
 
 /**
  * One pass over a context: oversized old results keep head and tail, then, while it is still too full, whole ones are cleared, oldest first.
@@ -77,6 +78,11 @@ export function trim(message: ToolResultMessage, trimmed: Trimmed): ToolResultMe
   return { ...message, content: [{ type: 'text', text: shorten(messageText(message), trimmed) }] };
 }
 
+/** Whether a text has lost its middle. */
+export function isTrimmed(text: string): boolean {
+  return text.includes(TRIM_MARK);
+}
+
 function shorten(text: string, trimmed: Trimmed): string {
   if (trimmed.how === 'clear') return trimmed.placeholder;
   const { headChars, tailChars } = trimmed;
@@ -84,7 +90,7 @@ function shorten(text: string, trimmed: Trimmed): string {
   const head = text.slice(0, isSplit(text, headChars) ? headChars - 1 : headChars);
   const from = text.length - tailChars;
   const tail = text.slice(isSplit(text, from) ? from + 1 : from);
-  return `${head}\n...\n[trimmed: the first ${head.length} and the last ${tail.length} of ${text.length} characters are shown]\n...\n${tail}`;
+  return `${head}${TRIM_MARK}${head.length} and the last ${tail.length} of ${text.length} characters are shown]\n...\n${tail}`;
 }
 
 /** A cut here would part the two halves of one character. */

@@ -1,7 +1,9 @@
-import type { AgentMessage, AssembleResult, PromptParts, ProviderRequest, SessionRecord } from '../../sdk/index.ts';
+import { type AgentMessage, type AssembleResult, GIVEN_BY, type PromptParts, type ProviderRequest, type SessionRecord } from '../../sdk/index.ts';
 import type { Generation } from '../kernel/generation.ts';
 import { type RunContextReport, type Size, tokensOf } from './context-report.ts';
+import type { Assembled } from './engine.ts';
 import { PROJECT_CONTEXT, type PromptPart } from './prompt/system-prompt.ts';
+import type { History } from './recorder.ts';
 import type { RunPrompt } from './run-prompt.ts';
 import type { TokenEstimator } from './tokens.ts';
 
@@ -12,6 +14,21 @@ export interface SentContext {
   parts: readonly PromptPart[];
   /** Text that a hook put before the newest user message. */
   prepended?: string | undefined;
+  prependedBy?: PromptPart['owners'];
+  /** How its messages came about; an estimate has none. */
+  trail?: MessageTrail;
+}
+
+/** The messages of a request on their way: as the session has them, as the engine gave them, without what was pruned, with what hooks put before. */
+export interface MessageTrail {
+  history: History;
+  assembled: Assembled;
+  /** Same length and order as what was assembled. */
+  pruned: readonly AgentMessage[];
+  /** The same. */
+  prepended: readonly AgentMessage[];
+  /** In the form that every provider takes. */
+  clean: readonly AgentMessage[];
 }
 
 export interface ReportParams {
@@ -88,14 +105,23 @@ export function createReport(params: ReportParams): RunContextReport {
 
 /** The parts of a whole system prompt: the engine's addition stands before everything else. */
 export function promptParts(prompt: RunPrompt, hooks: PromptParts, engine?: { id: string; assembled: AssembleResult }): PromptPart[] {
-  const hook = (name: string, text: string | undefined): PromptPart => ({ name, source: 'hook', text: text ?? '' });
+  const hook = (name: string, key: Exclude<keyof PromptParts, symbol>): PromptPart => {
+    const owners = ownersOf(hooks, key);
+    return { name, source: 'hook', text: hooks[key] ?? '', ...(owners === undefined ? {} : { owners }) };
+  };
   const parts: PromptPart[] = [
     { name: 'Engine addition', source: `engine:${engine?.id}`, text: engine?.assembled.systemPromptAddition ?? '' },
-    hook('Prepended', hooks.prependSystemContext),
-    ...(hooks.systemPrompt === undefined ? prompt.parts : [hook('System prompt', hooks.systemPrompt)]),
-    hook('Appended', hooks.appendSystemContext),
+    hook('Prepended', 'prependSystemContext'),
+    ...(hooks.systemPrompt === undefined ? prompt.parts : [hook('System prompt', 'systemPrompt')]),
+    hook('Appended', 'appendSystemContext'),
   ];
   return parts.filter(({ text }) => text !== '');
+}
+
+/** The extensions behind one text of the hooks. */
+export function ownersOf(hooks: PromptParts, key: string): PromptPart['owners'] {
+  const owners = hooks[GIVEN_BY]?.filter((origin) => origin.key === key).map(({ owner, chars }) => ({ owner, chars }));
+  return owners === undefined || owners.length === 0 ? undefined : owners;
 }
 
 /** Each with the empty line before it. What a hook of the request added or took away is named too. */

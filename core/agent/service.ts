@@ -205,7 +205,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     begin: accept,
   });
   const work = withSubagents(sessionWork, subagents, sessions.canonicalKey);
-  const intake = createIntake({ ...deps, models: access, runs, work, open, track });
+  const intake = createIntake({ ...deps, models: access, runs, work, subagents, open, track });
 
   async function accept(request: RunRequest): Promise<AcceptedRun> {
     const known = runs.accepted(request.runId) ?? accepting.get(request.runId);

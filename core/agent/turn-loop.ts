@@ -3,6 +3,7 @@ import {
   type AssistantMessage,
   type DurarError,
   durarError,
+  GIVEN_BY,
   messageText,
   type PromptParts,
   reportError,
@@ -12,15 +13,13 @@ import {
 import { compactSession, describeCompaction } from './compaction.ts';
 import { callModel } from './model-call.ts';
 import type { Successor } from './run.ts';
-import { promptParts } from './run-report.ts';
-import { divideWindow, type TokenBudget } from './tokens.ts';
+import { ownersOf, promptParts } from './run-report.ts';
+import type { TokenBudget } from './tokens.ts';
 import { unansweredResult } from './tool-call.ts';
+import { budgetOf, measureContext, prune } from './turn-budget.ts';
 import { handedOverResult } from './turn-result.ts';
 import type { Turn } from './turn-state.ts';
 import { userMessage } from './user-message.ts';
-
-/** Estimates differ between engine and host; up to this share over the budget is let through. */
-const BUDGET_TOLERANCE = 8;
 
 /** Model and tools in turn, until a reply asks for no tool. Throws what ends the run; what was said until then is on disk. */
 export async function runLoop(turn: Turn, firstPrompt: string): Promise<void> {
@@ -32,29 +31,41 @@ export async function runLoop(turn: Turn, firstPrompt: string): Promise<void> {
   let overflow: number | undefined;
   for (;;) {
     run.signal.throwIfAborted();
-    const { messages: history, entryIds } = await turn.recorder.history();
+    const history = await turn.recorder.history();
     const budget = budgetOf(turn, parts);
-    const assembled = await engine.assemble({ messages: [...history], entryIds, tokenBudget: budget.messages, model: turn.model.ref, prompt });
+    const assembled = await engine.assemble({
+      messages: [...history.messages],
+      entryIds: history.entryIds,
+      tokenBudget: budget.messages,
+      model: turn.model.ref,
+      prompt,
+    });
     const messages = prune(turn, assembled.messages, budget);
-    const tokens = estimator.messages(messages);
-    const saved = messages === assembled.messages ? 0 : estimator.messages(assembled.messages) - tokens;
+    const size = measureContext(turn, budget, { messages, assembled, history: history.messages });
+    const { tokens } = size;
+    const saved = messages === assembled.messages ? 0 : estimator.messages(assembled.messages) - size.messages;
     totals.budget = budget;
     totals.estimatedTokens = Math.max(0, assembled.estimatedTokens - saved);
     deps.log.debug('context assembled', { engine: engine.id, estimatedTokens: assembled.estimatedTokens, tokens, tokenBudget: budget.messages });
-    if (tokens > budget.messages + Math.min(budget.reserve, Math.floor(budget.messages / BUDGET_TOLERANCE))) {
-      // an engine that makes the context larger is at fault; compacting the conversation would not mend it
-      if (tokens > estimator.messages(history)) throw overBudget(turn, tokens, budget);
-      overflow = await recover(turn, { tokens, previous: overflow, budget, reason: `about ${tokens} tokens, and there is room for ${budget.messages}` });
+    if (!size.fits) {
+      if (size.isByEngine) throw overBudget(turn, size.messages + size.addition, budget);
+      overflow = await recover(turn, { tokens, previous: overflow, budget, reason: `about ${tokens} tokens, and there is room for ${budget.room}` });
       continue;
     }
-    parts ??= await promptHooks(turn, messages, prompt);
+    if (parts === undefined) {
+      parts = await promptHooks(turn, messages, prompt);
+      // what hooks add takes its room from the messages
+      if (!measureContext(turn, budgetOf(turn, parts), { messages, assembled, history: history.messages }).fits) continue;
+    }
     const composed = promptParts(turn.prompt, parts, { id: engine.id, assembled });
     const { message, error, kind } = await callModel(turn, {
       parts: composed,
       prepended: parts.prependContext,
+      prependedBy: ownersOf(parts, 'prependContext'),
       messages: prepend(messages, parts.prependContext),
       prompt,
       room: budget.window - budget.overhead - tokens,
+      trail: { history, assembled, pruned: messages },
     });
     if (run.signal.aborted) {
       await recordPartial(turn, message);
@@ -202,29 +213,12 @@ async function recover(
   return tokens;
 }
 
-function budgetOf(turn: Turn, parts: PromptParts | undefined): TokenBudget {
-  const { estimator } = turn.deps;
-  const { contextTokens, compaction } = turn.generation.config.agents.defaults;
-  const added = parts === undefined ? 0 : estimator.text(`${parts.prependSystemContext ?? ''}${parts.appendSystemContext ?? ''}`);
-  return divideWindow({
-    window: Math.min(turn.model.entry.contextWindow, contextTokens ?? Number.POSITIVE_INFINITY),
-    reserveTokens: compaction.reserveTokens,
-    floor: compaction.reserveTokensFloor,
-    overhead: estimator.text(parts?.systemPrompt ?? turn.prompt.text) + added + estimator.tools(turn.tools.schemas),
-  });
-}
-
-/** Whatever engine is active. */
-function prune({ deps, generation, session, model }: Turn, messages: AgentMessage[], { window, overhead }: TokenBudget): AgentMessage[] {
-  const { config } = generation;
-  return deps.pruning.apply({ config, sessionId: session.sessionId, messages, provider: model.entry.provider, window, overhead });
-}
-
 async function promptHooks(turn: Turn, messages: AgentMessage[], prompt: string): Promise<PromptParts> {
   const { hooks } = turn.generation;
   if (!hooks.has('before_prompt_build')) return turn.promptParts;
-  const built = await hooks.call('before_prompt_build', { prompt, messages }, turn.hookContext);
-  return { ...turn.promptParts, ...built };
+  const built = (await hooks.call('before_prompt_build', { prompt, messages }, turn.hookContext)) ?? {};
+  const before = turn.promptParts[GIVEN_BY]?.filter(({ key }) => !(key in built)) ?? [];
+  return { ...turn.promptParts, ...built, [GIVEN_BY]: [...before, ...(built[GIVEN_BY] ?? [])] };
 }
 
 /** Puts text before the newest user message, for this request only. */

@@ -3,6 +3,7 @@ import type { Generation, GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { SessionService } from '../sessions/service.ts';
 import type { Engines, EngineTurn } from './engine.ts';
+import type { Compaction, Ledger, ModelCall } from './ledger.ts';
 import type { Models, ResolvedModel } from './models.ts';
 import type { BootstrapFiles } from './prompt/bootstrap-files.ts';
 import type { Pruning } from './pruning.ts';
@@ -11,6 +12,7 @@ import type { Run } from './run.ts';
 import type { RunPrompt } from './run-prompt.ts';
 import type { SentContext } from './run-report.ts';
 import type { AgentPaths } from './settings.ts';
+import type { TokenCorrection } from './token-correction.ts';
 import type { TokenBudget, TokenEstimator } from './tokens.ts';
 import type { ToolCalls } from './tool-call.ts';
 import type { ToolSet } from './tools.ts';
@@ -23,6 +25,8 @@ export interface TurnDeps {
   engines: Engines;
   models: Models;
   estimator: TokenEstimator;
+  correction: TokenCorrection;
+  ledger: Ledger;
   pruning: Pruning;
   toolCalls: ToolCalls;
   workspaces: Workspaces;
@@ -47,7 +51,10 @@ export interface TurnTotals {
   /** Of the last good call. */
   lastUsage?: Usage;
   stopReason?: string;
+  calls: ModelCall[];
   compactions: number;
+  /** Failed ones included. */
+  attempts: Compaction[];
   /** Of the last compaction. */
   summary?: string;
   /** Of the last model call: how the window was divided and what the engine said its messages cost. */

@@ -3,6 +3,7 @@ import { INTERNAL_CHANNEL } from '../../sdk/protocol/clients.ts';
 import type { Lease } from '../kernel/generation.ts';
 import { finishTurn } from './after-turn.ts';
 import { appendUsage } from './directives/usage-line.ts';
+import { recordTurn } from './ledger-record.ts';
 import { prepareTurn } from './prepare.ts';
 import type { Run } from './run.ts';
 import type { RunRequest, RunResult } from './run-request.ts';
@@ -29,7 +30,7 @@ export async function runTurn(deps: TurnDeps, run: Run, resume: boolean): Promis
   const attempt = attemptOf(run, AbortSignal.any([run.signal, lease.expired]));
   const { preface = [] } = run.request;
   const state: TurnState = {
-    totals: { text: preface.join('\n\n'), texts: [...preface], usage: emptyUsage(), compactions: 0, estimatedTokens: 0, problems: [] },
+    totals: { text: preface.join('\n\n'), texts: [...preface], usage: emptyUsage(), calls: [], compactions: 0, attempts: [], estimatedTokens: 0, problems: [] },
   };
   const timer = startTimer(run, lease);
   let failure: unknown;
@@ -57,7 +58,10 @@ export async function runTurn(deps: TurnDeps, run: Run, resume: boolean): Promis
     result,
     async after() {
       try {
+        recordTurn(deps, state, result);
+        const { length } = state.totals.attempts;
         await finishTurn(deps, state, failure, AbortSignal.any([deps.closing, lease.expired]));
+        if (state.totals.attempts.length > length) recordTurn(deps, state, result);
       } finally {
         lease.release();
       }

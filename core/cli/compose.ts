@@ -80,6 +80,10 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
         return room;
       },
       ...(options.loaded === undefined ? {} : { loaded: options.loaded }),
+      shown: {
+        ...(flags.token === undefined ? {} : { Durar_GATEWAY_TOKEN: flags.token }),
+        ...(flags.password === undefined ? {} : { Durar_GATEWAY_PASSWORD: flags.password }),
+      },
       mayStart: (mode) => mode === 'local' || flags.allowUnconfigured === true,
     });
     const gate = createReloadGate(stages);
@@ -131,6 +135,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
           adopt: (candidate, reason, adoptOptions) => live().adopt(candidate, reason, adoptOptions),
           revert: () => live().revert(),
         },
+        secrets: { fields: stages.secretFields, diagnostics: stages.secretDiagnostics },
         logs: { file: () => options.log.filePath(), flush: () => options.log.flush() },
       },
       settings,

@@ -7,6 +7,7 @@ import type { SecretTest } from '../config/redact.ts';
 import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { WsLog } from '../logging/ws-log.ts';
+import type { SecretDiagnostic, SecretFields } from '../secrets/activate.ts';
 import type { SessionService } from '../sessions/service.ts';
 import type { State } from '../state/state.ts';
 import type { TailscaleWhois } from './tailscale.ts';
@@ -100,6 +101,8 @@ export interface GatewayControl {
   /** The models that may be used now. */
   models(): Promise<ModelEntry[]>;
   config: ConfigControl;
+  /** The secret fields there are, and what the last activation had to say about their references. */
+  secrets: { fields(): SecretFields; diagnostics(): readonly SecretDiagnostic[] };
   /** The log file of this process; undefined: it writes none. `flush` puts what waits into it. */
   logs: { file(): string | undefined; flush(): Promise<void> };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { HOOK_MODES, type HookName } from '../../sdk/index.ts';
+import { GIVEN_BY, HOOK_MODES, type HookName } from '../../sdk/index.ts';
 import { type Logger, silentLogger } from '../logging/logger.ts';
 import { createHookTable, type Tap } from './hooks.ts';
 
@@ -84,7 +84,10 @@ describe('hook table (CARD-007)', () => {
     tap('a', 'before_prompt_build', () => ({ prependContext: 'A' }), 2);
     tap('b', 'before_prompt_build', () => ({ prependContext: 'B' }), 1);
     tap('denied', 'before_prompt_build', () => ({ systemPrompt: 'mine' }), 9);
-    expect(await hooks.call('before_prompt_build', { prompt: '', messages: [] }, {})).toEqual({ prependContext: 'A\n\nB' });
+    expect(await hooks.call('before_prompt_build', { prompt: '', messages: [] }, {})).toEqual({
+      prependContext: 'A\n\nB',
+      [GIVEN_BY]: ['a', 'b'].map((owner) => ({ key: 'prependContext', owner, chars: 1 })),
+    });
   });
 
   it('inbound: a claim ends the waterfall; a failing handler keeps the message', async () => {

@@ -8,6 +8,7 @@ import {
   type HookName,
   type HookResult,
   JOINED_KEYS,
+  noteOrigin,
   TERMINAL_KEYS,
 } from '../../sdk/index.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -152,8 +153,6 @@ export function createHookTable(options: HookTableOptions): HookTable {
         asyncHooks.set(tap.hook, hook);
         return;
       }
-      case 'sync':
-        return;
     }
   }
 
@@ -162,6 +161,7 @@ export function createHookTable(options: HookTableOptions): HookTable {
     const joined = JOINED_KEYS[tap.hook] ?? [];
     for (const [key, value] of Object.entries(result)) {
       if (value === undefined || value === false) continue;
+      if (PROMPT_HOOKS.has(tap.hook)) noteOrigin(merged, { key, owner: tap.owner, chars: String(value).length });
       if (key === 'params') merged[key] = { ...(value as Merged), ...(merged[key] as Merged | undefined) };
       else if (joined.includes(key) && typeof merged[key] === 'string') merged[key] = `${merged[key]}\n\n${String(value)}`;
       else merged[key] ??= key === 'requireApproval' ? { ...(value as Merged), pluginId: tap.owner } : value;

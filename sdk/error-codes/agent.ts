@@ -48,6 +48,10 @@ export const AGENT_ERRORS = {
   DUR_RUN_STEERED: { message: 'the user sent a new message before this call ended', hint: 'Read the message; call the tool again if it is still needed.' },
   DUR_RUN_TIMEOUT: { message: 'the run did not end within {seconds} s', hint: 'Raise agents.defaults.timeoutSeconds.', retry: true },
   DUR_RUN_UNKNOWN: { message: "there is no run '{runId}'", hint: 'Results are kept for ten minutes.' },
+  DUR_TURN_UNKNOWN: {
+    message: "the session '{key}' has no record of the turn '{turn}'",
+    hint: 'Name a run id, `last`, or a place like -2; `durar context turns` lists what is kept.',
+  },
   DUR_AGENT_UNKNOWN: { message: "there is no agent '{id}'", hint: 'Run `durar config get agents.list`.' },
   DUR_CHANNEL_UNKNOWN: { message: 'unsupported channel: {channel}', hint: 'Configure it under channels.{channel}, or name another channel.' },
   DUR_CHANNEL_ACCOUNT: { message: "the channel '{channel}' has no account '{accountId}'", hint: 'Name one of the accounts under channels.{channel}.' },
@@ -68,7 +72,10 @@ export const AGENT_ERRORS = {
     message: "the agent '{requester}' may not start sub-agents of '{agent}'",
     hint: 'Name one of those that agents_list shows, or add it to agents.list[].subagents.allowAgents.',
   },
-  DUR_SUBAGENT_AGENT_NEEDED: { message: 'an agent has to be named for a sub-agent', hint: 'Give agentId; agents.defaults.subagents.requireAgentId asks for it.' },
+  DUR_SUBAGENT_AGENT_NEEDED: {
+    message: 'an agent has to be named for a sub-agent',
+    hint: 'Give agentId; agents.defaults.subagents.requireAgentId asks for it.',
+  },
   DUR_SUBAGENT_UNSUPPORTED: { message: '{what} is not available here', hint: '{instead}' },
   DUR_SUBAGENT_REFUSED: { message: 'an extension refused the sub-agent: {reason}', hint: 'Do the task here, or ask the user.' },
   DUR_SUBAGENT_UNKNOWN: { message: "there is no sub-agent '{id}' of this session", hint: 'List the sub-agents, and use an id that is shown.' },
@@ -79,5 +86,13 @@ export const AGENT_ERRORS = {
   DUR_TOOL_BLOCKED: { message: "the call of '{name}' was blocked: {reason}", hint: 'Ask the user before trying again.' },
   DUR_APPROVAL_DENIED: { message: '{reason}', hint: 'Ask the user before trying again.' },
   DUR_SECRET_UNRESOLVED: { message: "the secret of '{path}' cannot be resolved: {reason}", hint: 'Check the source; nothing was changed.' },
+  DUR_SECRET_UNSUPPORTED: {
+    message: "'{path}' holds a secret reference, and this field takes none",
+    hint: 'Write the value itself; docs/reference/secret-surface.md lists the fields that take a reference.',
+  },
+  DUR_SECRET_OAUTH: {
+    message: "'{path}' holds a secret reference, and a sign-in by oauth cannot come from one",
+    hint: 'Sign in, or use a profile with the mode api_key or token.',
+  },
   DUR_SECRET_SOURCE: { message: "no installed extension serves the secret source '{source}'", hint: 'Install one, or correct secrets.providers.' },
 } as const;

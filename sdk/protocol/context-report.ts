@@ -16,6 +16,8 @@ const ContextReport = open(
     model: Type.String(),
     contextWindow: Type.Integer(),
     contextEngine: optional(Type.String()),
+    /** The whole request: by the host's own count, and as its provider is expected to count it. */
+    request: optional(open({ tokens: Type.Integer(), corrected: Type.Integer(), factor: Type.Number() })),
     workspaceDir: Type.String(),
     bootstrapMaxChars: Type.Integer(),
     bootstrapTotalMaxChars: Type.Integer(),

@@ -11,6 +11,7 @@ import type { GatewayAgent, GatewayOptions, GatewaySessions, GatewaySettings } f
 import { createGateway, type Gateway } from '../../core/gateway/server.ts';
 import type { Contribution, Generation, GenerationSource, Lease } from '../../core/kernel/generation.ts';
 import { silentLogger } from '../../core/logging/logger.ts';
+import { createSecretFields } from '../../core/secrets/activate.ts';
 import { openState } from '../../core/state/state.ts';
 import { type AgentEvent, durarError, type SessionRecord, type StoredEntry } from '../../sdk/index.ts';
 import { deviceAuthPayloadV2, deviceAuthPayloadV3 } from '../../sdk/protocol/device-auth.ts';
@@ -55,6 +56,10 @@ export function fakeAgent(): FakeAgent {
     steer: async (request) => ({ run: await service.accept(request), interrupted: false }),
     session: async ({ sessionKey, agentId }) => ({ session: record(canonical(sessionKey, agentId)), created: false }),
     compact: async () => ({ ok: true, compacted: false }),
+    turns: () => ({ key: '', turns: [] }),
+    turn: () => {
+      throw durarError('DUR_TURN_UNKNOWN');
+    },
     inspect: async ({ sessionKey }) => {
       throw durarError('DUR_SESSION_UNKNOWN', { key: canonical(sessionKey) });
     },
@@ -248,6 +253,7 @@ export async function startGateway(
         },
       ],
       config: { env: {}, isSecret: () => false, adopt: async () => ({ later: [] }), revert: async () => {} },
+      secrets: { fields: () => createSecretFields(), diagnostics: () => [] },
       logs: { file: () => undefined, flush: async () => {} },
     },
     settings: { host: '127.0.0.1', port: 0, auth: { mode: 'token', token: TOKEN }, ...overrides.settings },

@@ -36,6 +36,8 @@ export interface PromptPart {
   /** `durar`, `workspace`, `request`, `engine:<id>`, `extension:<id>` or `hook` */
   source: string;
   text: string;
+  /** Extensions whose hooks gave the text, where that is known. */
+  owners?: Array<{ owner: string; chars: number }>;
 }
 
 export interface SystemPrompt {

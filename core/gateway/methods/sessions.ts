@@ -17,6 +17,8 @@ type Names =
   | 'sessions.list'
   | 'sessions.get'
   | 'sessions.context'
+  | 'sessions.turns'
+  | 'sessions.turn'
   | 'sessions.resolve'
   | 'sessions.preview'
   | 'sessions.subscribe'
@@ -109,6 +111,10 @@ export function sessionsMethods(context: GatewayContext): MethodFamily<Names> {
     },
 
     'sessions.context': ({ key }) => agent.inspect({ sessionKey: key }),
+
+    'sessions.turns': ({ key, limit }) => agent.turns({ sessionKey: key, limit }),
+
+    'sessions.turn': ({ key = 'main', turn }) => agent.turn({ sessionKey: key, turn }),
 
     async 'sessions.resolve'({ key, sessionId, label, agentId, spawnedBy }) {
       const given = [key, sessionId, label].filter((value) => value !== undefined);

@@ -82,6 +82,8 @@ public enum GatewayMethod: String, Codable, CaseIterable, Sendable {
     case sessionsList = "sessions.list"
     case sessionsGet = "sessions.get"
     case sessionsContext = "sessions.context"
+    case sessionsTurns = "sessions.turns"
+    case sessionsTurn = "sessions.turn"
     case sessionsResolve = "sessions.resolve"
     case sessionsSubscribe = "sessions.subscribe"
     case sessionsUnsubscribe = "sessions.unsubscribe"
@@ -105,6 +107,8 @@ public enum GatewayMethod: String, Codable, CaseIterable, Sendable {
     case configApply = "config.apply"
     case configSchema = "config.schema"
     case configSchemaLookup = "config.schema.lookup"
+    case secretsReload = "secrets.reload"
+    case secretsResolve = "secrets.resolve"
     case agentsList = "agents.list"
     case agentsCreate = "agents.create"
     case agentsUpdate = "agents.update"
@@ -560,6 +564,7 @@ public struct ContextReport: Codable, Hashable, Sendable {
     public var model: String
     public var contextWindow: Int
     public var contextEngine: String?
+    public var request: ContextReportRequest?
     public var workspaceDir: String
     public var bootstrapMaxChars: Int
     public var bootstrapTotalMaxChars: Int
@@ -581,6 +586,7 @@ public struct ContextReport: Codable, Hashable, Sendable {
         model: String,
         contextWindow: Int,
         contextEngine: String? = nil,
+        request: ContextReportRequest? = nil,
         workspaceDir: String,
         bootstrapMaxChars: Int,
         bootstrapTotalMaxChars: Int,
@@ -601,6 +607,7 @@ public struct ContextReport: Codable, Hashable, Sendable {
         self.model = model
         self.contextWindow = contextWindow
         self.contextEngine = contextEngine
+        self.request = request
         self.workspaceDir = workspaceDir
         self.bootstrapMaxChars = bootstrapMaxChars
         self.bootstrapTotalMaxChars = bootstrapTotalMaxChars
@@ -620,6 +627,22 @@ public struct ContextReportSource: RawRepresentable, Codable, Hashable, Sendable
     public init(stringLiteral value: String) { rawValue = value }
     public static let run: Self = "run"
     public static let estimate: Self = "estimate"
+}
+
+public struct ContextReportRequest: Codable, Hashable, Sendable {
+    public var tokens: Int
+    public var corrected: Int
+    public var factor: Double
+
+    public init(
+        tokens: Int,
+        corrected: Int,
+        factor: Double
+    ) {
+        self.tokens = tokens
+        self.corrected = corrected
+        self.factor = factor
+    }
 }
 
 public struct ContextReportBootstrapTruncation: Codable, Hashable, Sendable {
@@ -1376,6 +1399,22 @@ public struct ProvenanceKind: RawRepresentable, Codable, Hashable, Sendable, Exp
     public static let internalSystem: Self = "internal_system"
 }
 
+public struct SecretAssignment: Codable, Hashable, Sendable {
+    public var path: String?
+    public var pathSegments: [String]
+    public var value: JSONValue
+
+    public init(
+        path: String? = nil,
+        pathSegments: [String],
+        value: JSONValue
+    ) {
+        self.path = path
+        self.pathSegments = pathSegments
+        self.value = value
+    }
+}
+
 public struct SessionEntry: Codable, Hashable, Sendable {
     public var sessionId: String
     public var updatedAt: Double
@@ -1561,6 +1600,493 @@ public struct StateVersion: Codable, Hashable, Sendable {
     ) {
         self.presence = presence
         self.health = health
+    }
+}
+
+public struct TurnPart: Codable, Hashable, Sendable {
+    public var kind: TurnPartKind
+    public var name: String
+    public var source: String
+    public var tokens: Int
+    public var entryId: String?
+    public var seq: Int?
+    public var changed: TurnPartChanged?
+
+    public init(
+        kind: TurnPartKind,
+        name: String,
+        source: String,
+        tokens: Int,
+        entryId: String? = nil,
+        seq: Int? = nil,
+        changed: TurnPartChanged? = nil
+    ) {
+        self.kind = kind
+        self.name = name
+        self.source = source
+        self.tokens = tokens
+        self.entryId = entryId
+        self.seq = seq
+        self.changed = changed
+    }
+}
+
+public struct TurnPartKind: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let system: Self = "system"
+    public static let tool: Self = "tool"
+    public static let message: Self = "message"
+}
+
+public struct TurnPartChanged: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let trimmed: Self = "trimmed"
+    public static let cleared: Self = "cleared"
+    public static let images: Self = "images"
+}
+
+public struct TurnRecord: Codable, Hashable, Sendable {
+    public var runId: String
+    public var sessionKey: String
+    public var sessionId: String
+    public var startedAt: Double
+    public var endedAt: Double
+    public var status: TurnRecordStatus
+    public var error: TurnRecordError?
+    public var engine: TurnRecordEngine?
+    public var model: String?
+    public var budget: TurnRecordBudget?
+    public var request: TurnRecordRequest?
+    public var usage: TurnRecordUsage
+    public var callCount: Int
+    public var calls: [TurnRecordCallsItem]
+    public var compactions: [TurnRecordCompactionsItem]
+    public var pruning: TurnRecordPruning?
+    public var parts: [TurnPart]
+
+    public init(
+        runId: String,
+        sessionKey: String,
+        sessionId: String,
+        startedAt: Double,
+        endedAt: Double,
+        status: TurnRecordStatus,
+        error: TurnRecordError? = nil,
+        engine: TurnRecordEngine? = nil,
+        model: String? = nil,
+        budget: TurnRecordBudget? = nil,
+        request: TurnRecordRequest? = nil,
+        usage: TurnRecordUsage,
+        callCount: Int,
+        calls: [TurnRecordCallsItem],
+        compactions: [TurnRecordCompactionsItem],
+        pruning: TurnRecordPruning? = nil,
+        parts: [TurnPart]
+    ) {
+        self.runId = runId
+        self.sessionKey = sessionKey
+        self.sessionId = sessionId
+        self.startedAt = startedAt
+        self.endedAt = endedAt
+        self.status = status
+        self.error = error
+        self.engine = engine
+        self.model = model
+        self.budget = budget
+        self.request = request
+        self.usage = usage
+        self.callCount = callCount
+        self.calls = calls
+        self.compactions = compactions
+        self.pruning = pruning
+        self.parts = parts
+    }
+}
+
+public struct TurnRecordStatus: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let ok: Self = "ok"
+    public static let error: Self = "error"
+    public static let aborted: Self = "aborted"
+}
+
+public struct TurnRecordError: Codable, Hashable, Sendable {
+    public var code: String
+    public var `extension`: String?
+
+    public init(
+        code: String,
+        `extension`: String? = nil
+    ) {
+        self.code = code
+        self.`extension` = `extension`
+    }
+}
+
+public struct TurnRecordEngine: Codable, Hashable, Sendable {
+    public var id: String
+    public var owner: String
+    public var version: String?
+
+    public init(
+        id: String,
+        owner: String,
+        version: String? = nil
+    ) {
+        self.id = id
+        self.owner = owner
+        self.version = version
+    }
+}
+
+public struct TurnRecordBudget: Codable, Hashable, Sendable {
+    public var window: Int
+    public var reserve: Int
+    public var overhead: Int
+    public var messages: Int
+    public var factor: Double
+
+    public init(
+        window: Int,
+        reserve: Int,
+        overhead: Int,
+        messages: Int,
+        factor: Double
+    ) {
+        self.window = window
+        self.reserve = reserve
+        self.overhead = overhead
+        self.messages = messages
+        self.factor = factor
+    }
+}
+
+public struct TurnRecordRequest: Codable, Hashable, Sendable {
+    public var estimated: Int
+    public var corrected: Int
+    public var engine: Int
+    public var reported: Int?
+
+    public init(
+        estimated: Int,
+        corrected: Int,
+        engine: Int,
+        reported: Int? = nil
+    ) {
+        self.estimated = estimated
+        self.corrected = corrected
+        self.engine = engine
+        self.reported = reported
+    }
+}
+
+public struct TurnRecordUsage: Codable, Hashable, Sendable {
+    public var input: Int
+    public var output: Int
+    public var cacheRead: Int
+    public var cacheWrite: Int
+
+    public init(
+        input: Int,
+        output: Int,
+        cacheRead: Int,
+        cacheWrite: Int
+    ) {
+        self.input = input
+        self.output = output
+        self.cacheRead = cacheRead
+        self.cacheWrite = cacheWrite
+    }
+}
+
+public struct TurnRecordCallsItem: Codable, Hashable, Sendable {
+    public var ms: Int
+    public var estimated: Int
+    public var corrected: Int
+    public var reported: Int
+    public var output: Int
+    public var stopReason: String
+    public var error: String?
+
+    public init(
+        ms: Int,
+        estimated: Int,
+        corrected: Int,
+        reported: Int,
+        output: Int,
+        stopReason: String,
+        error: String? = nil
+    ) {
+        self.ms = ms
+        self.estimated = estimated
+        self.corrected = corrected
+        self.reported = reported
+        self.output = output
+        self.stopReason = stopReason
+        self.error = error
+    }
+}
+
+public struct TurnRecordCompactionsItem: Codable, Hashable, Sendable {
+    public var trigger: String
+    public var compacted: Bool
+    public var tokensBefore: Int?
+    public var tokensAfter: Int?
+
+    public init(
+        trigger: String,
+        compacted: Bool,
+        tokensBefore: Int? = nil,
+        tokensAfter: Int? = nil
+    ) {
+        self.trigger = trigger
+        self.compacted = compacted
+        self.tokensBefore = tokensBefore
+        self.tokensAfter = tokensAfter
+    }
+}
+
+public struct TurnRecordPruning: Codable, Hashable, Sendable {
+    public var savedTokens: Int
+    public var trimmed: Int
+    public var cleared: Int
+    public var images: Int
+
+    public init(
+        savedTokens: Int,
+        trimmed: Int,
+        cleared: Int,
+        images: Int
+    ) {
+        self.savedTokens = savedTokens
+        self.trimmed = trimmed
+        self.cleared = cleared
+        self.images = images
+    }
+}
+
+public struct TurnSummary: Codable, Hashable, Sendable {
+    public var runId: String
+    public var sessionKey: String
+    public var sessionId: String
+    public var startedAt: Double
+    public var endedAt: Double
+    public var status: TurnSummaryStatus
+    public var error: TurnSummaryError?
+    public var engine: TurnSummaryEngine?
+    public var model: String?
+    public var budget: TurnSummaryBudget?
+    public var request: TurnSummaryRequest?
+    public var usage: TurnSummaryUsage
+    public var callCount: Int
+    public var calls: [TurnSummaryCallsItem]
+    public var compactions: [TurnSummaryCompactionsItem]
+    public var pruning: TurnSummaryPruning?
+
+    public init(
+        runId: String,
+        sessionKey: String,
+        sessionId: String,
+        startedAt: Double,
+        endedAt: Double,
+        status: TurnSummaryStatus,
+        error: TurnSummaryError? = nil,
+        engine: TurnSummaryEngine? = nil,
+        model: String? = nil,
+        budget: TurnSummaryBudget? = nil,
+        request: TurnSummaryRequest? = nil,
+        usage: TurnSummaryUsage,
+        callCount: Int,
+        calls: [TurnSummaryCallsItem],
+        compactions: [TurnSummaryCompactionsItem],
+        pruning: TurnSummaryPruning? = nil
+    ) {
+        self.runId = runId
+        self.sessionKey = sessionKey
+        self.sessionId = sessionId
+        self.startedAt = startedAt
+        self.endedAt = endedAt
+        self.status = status
+        self.error = error
+        self.engine = engine
+        self.model = model
+        self.budget = budget
+        self.request = request
+        self.usage = usage
+        self.callCount = callCount
+        self.calls = calls
+        self.compactions = compactions
+        self.pruning = pruning
+    }
+}
+
+public struct TurnSummaryStatus: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let ok: Self = "ok"
+    public static let error: Self = "error"
+    public static let aborted: Self = "aborted"
+}
+
+public struct TurnSummaryError: Codable, Hashable, Sendable {
+    public var code: String
+    public var `extension`: String?
+
+    public init(
+        code: String,
+        `extension`: String? = nil
+    ) {
+        self.code = code
+        self.`extension` = `extension`
+    }
+}
+
+public struct TurnSummaryEngine: Codable, Hashable, Sendable {
+    public var id: String
+    public var owner: String
+    public var version: String?
+
+    public init(
+        id: String,
+        owner: String,
+        version: String? = nil
+    ) {
+        self.id = id
+        self.owner = owner
+        self.version = version
+    }
+}
+
+public struct TurnSummaryBudget: Codable, Hashable, Sendable {
+    public var window: Int
+    public var reserve: Int
+    public var overhead: Int
+    public var messages: Int
+    public var factor: Double
+
+    public init(
+        window: Int,
+        reserve: Int,
+        overhead: Int,
+        messages: Int,
+        factor: Double
+    ) {
+        self.window = window
+        self.reserve = reserve
+        self.overhead = overhead
+        self.messages = messages
+        self.factor = factor
+    }
+}
+
+public struct TurnSummaryRequest: Codable, Hashable, Sendable {
+    public var estimated: Int
+    public var corrected: Int
+    public var engine: Int
+    public var reported: Int?
+
+    public init(
+        estimated: Int,
+        corrected: Int,
+        engine: Int,
+        reported: Int? = nil
+    ) {
+        self.estimated = estimated
+        self.corrected = corrected
+        self.engine = engine
+        self.reported = reported
+    }
+}
+
+public struct TurnSummaryUsage: Codable, Hashable, Sendable {
+    public var input: Int
+    public var output: Int
+    public var cacheRead: Int
+    public var cacheWrite: Int
+
+    public init(
+        input: Int,
+        output: Int,
+        cacheRead: Int,
+        cacheWrite: Int
+    ) {
+        self.input = input
+        self.output = output
+        self.cacheRead = cacheRead
+        self.cacheWrite = cacheWrite
+    }
+}
+
+public struct TurnSummaryCallsItem: Codable, Hashable, Sendable {
+    public var ms: Int
+    public var estimated: Int
+    public var corrected: Int
+    public var reported: Int
+    public var output: Int
+    public var stopReason: String
+    public var error: String?
+
+    public init(
+        ms: Int,
+        estimated: Int,
+        corrected: Int,
+        reported: Int,
+        output: Int,
+        stopReason: String,
+        error: String? = nil
+    ) {
+        self.ms = ms
+        self.estimated = estimated
+        self.corrected = corrected
+        self.reported = reported
+        self.output = output
+        self.stopReason = stopReason
+        self.error = error
+    }
+}
+
+public struct TurnSummaryCompactionsItem: Codable, Hashable, Sendable {
+    public var trigger: String
+    public var compacted: Bool
+    public var tokensBefore: Int?
+    public var tokensAfter: Int?
+
+    public init(
+        trigger: String,
+        compacted: Bool,
+        tokensBefore: Int? = nil,
+        tokensAfter: Int? = nil
+    ) {
+        self.trigger = trigger
+        self.compacted = compacted
+        self.tokensBefore = tokensBefore
+        self.tokensAfter = tokensAfter
+    }
+}
+
+public struct TurnSummaryPruning: Codable, Hashable, Sendable {
+    public var savedTokens: Int
+    public var trimmed: Int
+    public var cleared: Int
+    public var images: Int
+
+    public init(
+        savedTokens: Int,
+        trimmed: Int,
+        cleared: Int,
+        images: Int
+    ) {
+        self.savedTokens = savedTokens
+        self.trimmed = trimmed
+        self.cleared = cleared
+        self.images = images
     }
 }
 
@@ -2436,6 +2962,45 @@ public struct SessionsContextParams: Codable, Hashable, Sendable {
     }
 }
 
+public struct SessionsTurnsParams: Codable, Hashable, Sendable {
+    public var key: String
+    public var limit: Int?
+
+    public init(
+        key: String,
+        limit: Int? = nil
+    ) {
+        self.key = key
+        self.limit = limit
+    }
+}
+
+public struct SessionsTurnsResult: Codable, Hashable, Sendable {
+    public var key: String
+    public var turns: [TurnSummary]
+
+    public init(
+        key: String,
+        turns: [TurnSummary]
+    ) {
+        self.key = key
+        self.turns = turns
+    }
+}
+
+public struct SessionsTurnParams: Codable, Hashable, Sendable {
+    public var key: String?
+    public var turn: String?
+
+    public init(
+        key: String? = nil,
+        turn: String? = nil
+    ) {
+        self.key = key
+        self.turn = turn
+    }
+}
+
 public struct SessionsResolveParams: Codable, Hashable, Sendable {
     public var key: String?
     public var sessionId: String?
@@ -3251,16 +3816,31 @@ public struct ConfigPatchResult: Codable, Hashable, Sendable {
 public struct ConfigPatchResultRestart: Codable, Hashable, Sendable {
     public var ok: Bool
     public var reason: String
-    public var paths: [String]
+    public var paths: [String]?
+    public var pid: Int?
+    public var delayMs: Int?
+    public var mode: String?
+    public var coalesced: Bool?
+    public var cooldownMsApplied: Int?
 
     public init(
         ok: Bool,
         reason: String,
-        paths: [String]
+        paths: [String]? = nil,
+        pid: Int? = nil,
+        delayMs: Int? = nil,
+        mode: String? = nil,
+        coalesced: Bool? = nil,
+        cooldownMsApplied: Int? = nil
     ) {
         self.ok = ok
         self.reason = reason
         self.paths = paths
+        self.pid = pid
+        self.delayMs = delayMs
+        self.mode = mode
+        self.coalesced = coalesced
+        self.cooldownMsApplied = cooldownMsApplied
     }
 }
 
@@ -3330,16 +3910,31 @@ public struct ConfigApplyResult: Codable, Hashable, Sendable {
 public struct ConfigApplyResultRestart: Codable, Hashable, Sendable {
     public var ok: Bool
     public var reason: String
-    public var paths: [String]
+    public var paths: [String]?
+    public var pid: Int?
+    public var delayMs: Int?
+    public var mode: String?
+    public var coalesced: Bool?
+    public var cooldownMsApplied: Int?
 
     public init(
         ok: Bool,
         reason: String,
-        paths: [String]
+        paths: [String]? = nil,
+        pid: Int? = nil,
+        delayMs: Int? = nil,
+        mode: String? = nil,
+        coalesced: Bool? = nil,
+        cooldownMsApplied: Int? = nil
     ) {
         self.ok = ok
         self.reason = reason
         self.paths = paths
+        self.pid = pid
+        self.delayMs = delayMs
+        self.mode = mode
+        self.coalesced = coalesced
+        self.cooldownMsApplied = cooldownMsApplied
     }
 }
 
@@ -3406,6 +4001,53 @@ public struct ConfigSchemaLookupResult: Codable, Hashable, Sendable {
         self.hint = hint
         self.hintPath = hintPath
         self.children = children
+    }
+}
+
+public typealias SecretsReloadParams = [String: JSONValue]
+
+public struct SecretsReloadResult: Codable, Hashable, Sendable {
+    public var ok: Bool
+    public var warningCount: Int
+
+    public init(
+        ok: Bool,
+        warningCount: Int
+    ) {
+        self.ok = ok
+        self.warningCount = warningCount
+    }
+}
+
+public struct SecretsResolveParams: Codable, Hashable, Sendable {
+    public var commandName: String
+    public var targetIds: [String]
+
+    public init(
+        commandName: String,
+        targetIds: [String]
+    ) {
+        self.commandName = commandName
+        self.targetIds = targetIds
+    }
+}
+
+public struct SecretsResolveResult: Codable, Hashable, Sendable {
+    public var ok: Bool
+    public var assignments: [SecretAssignment]
+    public var diagnostics: [String]
+    public var inactiveRefPaths: [String]
+
+    public init(
+        ok: Bool,
+        assignments: [SecretAssignment],
+        diagnostics: [String],
+        inactiveRefPaths: [String]
+    ) {
+        self.ok = ok
+        self.assignments = assignments
+        self.diagnostics = diagnostics
+        self.inactiveRefPaths = inactiveRefPaths
     }
 }
 
@@ -4537,6 +5179,8 @@ public typealias HealthResult = HealthPayload
 public typealias ChatAbortResult = ChatAborted
 
 public typealias SessionsContextResult = ContextInspection
+
+public typealias SessionsTurnResult = TurnRecord
 
 public typealias HealthEvent = HealthPayload
 

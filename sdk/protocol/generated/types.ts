@@ -307,6 +307,23 @@ export type SessionsContextParams = {
 
 export type SessionsContextResult = ContextInspection;
 
+export type SessionsTurnsParams = {
+  key: string;
+  limit?: number;
+};
+
+export type SessionsTurnsResult = {
+  key: string;
+  turns: Array<TurnSummary>;
+};
+
+export type SessionsTurnParams = {
+  key?: string;
+  turn?: string;
+};
+
+export type SessionsTurnResult = TurnRecord;
+
 export type SessionsResolveParams = {
   key?: string;
   sessionId?: string;
@@ -584,7 +601,12 @@ export type ConfigPatchResult = {
   restart?: {
     ok: boolean;
     reason: string;
-    paths: Array<string>;
+    paths?: Array<string>;
+    pid?: number;
+    delayMs?: number;
+    mode?: string;
+    coalesced?: boolean;
+    cooldownMsApplied?: number;
   } | null;
   sentinel?: {
     path: string | null;
@@ -609,7 +631,12 @@ export type ConfigApplyResult = {
   restart?: {
     ok: boolean;
     reason: string;
-    paths: Array<string>;
+    paths?: Array<string>;
+    pid?: number;
+    delayMs?: number;
+    mode?: string;
+    coalesced?: boolean;
+    cooldownMsApplied?: number;
   } | null;
   sentinel?: {
     path: string | null;
@@ -636,6 +663,25 @@ export type ConfigSchemaLookupResult = {
   hint?: ConfigHint;
   hintPath?: string;
   children: Array<ConfigChild>;
+};
+
+export type SecretsReloadParams = Record<string, unknown>;
+
+export type SecretsReloadResult = {
+  ok: true;
+  warningCount: number;
+};
+
+export type SecretsResolveParams = {
+  commandName: string;
+  targetIds: Array<string>;
+};
+
+export type SecretsResolveResult = {
+  ok: true;
+  assignments: Array<SecretAssignment>;
+  diagnostics: Array<string>;
+  inactiveRefPaths: Array<string>;
 };
 
 export type AgentsListParams = Record<string, unknown>;
@@ -1251,6 +1297,127 @@ export type ContextInspection = {
   };
 };
 
+export type TurnSummary = {
+  runId: string;
+  sessionKey: string;
+  sessionId: string;
+  startedAt: number;
+  endedAt: number;
+  status: 'ok' | 'error' | 'aborted';
+  error?: {
+    code: string;
+    extension?: string;
+  };
+  engine?: {
+    id: string;
+    owner: string;
+    version?: string;
+  };
+  model?: string;
+  budget?: {
+    window: number;
+    reserve: number;
+    overhead: number;
+    messages: number;
+    factor: number;
+  };
+  request?: {
+    estimated: number;
+    corrected: number;
+    engine: number;
+    reported?: number;
+  };
+  usage: {
+    input: number;
+    output: number;
+    cacheRead: number;
+    cacheWrite: number;
+  };
+  callCount: number;
+  calls: Array<{
+    ms: number;
+    estimated: number;
+    corrected: number;
+    reported: number;
+    output: number;
+    stopReason: string;
+    error?: string;
+  }>;
+  compactions: Array<{
+    trigger: string;
+    compacted: boolean;
+    tokensBefore?: number;
+    tokensAfter?: number;
+  }>;
+  pruning?: {
+    savedTokens: number;
+    trimmed: number;
+    cleared: number;
+    images: number;
+  };
+};
+
+export type TurnRecord = {
+  runId: string;
+  sessionKey: string;
+  sessionId: string;
+  startedAt: number;
+  endedAt: number;
+  status: 'ok' | 'error' | 'aborted';
+  error?: {
+    code: string;
+    extension?: string;
+  };
+  engine?: {
+    id: string;
+    owner: string;
+    version?: string;
+  };
+  model?: string;
+  budget?: {
+    window: number;
+    reserve: number;
+    overhead: number;
+    messages: number;
+    factor: number;
+  };
+  request?: {
+    estimated: number;
+    corrected: number;
+    engine: number;
+    reported?: number;
+  };
+  usage: {
+    input: number;
+    output: number;
+    cacheRead: number;
+    cacheWrite: number;
+  };
+  callCount: number;
+  calls: Array<{
+    ms: number;
+    estimated: number;
+    corrected: number;
+    reported: number;
+    output: number;
+    stopReason: string;
+    error?: string;
+  }>;
+  compactions: Array<{
+    trigger: string;
+    compacted: boolean;
+    tokensBefore?: number;
+    tokensAfter?: number;
+  }>;
+  pruning?: {
+    savedTokens: number;
+    trimmed: number;
+    cleared: number;
+    images: number;
+  };
+  parts: Array<TurnPart>;
+};
+
 export type PluginRow = {
   id: string;
   name?: string;
@@ -1302,6 +1469,12 @@ export type ConfigChild = {
   hasChildren: boolean;
   hint?: ConfigHint;
   hintPath?: string;
+};
+
+export type SecretAssignment = {
+  path?: string;
+  pathSegments: Array<string>;
+  value: unknown;
 };
 
 export type AgentRow = {
@@ -1396,6 +1569,11 @@ export type ContextReport = {
   model: string;
   contextWindow: number;
   contextEngine?: string;
+  request?: {
+    tokens: number;
+    corrected: number;
+    factor: number;
+  };
   workspaceDir: string;
   bootstrapMaxChars: number;
   bootstrapTotalMaxChars: number;
@@ -1458,6 +1636,16 @@ export type ContextReport = {
   };
 };
 
+export type TurnPart = {
+  kind: 'system' | 'tool' | 'message';
+  name: string;
+  source: string;
+  tokens: number;
+  entryId?: string;
+  seq?: number;
+  changed?: 'trimmed' | 'cleared' | 'images';
+};
+
 export type AgentIdentity = {
   name?: string;
   theme?: string;
@@ -1483,6 +1671,8 @@ export interface MethodTypes {
   'sessions.list': { params: SessionsListParams; result: SessionsListResult };
   'sessions.get': { params: SessionsGetParams; result: SessionsGetResult };
   'sessions.context': { params: SessionsContextParams; result: SessionsContextResult };
+  'sessions.turns': { params: SessionsTurnsParams; result: SessionsTurnsResult };
+  'sessions.turn': { params: SessionsTurnParams; result: SessionsTurnResult };
   'sessions.resolve': { params: SessionsResolveParams; result: SessionsResolveResult };
   'sessions.subscribe': { params: SessionsSubscribeParams; result: SessionsSubscribeResult };
   'sessions.unsubscribe': { params: SessionsUnsubscribeParams; result: SessionsUnsubscribeResult };
@@ -1506,6 +1696,8 @@ export interface MethodTypes {
   'config.apply': { params: ConfigApplyParams; result: ConfigApplyResult };
   'config.schema': { params: ConfigSchemaParams; result: ConfigSchemaResult };
   'config.schema.lookup': { params: ConfigSchemaLookupParams; result: ConfigSchemaLookupResult };
+  'secrets.reload': { params: SecretsReloadParams; result: SecretsReloadResult };
+  'secrets.resolve': { params: SecretsResolveParams; result: SecretsResolveResult };
   'agents.list': { params: AgentsListParams; result: AgentsListResult };
   'agents.create': { params: AgentsCreateParams; result: AgentsCreateResult };
   'agents.update': { params: AgentsUpdateParams; result: AgentsUpdateResult };

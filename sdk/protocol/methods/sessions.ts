@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { ContextInspection } from '../context-report.ts';
 import { closed, defineMethods, nullable, open, optional, text } from '../define.ts';
+import { TurnRecord, TurnSummary } from '../turn-ledger.ts';
 import { Attachment } from './agent.ts';
 
 const string = () => optional(Type.String());
@@ -123,6 +124,20 @@ export const SESSIONS_METHODS = defineMethods({
     unlisted: true,
     params: closed({ key: sessionKey() }),
     result: ContextInspection,
+  },
+  /** The session's turns, newest first: who served each, what it cost. */
+  'sessions.turns': {
+    scope: 'operator.read',
+    unlisted: true,
+    params: closed({ key: sessionKey(), limit: optional(Type.Integer({ minimum: 1, maximum: 200 })) }),
+    result: open({ key: Type.String(), turns: Type.Array(TurnSummary) }),
+  },
+  /** One turn with each part of its last request. `turn`: a run id, `last`, or a place counted back from -1. No text, sources and sizes only. */
+  'sessions.turn': {
+    scope: 'operator.read',
+    unlisted: true,
+    params: closed({ key: optional(sessionKey()), turn: optional(text()) }),
+    result: TurnRecord,
   },
   'sessions.resolve': {
     scope: 'operator.read',
