@@ -36,6 +36,8 @@ import {
 export interface HostParts {
   config?: Record<string, unknown>;
   engine?: ContextEngine;
+  /** Runs beside the engine. */
+  shadow?: ContextEngine;
   /** The slot fails with this. */
   slotFailure?: Error;
   providers?: Provider[];
@@ -103,6 +105,7 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
     const hooks = createHookTable({ log, timeoutMs: 2_000 });
     for (const { hook, handler } of handlers) hooks.tap({ owner: 'hook-extension', hook, priority: 0, handler: handler as never });
     const engine = current.engine ?? createLegacyEngine();
+    const { shadow } = current;
     const all = contributionsOf(current);
     const extensions = new Map(
       Object.entries({ [ENGINE_OWNER]: {}, ...current.manifests }).map(([id, manifest]) => [
@@ -118,7 +121,16 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
       number: 1,
       config,
       resolvedConfig: config,
-      plan: { extensions },
+      plan: {
+        extensions,
+        slots: {
+          contextEngine: { slot: 'contextEngine', key: engine.info.id, owner: ENGINE_OWNER },
+          contextEngineShadow:
+            shadow === undefined
+              ? { slot: 'contextEngineShadow', key: 'none', none: true }
+              : { slot: 'contextEngineShadow', key: shadow.info.id, owner: 'shadow-extension' },
+        },
+      },
       hooks,
       findings: [],
       settled: Promise.resolve(),
@@ -128,6 +140,9 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
       declared: (kind: ContributionKind) => of(kind),
       async slot(name: string) {
         if (name === 'sessionStore') return { slot: name, key: 'local', owner: 'local', instance: store };
+        if (name === 'contextEngineShadow') {
+          return shadow === undefined ? undefined : { slot: name, key: shadow.info.id, owner: 'shadow-extension', instance: shadow };
+        }
         if (current.slotFailure !== undefined) throw current.slotFailure;
         return { slot: name, key: engine.info.id, owner: ENGINE_OWNER, instance: engine };
       },
@@ -145,6 +160,7 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
     source,
     sessions,
     cursors: state.cursors,
+    shadowTurns: state.shadow,
     kv: state.kv,
     turns: state.turns,
     subagents: state.subagents,

@@ -17,6 +17,7 @@ import type { AcceptedRun, RunRequest, RunResult } from './run-request.ts';
 import { createSessionOpening, type SessionOpening } from './session-opening.ts';
 import { createSessionWork, type SessionWork } from './session-work.ts';
 import { type AgentPaths, agentWorkspaceDir, defaultAgentId } from './settings.ts';
+import { createShadow, type Shadow } from './shadow.ts';
 import { createSubagents, type Subagents, withSubagents } from './subagents.ts';
 import type { DeliverReply } from './subagents-announcer.ts';
 import { createTokenCorrection } from './token-correction.ts';
@@ -56,6 +57,7 @@ export interface AgentService {
   readonly turn: SessionWork['turn'];
   readonly reset: SessionWork['reset'];
   readonly remove: SessionWork['remove'];
+  readonly compareEngines: Shadow['compare'];
   readonly subagents: Subagents;
   readonly startOver: Intake['startOver'];
   readonly isCommand: Intake['isCommand'];
@@ -74,6 +76,7 @@ export interface AgentServiceOptions {
   cursors: State['cursors'];
   kv: State['kv'];
   turns: State['turns'];
+  shadowTurns: State['shadow'];
   subagents: State['subagents'];
   /** Sends what a run that nobody waits for has said; absent: it stays in its session. */
   deliver?: DeliverReply;
@@ -105,10 +108,12 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
   const models = createModels({ log, ...(options.env === undefined ? {} : { env: options.env }) });
   const stallMs = limits.stall ?? STALL_MS;
   const estimator = createTokenEstimator();
+  const timeouts = { ...ENGINE_TIMEOUTS, ...limits.engine };
+  const shadow = createShadow({ ...options, now, estimator, timeouts });
   const deps: TurnDeps = {
     source,
     sessions,
-    engines: createEngines({ cursors: options.cursors, sessions, timeouts: { ...ENGINE_TIMEOUTS, ...limits.engine } }),
+    engines: shadow.beside(createEngines({ cursors: options.cursors, sessions, timeouts })),
     models,
     estimator,
     correction: createTokenCorrection(options.kv),
@@ -262,6 +267,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     active: (sessionKey) => runs.active(sessionKey === undefined ? undefined : sessions.canonicalKey(sessionKey)),
     onEvent: (listener) => runs.onEvent(listener),
     ...work,
+    compareEngines: shadow.compare,
     subagents,
     startOver: intake.startOver,
     isCommand: intake.isCommand,
@@ -279,6 +285,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       runs.abort({ origin: 'shutdown' });
       closing.abort(durarError('DUR_HOST_STOPPED'));
       await Promise.all(tasks);
+      await shadow.drain(ms);
     },
 
     models: access,

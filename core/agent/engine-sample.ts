@@ -1,0 +1,173 @@
+import { type AgentMessage, type AssembleResult, errorCode, messageText } from '../../sdk/index.ts';
+import type { EngineObservation } from './engine.ts';
+import type { TokenEstimator } from './tokens.ts';
+
+/** What one engine did in one turn, in numbers and ids; no text. */
+export interface EngineSample {
+  engine: string;
+  /** How often it was asked to assemble; what follows is of the last time that it answered. */
+  assemblies: number;
+  /** By the host's count, of the messages. */
+  tokens?: number;
+  /** What the engine said they cost. */
+  estimate?: number;
+  messages?: number;
+  /** Messages that are none of those it was given: summaries, recalled ones. */
+  added?: number;
+  /** By the host's count, of what it put before the system prompt. */
+  additionTokens?: number;
+  overBudget: boolean;
+  /** Of the slowest assembly. */
+  assembleMs?: number;
+  /** Of the turn's deliveries together. */
+  ingestMs: number;
+  /** Entries that it left out and another engine kept; the first of them by id. */
+  dropped: string[];
+  droppedCount: number;
+  compactions: { asked: number; done: number };
+  failures: Array<{ method: string; code: string }>;
+}
+
+/** What an engine was given to assemble. */
+export interface AssemblyInput {
+  messages: readonly AgentMessage[];
+  entryIds: readonly string[];
+  tokenBudget: number;
+}
+
+/** Adds up one engine's turn. */
+export interface EngineSampler {
+  readonly onCall: (call: EngineObservation) => void;
+  /** A failure that was not seen as a call. One error counts once. */
+  failed(method: string, error: unknown): void;
+  /** Counts an attempt to compact; what it came to is told by `done`. */
+  compacting(): { done(compacted: boolean): void };
+  readonly hasFailed: boolean;
+  /** The last assembly. */
+  readonly assembled: AssembleResult | undefined;
+  /** Measures the last assembly. Without what it dropped, which only a comparison can tell. */
+  sample(engine: string, input: AssemblyInput | undefined): { sample: EngineSample; kept: ReadonlySet<string> };
+}
+
+const DROPPED_IDS = 50;
+const MOST_FAILURES = 20;
+const MARK_CHARS = 80;
+
+export function createEngineSampler(estimator: TokenEstimator): EngineSampler {
+  const seen = new WeakSet<object>();
+  const failures: EngineSample['failures'] = [];
+  const compactions = { asked: 0, done: 0 };
+  let assemblies = 0;
+  let assembled: AssembleResult | undefined;
+  let assembleMs: number | undefined;
+  let ingestMs = 0;
+
+  function failed(method: string, error: unknown): void {
+    if (typeof error === 'object' && error !== null) {
+      if (seen.has(error)) return;
+      seen.add(error);
+    }
+    if (failures.length < MOST_FAILURES) failures.push({ method, code: errorCode(error) ?? 'DUR_ENGINE_FAILED' });
+  }
+
+  return {
+    failed,
+    compacting() {
+      compactions.asked += 1;
+      return {
+        done(compacted) {
+          if (compacted) compactions.done += 1;
+        },
+      };
+    },
+    onCall({ method, ms, result, error }) {
+      if (method === 'ingest' || method === 'ingestBatch') ingestMs += ms;
+      if (method === 'assemble') {
+        assemblies += 1;
+        if (error === undefined) {
+          assembleMs = Math.max(assembleMs ?? 0, ms);
+          const { messages, ...rest } = result as AssembleResult;
+          assembled = { ...rest, messages: [...messages] };
+        }
+      }
+      if (error !== undefined) failed(method, error);
+    },
+    get hasFailed() {
+      return failures.length > 0;
+    },
+    get assembled() {
+      return assembled;
+    },
+    sample(engine, input) {
+      const { kept, added } = assembled === undefined || input === undefined ? { kept: new Set<string>(), added: 0 } : keptEntries(input, assembled.messages);
+      const tokens = assembled === undefined ? undefined : estimator.messages(assembled.messages);
+      const sample: EngineSample = {
+        engine,
+        assemblies,
+        ...(assembled === undefined || tokens === undefined
+          ? {}
+          : {
+              tokens,
+              estimate: assembled.estimatedTokens,
+              messages: assembled.messages.length,
+              added,
+              additionTokens: estimator.text(assembled.systemPromptAddition ?? ''),
+            }),
+        overBudget: tokens !== undefined && input !== undefined && tokens > input.tokenBudget,
+        ...(assembleMs === undefined ? {} : { assembleMs: rounded(assembleMs) }),
+        ingestMs: rounded(ingestMs),
+        dropped: [],
+        droppedCount: 0,
+        compactions,
+        failures,
+      };
+      return { sample, kept };
+    },
+  };
+}
+
+/** Writes into each sample what it left out and another kept. An engine that assembled nothing dropped nothing. */
+export function markDropped(sides: ReadonlyArray<{ sample: EngineSample; kept: ReadonlySet<string> }>, entryIds: readonly string[]): void {
+  for (const side of sides) {
+    if (side.sample.tokens === undefined) continue;
+    const missing = entryIds.filter((id) => !side.kept.has(id) && sides.some((other) => other.kept.has(id)));
+    side.sample.dropped = missing.slice(0, DROPPED_IDS);
+    side.sample.droppedCount = missing.length;
+  }
+}
+
+/** The given entries that are in the result: as the same object, else by what a copy still has in common with it. */
+function keptEntries({ messages, entryIds }: AssemblyInput, result: readonly AgentMessage[]): { kept: Set<string>; added: number } {
+  const ids = new Map<AgentMessage, string>();
+  for (const [index, message] of messages.entries()) ids.set(message, entryIds[index] ?? '');
+  const kept = new Set<string>();
+  const strange: AgentMessage[] = [];
+  for (const message of result) {
+    const id = ids.get(message);
+    if (id === undefined) strange.push(message);
+    else kept.add(id);
+  }
+  if (strange.length === 0) return { kept, added: 0 };
+  const byMark = new Map<string, string[]>();
+  for (const [message, id] of ids) {
+    if (kept.has(id)) continue;
+    const mark = markOf(message);
+    byMark.set(mark, [...(byMark.get(mark) ?? []), id]);
+  }
+  let added = 0;
+  for (const message of strange) {
+    const id = byMark.get(markOf(message))?.shift();
+    if (id === undefined) added += 1;
+    else kept.add(id);
+  }
+  return { kept, added };
+}
+
+function markOf(message: AgentMessage): string {
+  if (message.role === 'toolResult') return `result ${message.toolCallId}`;
+  return `${message.role} ${message.timestamp} ${messageText(message).slice(0, MARK_CHARS)}`;
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 100) / 100;
+}
