@@ -152,7 +152,8 @@ function open(file: string): DatabaseSync {
     createPrivateFile(file);
     const database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
     try {
-      database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE');
+      // what is deleted is overwritten: a conversation that its owner removed must not lie in free pages
+      database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; BEGIN IMMEDIATE');
       const version = Number(database.prepare('PRAGMA user_version').get()?.user_version);
       if (version > VERSION) throw newerStore(file);
       if (version === 0) database.exec(SCHEMA);

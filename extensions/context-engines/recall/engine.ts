@@ -163,6 +163,11 @@ export function createRecallEngine(options: { store: Store; ledger: Ledger; sett
       return { ok: true, compacted: true, result: { ...id, ...outline(dropped), tokensBefore, tokensAfter } };
     },
 
+    async onSessionEnded({ sessionId }) {
+      store.remove(sessionId);
+      compared.delete(sessionId);
+    },
+
     async dispose() {
       store.close();
     },

@@ -1,11 +1,13 @@
 import type { AgentMessage, ContextEngine } from 'Durar/plugin-sdk/core';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createSkewedClock } from '../../../core/install/skewed-clock.ts';
 import { createTestHost } from '../../../core/testing/test-host.ts';
 import { type ContextEngineContext, contextEngineContract } from '../../../sdk/contract/context-engine.ts';
+import { contextEngineFaults, type EngineFaultContext } from '../../../sdk/contract/context-engine-faults.ts';
 import { describeContract } from '../../../test/contract-adapter.ts';
 import { ANNOUNCEMENT, createRecallEngine, type RecallSettings } from './engine.ts';
 import { createLedger } from './ledger.ts';
@@ -49,6 +51,29 @@ describeContract<ContextEngineContext>(contextEngineContract, () => {
     engine,
     id: 'recall',
     async dispose() {
+      await engine.dispose?.();
+      rmSync(own, { recursive: true, force: true });
+    },
+  };
+});
+
+describeContract<EngineFaultContext>(contextEngineFaults, () => {
+  const own = mkdtempSync(join(tmpdir(), 'durar-recall-faults-'));
+  const make = () =>
+    createRecallEngine({ store: openStore({ file: join(own, 'recall.db'), log, ledger: createLedger() }), ledger: createLedger(), settings: SETTINGS });
+  let engine = make();
+  const skewClock = createSkewedClock();
+  return {
+    engine,
+    id: 'recall',
+    skewClock,
+    async reopen() {
+      await engine.dispose?.();
+      engine = make();
+      return engine;
+    },
+    async dispose() {
+      skewClock(0);
       await engine.dispose?.();
       rmSync(own, { recursive: true, force: true });
     },
@@ -253,6 +278,34 @@ describe('what the engine keeps', () => {
     await engine.dispose?.();
     await engine.dispose?.();
     await expect(engine.ingest({ ...SESSION, message: maker.user('late'), ...entryOf(1) })).rejects.toMatchObject({ code: 'RECALL_CLOSED' });
+  });
+});
+
+describe('a session that is over', () => {
+  it('leaves nothing in the file: no rows, no words, no bytes; other sessions stay whole', async () => {
+    const engine = engineOf();
+    const messages = factAndQuestion(30);
+    const other = { sessionId: 's-2', sessionKey: 'agent:main:other' };
+    await give(engine, messages);
+    await give(engine, [maker.user('The heron of Zanzibar is grey.'), maker.reply('Grey it is.')], 1, other);
+    await engine.assemble({ ...SESSION, messages, tokenBudget: 4_000, prompt: 'What was the deploy key of Zanzibar?' });
+    await engine.onSessionEnded?.({ ...SESSION, reason: 'deleted' });
+    await engine.onSessionEnded?.({ ...SESSION, reason: 'deleted' });
+    const database = new DatabaseSync(file, { readOnly: true });
+    const count = (table: string) => Number(database.prepare(`SELECT count(*) AS count FROM ${table}`).get()?.count);
+    expect([count('sessions'), count('entries'), count('notes'), count('words')]).toEqual([1, 2, 0, 2]);
+    database.close();
+    for (const name of readdirSync(join(dir, 'recall'))) expect(readFileSync(join(dir, 'recall', name)).includes('QX-4711')).toBe(false);
+    const [search] = createRecallTools(() => opened[0] as Store, other);
+    const found = await search?.execute('call', { query: 'Zanzibar' });
+    expect(textOf([{ role: 'user', content: found?.content as never, timestamp: 1 }])).toContain('grey');
+  });
+
+  it('takes its place again as a new one', async () => {
+    const engine = engineOf();
+    await give(engine, factAndQuestion(2));
+    await engine.onSessionEnded?.({ ...SESSION, reason: 'reset' });
+    expect(await give(engine, factAndQuestion(2))).toBe(7);
   });
 });
 

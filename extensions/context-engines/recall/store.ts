@@ -71,6 +71,8 @@ export interface Store {
   setCap(session: SessionRow, stamp: string, cap: number): void;
   notes(session: SessionRow): Note[];
   addNote(session: SessionRow, note: Note, place: number): void;
+  /** Everything that is kept of a session, its bytes included. */
+  remove(sessionId: string): void;
   close(): void;
 }
 
@@ -260,6 +262,20 @@ export function openStore(options: { file: string; log: PluginLogger; ledger: Le
 
     addNote(session, { stamp, text: content, refs }, place) {
       run('INSERT OR REPLACE INTO notes (session, stamp, place, text, refs) VALUES (?, ?, ?, ?, ?)', session.id, stamp, place, content, JSON.stringify(refs));
+    },
+
+    remove(sessionId) {
+      const row = get('SELECT id FROM sessions WHERE session_id = ?', sessionId);
+      if (row === undefined) return;
+      const id = Number(row.id);
+      db.transaction(() => {
+        run('DELETE FROM words WHERE rowid BETWEEN ? AND ?', id * RANGE, (id + 1) * RANGE - 1);
+        for (const table of ['entries', 'notes']) run(`DELETE FROM ${table} WHERE session = ?`, id);
+        run('DELETE FROM sessions WHERE id = ?', id);
+      });
+      // words of the deleted messages stay in the index until its parts are merged, and pages of the log until it is written back
+      run("INSERT INTO words (words) VALUES ('optimize')");
+      get('PRAGMA wal_checkpoint(TRUNCATE)');
     },
 
     close: () => db.close(),
