@@ -73,6 +73,41 @@ export const secretsProviderContract: ContractSuite<SecretsContractContext> = {
       },
     },
     {
+      name: 'an answer is plain data, and holds nothing that was not asked for',
+      async run(ctx) {
+        const [asked = ''] = Object.keys(ctx.known);
+        const answer = await resolve(ctx, [asked]);
+        structuredClone({ values: { ...answer.values }, errors: { ...answer.errors } });
+        assert.deepEqual([Object.keys(answer.values), Object.keys(answer.errors ?? {})], [[asked], []]);
+      },
+    },
+    {
+      name: 'an id that is asked for twice is one value',
+      async run(ctx) {
+        const [asked = ''] = Object.keys(ctx.known);
+        assert.deepEqual({ ...(await resolve(ctx, [asked, asked])).values }, { [asked]: ctx.known[asked] });
+      },
+    },
+    {
+      name: 'calls at the same time do not mix',
+      async run(ctx) {
+        const ids = Object.keys(ctx.known);
+        const answers = await Promise.all([...ids, ctx.unknown].map((id) => resolve(ctx, [id])));
+        const values = answers.map((answer) => ({ ...answer.values }));
+        assert.deepEqual(values, [...ids.map((id) => ({ [id]: ctx.known[id] })), {}]);
+      },
+    },
+    {
+      name: 'a call that is given up before it begins ends',
+      async run(ctx) {
+        const { provider, config, env } = ctx;
+        const given = { provider: 'alias', config, ids: Object.keys(ctx.known), signal: AbortSignal.abort(new Error('given up')) };
+        // whether it still answers is its own affair
+        await Promise.allSettled([provider.resolve({ ...given, ...(env === undefined ? {} : { env }) })]);
+        assert.deepEqual({ ...(await resolve(ctx, Object.keys(ctx.known))).values }, ctx.known);
+      },
+    },
+    {
       name: 'the call is left as it was',
       async run(ctx) {
         const ids = Object.freeze([...Object.keys(ctx.known), ctx.unknown]) as string[];
