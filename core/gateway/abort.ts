@@ -23,6 +23,8 @@ export function abortSession(context: GatewayContext, call: Call, sessionKey: st
   const allowed = active.filter(({ runId }) => mayAbort(context, call, runId));
   if (active.length > 0 && allowed.length === 0) throw new ProtocolError('INVALID_REQUEST', 'unauthorized');
   const runIds = allowed.flatMap(({ runId }) => context.agent.abort({ runId, origin }).runIds);
+  // sub-agents may be at work while their requester waits for them
+  if (call.client.can(ADMIN_SCOPE)) runIds.push(...context.agent.abort({ sessionKey, origin }).runIds);
   return { aborted: runIds.length > 0, runIds };
 }
 

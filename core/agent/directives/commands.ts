@@ -6,17 +6,20 @@ import { formatContextDetail, formatContextJson, formatContextList } from '../co
 import type { ModelAccess } from '../model-access.ts';
 import type { AcceptedRun, RunRequest } from '../run-request.ts';
 import type { SessionWork } from '../session-work.ts';
+import type { Subagents } from '../subagents.ts';
 import type { TokenEstimator } from '../tokens.ts';
 import { modelReply } from './model-setting.ts';
 import type { Sender } from './sender.ts';
 import { mergedExtra } from './session-settings.ts';
 import { grouped, type LastContext, statusText } from './status.ts';
+import { count, createSubagentCommands } from './subagent-commands.ts';
 
 export interface CommandDeps extends Pick<SessionWork, 'compact' | 'inspect'> {
   source: GenerationSource;
   sessions: SessionService;
   models: ModelAccess;
   estimator: TokenEstimator;
+  subagents: Subagents;
   version: string;
   active(sessionKey: string): AcceptedRun[];
   /** Aborts one run. */
@@ -48,6 +51,8 @@ const MOST_USED: ReadonlySet<string> = new Set(['status', 'new', 'stop', 'compac
 export function createCommands(deps: CommandDeps): Record<AnsweredCommand, Answer> {
   const { sessions, models } = deps;
   return {
+    ...createSubagentCommands(deps),
+
     help: () => ({ text: ['Commands:', ...CHAT_COMMAND_ROWS.filter(({ name }) => MOST_USED.has(name)).map(describe)].join('\n') }),
 
     async commands({ generation }) {
@@ -84,11 +89,14 @@ export function createCommands(deps: CommandDeps): Record<AnsweredCommand, Answe
 
     stop({ session, request, sender }) {
       const running = deps.active(session.key).filter(({ runId }) => runId !== request.runId);
-      if (running.length === 0) return { text: 'Nothing is running.' };
+      const children = deps.subagents.list({ requesterSessionKey: session.key }).filter(({ status }) => status === 'running');
+      if (running.length + children.length === 0) return { text: 'Nothing is running.' };
       // a client stops what is its own with chat.abort, which knows whose a run is
       if (request.scopes !== undefined && !sender.isAdmin) return { text: 'Not allowed: missing scope: operator.admin.', isError: true };
       for (const { runId } of running) deps.stop(runId);
-      return { text: running.length === 1 ? 'Stopped the run.' : `Stopped ${running.length} runs.` };
+      const { length } = deps.subagents.stop(session.key);
+      const runs = running.length === 1 ? 'the run' : `${running.length} runs`;
+      return { text: `Stopped ${[running.length === 0 ? '' : runs, length === 0 ? '' : count(length)].filter(Boolean).join(' and ')}.` };
     },
 
     async compact({ session, args }) {
