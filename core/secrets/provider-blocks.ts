@@ -67,7 +67,7 @@ function isPlain(schema: unknown): boolean {
   const { properties = {}, items, additionalProperties } = schema as Schema;
   return (
     Object.keys(schema).every((key) => PLAIN.has(key)) &&
-    [...Object.values(properties), items ?? {}].every((inner) => typeof inner === 'object' && isPlain(inner)) &&
+    [...Object.values(properties), ...(items === undefined ? [] : [items])].every((inner) => typeof inner === 'object' && isPlain(inner)) &&
     isPlain(additionalProperties ?? true)
   );
 }

@@ -1,19 +1,30 @@
 import type { PluginApi, SecretsProvider } from 'Durar/plugin-sdk/core';
 import { expect, it } from 'vitest';
 import { secretsProviderContract } from '../../../sdk/contract/secrets-provider.ts';
+import { type BrokenBackend, type SecretsFault, SPILLED, secretsProviderFaults } from '../../../sdk/contract/secrets-provider-faults.ts';
 import { describeContract } from '../../../test/contract-adapter.ts';
 import entry from './index.ts';
 import { createEnvSecrets } from './provider.ts';
 
 const env = { OPENAI_API_KEY: 'sk-one', OTHER_KEY: 'sk-two', EMPTY: '', lower: 'sk-three', Durar_GATEWAY_TOKEN: 'sk-four' };
 
-describeContract(secretsProviderContract, () => ({
+const sound = () => ({
   provider: createEnvSecrets({}),
   config: { source: 'env' },
   env: { ...env },
   known: { OPENAI_API_KEY: 'sk-one', OTHER_KEY: 'sk-two' },
   unknown: 'NOT_SET',
-}));
+});
+
+/** An environment neither hangs nor speaks; what is set in it is a text. */
+const BROKEN: Partial<Record<SecretsFault, BrokenBackend>> = {
+  strangers: { env: { ANOTHER: SPILLED } },
+  types: { env: { OPENAI_API_KEY: '', OTHER_KEY: '' } },
+  prototype: { env: Object.create({ OPENAI_API_KEY: SPILLED, OTHER_KEY: SPILLED }) },
+};
+
+describeContract(secretsProviderContract, sound);
+describeContract(secretsProviderFaults, () => ({ ...sound(), broken: (fault) => BROKEN[fault] }));
 
 it.each([
   ['NOT_SET', 'the environment variable NOT_SET is not set'],

@@ -9,8 +9,8 @@ export function createEnvSecrets(env: Readonly<Record<string, string | undefined
     source: 'env',
     async resolve({ config, ids, env: effective = env }) {
       const { allowlist } = config;
-      const values: Record<string, unknown> = {};
-      const errors: Record<string, string> = {};
+      const values: Record<string, unknown> = Object.create(null);
+      const errors: Record<string, string> = Object.create(null);
       for (const id of ids) {
         const value = Object.hasOwn(effective, id) ? effective[id] : undefined;
         if (!NAME.test(id)) errors[id] = 'the id is not the name of an environment variable';
