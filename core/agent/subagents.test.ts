@@ -36,7 +36,10 @@ async function announced(host: AgentHost, key = MAIN): Promise<string[]> {
 }
 
 const settled = (host: AgentHost, child: string, requesterSessionKey = MAIN) =>
-  until(() => host.agent.subagents.list({ requesterSessionKey }).find((one) => one.childSessionKey === child && one.status !== 'running'), 'the end of a sub-agent');
+  until(
+    () => host.agent.subagents.list({ requesterSessionKey }).find((one) => one.childSessionKey === child && one.status !== 'running'),
+    'the end of a sub-agent',
+  );
 
 const archivedFiles = async (host: AgentHost, agent = 'main') => {
   const { readdir } = await import('node:fs/promises');
@@ -64,5 +67,253 @@ describe('a sub-agent', () => {
     expect(text).toMatch(/Status: ok; runtime \d+s, tokens \d+ \(in \d+, out \d+\), session agent:main:subagent:/);
     await until(async () => (await host.messages()).at(-1)?.role === 'assistant', 'the reply to the announcement');
     expect(ended).toEqual([{ childSessionKey, reason: 'completed' }]);
+  });
+});
+
+describe('limits of sub-agents', () => {
+  it('one at the depth limit starts none and has no tool for it; a higher limit lets it', async () => {
+    const offered: string[][] = [];
+    const tool = (name: string): Tool => ({ name, description: name, parameters: { type: 'object' }, execute: async () => ({ content: [] }) });
+    const tools = ['sessions_spawn', 'sessions_send', 'read'].map(tool);
+    const { host } = await hostWith({ tools });
+    host.on('llm_input', () => undefined);
+    const { childSessionKey } = await spawn(host, '[[offline: say done]]');
+    await settled(host, childSessionKey);
+    const leaf = await host.sessions.get(childSessionKey);
+    if (leaf === undefined) throw new Error('no session');
+    offered.push((await host.agent.tools.effective(leaf)).tools.map(({ name }) => name));
+    expect(offered).toEqual([['read']]);
+    await expect(spawn(host, 'more', { requesterSessionKey: childSessionKey })).rejects.toMatchObject({ code: 'DUR_SUBAGENT_DEPTH' });
+
+    host.swap({ config: { agents: { defaults: { subagents: { maxSpawnDepth: 2 } } } } });
+    expect((await host.agent.tools.effective(leaf)).tools.map(({ name }) => name)).toEqual(['sessions_spawn', 'read']);
+    const nested = await spawn(host, '[[offline: say deep]]', { requesterSessionKey: childSessionKey });
+    expect(nested.childSessionKey).toMatch(new RegExp(`^${childSessionKey}:subagent:[0-9a-f-]{36}$`));
+    expect(await host.sessions.get(nested.childSessionKey)).toMatchObject({ spawnedBy: childSessionKey, extra: { spawnDepth: 2, subagentRole: 'leaf' } });
+    await expect(spawn(host, 'more', { requesterSessionKey: nested.childSessionKey })).rejects.toMatchObject({ code: 'DUR_SUBAGENT_DEPTH' });
+    await settled(host, nested.childSessionKey, childSessionKey);
+  });
+
+  it('a session has so many at work, those under way counted, and one that is over makes room', async () => {
+    const { host } = await hostWith({ config: { agents: { defaults: { subagents: { maxChildrenPerAgent: 2 } } } } });
+    const all = await Promise.allSettled([1, 2, 3].map((number) => spawn(host, `[[offline: stall]] ${number}`)));
+    expect(all.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+    expect(all.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'DUR_SUBAGENT_CHILDREN' } });
+    await host.agent.subagents.kill({ requesterSessionKey: MAIN, id: '1' });
+    await until(() => host.agent.subagents.list({ requesterSessionKey: MAIN }).some(({ status }) => status === 'killed'), 'the end');
+    await spawn(host, '[[offline: say fits]]');
+  });
+
+  it('other agents need to be allowed, known and, where it is asked for, named', async () => {
+    const list = [{ id: 'main', subagents: { allowAgents: ['helper'] } }, { id: 'helper' }, { id: 'other' }];
+    const { host } = await hostWith({ config: { agents: { list } } });
+    await expect(spawn(host, 'x', { agentId: 'other' })).rejects.toMatchObject({ code: 'DUR_SUBAGENT_AGENT' });
+    await expect(spawn(host, 'x', { agentId: 'nobody' })).rejects.toMatchObject({ code: 'DUR_AGENT_UNKNOWN' });
+    const { childSessionKey } = await spawn(host, '[[offline: say hi]]', { agentId: 'Helper' });
+    expect(childSessionKey).toMatch(/^agent:helper:subagent:/);
+    await settled(host, childSessionKey);
+    host.swap({ config: { agents: { list, defaults: { subagents: { requireAgentId: true } } } } });
+    await expect(spawn(host, 'x')).rejects.toMatchObject({ code: 'DUR_SUBAGENT_AGENT_NEEDED' });
+  });
+
+  it('what the host does not have is refused by name; an empty task and an unknown model too', async () => {
+    const { host } = await hostWith();
+    for (const more of [{ thread: true }, { sandbox: 'require' as const }, { runtime: 'acp' as const }]) {
+      await expect(spawn(host, 'x', more)).rejects.toMatchObject({ code: 'DUR_SUBAGENT_UNSUPPORTED' });
+    }
+    await expect(spawn(host, '  ')).rejects.toMatchObject({ code: 'DUR_SUBAGENT_TASK' });
+    await expect(spawn(host, 'x', { model: 'offline/none' })).rejects.toMatchObject({ code: 'DUR_MODEL_UNKNOWN' });
+    await expect(spawn(host, 'x', { requesterSessionKey: 'agent:main:nobody' })).rejects.toMatchObject({ code: 'DUR_SESSION_UNKNOWN' });
+    expect(host.agent.subagents.list({ requesterSessionKey: MAIN })).toEqual([]);
+  });
+
+  it('gets the model, thinking and time that the request or the configuration name', async () => {
+    const { host, ended } = await hostWith({ config: { agents: { defaults: { subagents: { model: 'offline/echo', thinking: 'high' } } } } });
+    const first = await spawn(host, 'hello');
+    await settled(host, first.childSessionKey);
+    expect(await host.sessions.get(first.childSessionKey)).toMatchObject({ model: 'echo', thinkingLevel: 'high' });
+    const second = await spawn(host, '[[offline: stall]]', { model: 'offline/script', runTimeoutSeconds: 1 });
+    expect(await settled(host, second.childSessionKey)).toMatchObject({ status: 'timeout' });
+    await until(async () => (await announced(host)).some((text) => text.includes('ran out of time')), 'the announcement');
+    expect(ended.map(({ reason }) => reason)).toEqual(['completed', 'completed']);
+  });
+});
+
+describe('the prompt of a sub-agent', () => {
+  it('says whose it is and shows AGENTS.md and TOOLS.md only', async () => {
+    const { host } = await hostWith();
+    const { mkdir, writeFile } = await import('node:fs/promises');
+    const workspace = `${host.dir}/workspace`;
+    await mkdir(workspace, { recursive: true });
+    for (const name of ['AGENTS.md', 'SOUL.md', 'TOOLS.md', 'USER.md']) await writeFile(`${workspace}/${name}`, `text of ${name}`);
+    const prompts: string[] = [];
+    host.on('llm_input', ({ systemPrompt }) => void prompts.push(systemPrompt ?? ''));
+    const { childSessionKey } = await spawn(host, '[[offline: say ANNOUNCE_SKIP]]', { label: 'quiet one' });
+    await settled(host, childSessionKey);
+    const [prompt = ''] = prompts;
+    expect(prompt).toContain('## Subagent Context\nYou are the sub-agent "quiet one", started by the session agent:main:main, at depth 1 of 1.');
+    expect(prompt).toContain('text of AGENTS.md');
+    expect(prompt).toContain('text of TOOLS.md');
+    expect(prompt).not.toMatch(/text of (SOUL|USER)/);
+    expect(await announced(host)).toEqual([]);
+  });
+});
+
+describe('the end of a sub-agent', () => {
+  it('ANNOUNCE_SKIP alone says nothing to the requester; with words around it, it is a result (ENGINE-027)', async () => {
+    const { host, ended } = await hostWith();
+    const silent = await spawn(host, '[[offline: say ANNOUNCE_SKIP]]');
+    await settled(host, silent.childSessionKey);
+    const loud = await spawn(host, '[[offline: say not ANNOUNCE_SKIP]]');
+    await until(async () => (await announced(host)).length > 0, 'the announcement');
+    await until(() => ended.length === 2, 'both ends');
+    expect(await announced(host)).toHaveLength(1);
+    expect((await announced(host))[0]).toContain(loud.childSessionKey);
+  });
+
+  it('with cleanup delete the session goes and the engine hears that alone; the result is announced (ENGINE-070)', async () => {
+    const { host, ended } = await hostWith();
+    const { childSessionKey } = await spawn(host, '[[offline: say the last words]]', { cleanup: 'delete' });
+    await until(() => ended.length > 0, 'the end');
+    await until(async () => (await announced(host)).length > 0, 'the announcement');
+    expect(ended).toEqual([{ childSessionKey, reason: 'deleted' }]);
+    expect(await host.sessions.get(childSessionKey)).toBeUndefined();
+    expect(await archivedFiles(host)).toHaveLength(1);
+    await until(() => host.agent.subagents.list({ requesterSessionKey: MAIN }).length === 0, 'the row to go');
+    expect(host.state.subagents.all()).toEqual([]);
+  });
+
+  it('an idle one is swept: its transcript is archived and the engine told, once (ENGINE-028)', async () => {
+    let now = Date.now();
+    const { host, ended } = await hostWith({ now: () => now });
+    const kept = await spawn(host, '[[offline: say ready]]', { mode: 'session' });
+    const over = await spawn(host, '[[offline: say over]]');
+    await settled(host, kept.childSessionKey);
+    await settled(host, over.childSessionKey);
+    await until(async () => (await announced(host)).length === 2, 'the announcements');
+    await until(() => ended.length === 1, 'the end of the one with a run');
+    await host.idle();
+    await host.agent.subagents.sweep();
+    expect(ended).toEqual([{ childSessionKey: over.childSessionKey, reason: 'completed' }]);
+    now += 61 * 60_000;
+    await host.agent.subagents.sweep();
+    await host.agent.subagents.sweep();
+    expect(ended.slice(1)).toEqual([{ childSessionKey: kept.childSessionKey, reason: 'swept' }]);
+    expect(await host.sessions.get(kept.childSessionKey)).toBeUndefined();
+    expect(await archivedFiles(host)).toHaveLength(2);
+    expect(host.state.subagents.all()).toEqual([]);
+  });
+
+  it('a session that is deleted takes its sub-agent with it, and lets its own go (ENGINE-070)', async () => {
+    const { host, ended } = await hostWith({ config: { agents: { defaults: { subagents: { maxSpawnDepth: 2 } } } } });
+    const first = await spawn(host, '[[offline: say ready]]', { mode: 'session' });
+    await settled(host, first.childSessionKey);
+    const below = await spawn(host, '[[offline: stall]]', { requesterSessionKey: first.childSessionKey });
+    await host.agent.remove({ sessionKey: first.childSessionKey });
+    expect(ended).toEqual([
+      { childSessionKey: below.childSessionKey, reason: 'released' },
+      { childSessionKey: first.childSessionKey, reason: 'deleted' },
+    ]);
+    await until(() => host.agent.active(below.childSessionKey).length === 0, 'the end of the run below');
+    expect((await announced(host)).filter((text) => text.includes(below.childSessionKey))).toEqual([]);
+  });
+
+  it('a reset of the requester lets a kept one go (ENGINE-070)', async () => {
+    const { host, ended } = await hostWith();
+    const { childSessionKey } = await spawn(host, '[[offline: say ready]]', { mode: 'session' });
+    await settled(host, childSessionKey);
+    await host.agent.reset({ sessionKey: MAIN, reason: 'new' });
+    await host.agent.reset({ sessionKey: MAIN, reason: 'reset' });
+    expect(ended).toEqual([{ childSessionKey, reason: 'released' }]);
+  });
+
+  it('an engine that throws in prepareSubagentSpawn is never asked; one that throws in onSubagentEnded stops nothing (ENGINE-029, ENGINE-030, ENGINE-069)', async () => {
+    const asked: string[] = [];
+    const engine = watching([], {
+      prepareSubagentSpawn: async () => {
+        asked.push('prepare');
+        throw new Error('never');
+      },
+      onSubagentEnded: async ({ childSessionKey }) => {
+        asked.push(childSessionKey);
+        throw new Error('cannot clean up');
+      },
+    });
+    const host = await createAgentHost({ engine });
+    await host.run('[[offline: say hello]]');
+    const { childSessionKey } = await spawn(host, '[[offline: say fine]]');
+    await until(async () => (await announced(host)).length === 1, 'the announcement');
+    expect(asked).toEqual([childSessionKey]);
+    expect(host.logged.some(({ level, message }) => level === 'error' && message.includes('cannot clean up'))).toBe(true);
+  });
+
+  it('a failure is announced as one', async () => {
+    const { host } = await hostWith();
+    await spawn(host, '[[offline: fail auth]]', { label: 'broken' });
+    await until(async () => (await announced(host)).length === 1, 'the announcement');
+    expect((await announced(host))[0]).toMatch(/^\[Sub-agent\] "broken" failed: /);
+  });
+});
+
+describe('stopping', () => {
+  it('an abort of the requester, by session or by run, stops what it started, all the way down, and announces nothing', async () => {
+    const { host } = await hostWith({ config: { agents: { defaults: { subagents: { maxSpawnDepth: 2 } } } } });
+    const child = await spawn(host, '[[offline: stall]]');
+    const below = await spawn(host, '[[offline: stall]]', { requesterSessionKey: child.childSessionKey });
+    await until(() => host.agent.active().length === 2, 'both runs');
+    expect(host.agent.abort({ sessionKey: 'main', origin: 'rpc' })).toEqual({ aborted: true, runIds: [below.runId, child.runId] });
+    await until(() => host.agent.active().length === 0, 'the ends');
+    expect(await settled(host, child.childSessionKey)).toMatchObject({ status: 'killed' });
+
+    const parent = await host.start('[[offline: stall]]');
+    const other = await spawn(host, '[[offline: stall]]');
+    expect(host.agent.abort({ runId: parent, origin: 'stop' }).runIds).toEqual([parent, other.runId]);
+    await until(() => host.agent.active().length === 0, 'the ends');
+    expect(await settled(host, other.childSessionKey)).toMatchObject({ status: 'killed' });
+    expect(await announced(host)).toEqual([]);
+  });
+
+  it('a kill is known to who asked for it; an unknown id is refused', async () => {
+    const { host, ended } = await hostWith();
+    const { childSessionKey, runId } = await spawn(host, '[[offline: stall]]', { label: 'Long' });
+    await expect(host.agent.subagents.kill({ requesterSessionKey: MAIN, id: 'nobody' })).rejects.toMatchObject({ code: 'DUR_SUBAGENT_UNKNOWN' });
+    expect(await host.agent.subagents.kill({ requesterSessionKey: MAIN, id: 'long' })).toMatchObject([{ runId }]);
+    expect(await settled(host, childSessionKey)).toMatchObject({ status: 'killed' });
+    await until(() => ended.length === 1, 'the end');
+    expect(await host.agent.subagents.kill({ requesterSessionKey: MAIN, id: runId.slice(0, 8) })).toEqual([]);
+    expect(await announced(host)).toEqual([]);
+  });
+});
+
+describe('messages for a sub-agent', () => {
+  it('one that stays takes more, and each result comes', async () => {
+    const { host, ended } = await hostWith();
+    const { childSessionKey } = await spawn(host, '[[offline: say first]]', { mode: 'session', label: 'stays' });
+    await until(async () => (await announced(host)).length === 1, 'the first result');
+    await host.agent.subagents.send({ requesterSessionKey: MAIN, id: 'stays', message: '[[offline: say second]]' });
+    await until(async () => (await announced(host)).length === 2, 'the second result');
+    expect((await announced(host))[1]).toContain('second');
+    expect((await host.messages(childSessionKey)).map(messageText)).toEqual(['[[offline: say first]]', 'first', '[[offline: say second]]', 'second']);
+    expect(ended).toEqual([]);
+  });
+
+  it('a steer takes the place of what it does', async () => {
+    const { host } = await hostWith();
+    const { childSessionKey } = await spawn(host, '[[offline: stall]]');
+    await until(async () => (await host.messages(childSessionKey)).length === 1, 'its begin');
+    await host.agent.subagents.send({ requesterSessionKey: MAIN, id: '#1', message: '[[offline: say turned]]', steer: true });
+    await until(async () => (await announced(host)).length === 1, 'the result');
+    expect((await announced(host))[0]).toContain('turned');
+  });
+
+  it('one that has sub-agents ends when they have reported to it', async () => {
+    const { host, ended } = await hostWith({ config: { agents: { defaults: { subagents: { maxSpawnDepth: 2 } } } } });
+    const child = await spawn(host, '[[offline: delay 60]] [[offline: say waiting]]');
+    const below = await spawn(host, '[[offline: delay 120]] [[offline: say from below]]', { requesterSessionKey: child.childSessionKey });
+    await until(async () => (await announced(host)).length > 0, 'the result');
+    expect(await announced(host, child.childSessionKey)).toHaveLength(1);
+    expect(await announced(host)).toHaveLength(1);
+    await until(() => ended.length === 2, 'both ends');
+    expect(ended.map(({ childSessionKey }) => childSessionKey)).toEqual([below.childSessionKey, child.childSessionKey]);
   });
 });
