@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
-import { DurarError, durarError } from '../../sdk/errors.ts';
-import type { LoadedConfig } from '../config/load.ts';
+import { DurarError, durarError, errorCode } from '../../sdk/errors.ts';
+import { hashFile, type LoadedConfig } from '../config/load.ts';
 import { writeConfig } from '../config/write.ts';
 import type { CommandContext } from './command.ts';
 import { assertNoWorse, readOutlook } from './planning.ts';
@@ -15,6 +15,7 @@ export interface ConfigChange {
 
 /** Stops a dry run where the file would be written. */
 const STOP = new Error('dry run');
+const TRIES = 5;
 
 export interface ChangeOptions {
   dryRun?: boolean;
@@ -32,39 +33,55 @@ export async function changeConfig(
   { dryRun = false, lenient = false }: ChangeOptions = {},
 ): Promise<ConfigChange> {
   const { paths, env } = context;
-  const before = await readOutlook(context);
+  let before = await readOutlook(context);
   let changed = false;
-  let next: LoadedConfig = before.loaded;
-  try {
-    next = await writeConfig({
-      paths,
-      env,
-      allow: 'repair',
-      edit,
-      async approve(candidate) {
-        if (!lenient) assertNoWorse(before, await readOutlook(context, { loaded: candidate, records: before.records }));
-        changed = true;
-        if (dryRun) throw STOP;
-      },
-    });
-  } catch (error) {
-    if (error !== STOP) throw error;
+  let present = before.loaded;
+  let written = present;
+  const approve = async (candidate: LoadedConfig) => {
+    if (!lenient) assertNoWorse(before, await readOutlook(context, { loaded: candidate, records: before.records }));
+    changed = true;
+    if (dryRun) throw STOP;
+  };
+  for (let left = TRIES; ; left -= 1) {
+    try {
+      written = await writeConfig({
+        paths,
+        env,
+        allow: 'repair',
+        approve,
+        edit(text, loaded) {
+          present = loaded;
+          return edit(text);
+        },
+      });
+      break;
+    } catch (error) {
+      if (error === STOP) break;
+      // Somebody else wrote meanwhile; the edit is made again, to what is there now.
+      if (left === 1 || errorCode(error) !== 'DUR_CONFIG_CHANGED') throw error;
+      before = await readOutlook(context);
+    }
   }
   const file = paths.configFile;
   if (!changed || dryRun) return { changed, file };
-  if (next.config.gateway.reload.mode === 'off') return { changed, file, applied: { gateway: 'off' } };
+  if (before.loaded.config.gateway.reload.mode === 'off') return { changed, file, applied: { gateway: 'off' } };
   const applied = await reloadGateway(context);
   if (applied.gateway === 'refused' && lenient) return { changed, file, applied: { gateway: 'following' } };
   if (applied.gateway === 'refused') {
-    await restore(context, before.loaded);
+    await restore(context, present, written.hash);
     throw refusal(applied);
   }
   return { changed, file, applied };
 }
 
-async function restore({ paths, env }: CommandContext, { raw, exists, file }: LoadedConfig): Promise<void> {
-  if (exists) await writeConfig({ paths, env, allow: 'repair', edit: () => raw });
-  else await rm(file, { force: true });
+/** Puts back what was there, unless somebody else wrote since. */
+async function restore({ paths, env }: CommandContext, { raw, exists, file }: LoadedConfig, baseHash: string): Promise<void> {
+  try {
+    if (exists) await writeConfig({ paths, env, allow: 'repair', baseHash, edit: () => raw });
+    else if ((await hashFile(file)) === baseHash) await rm(file, { force: true });
+  } catch (error) {
+    if (errorCode(error) !== 'DUR_CONFIG_CHANGED') throw error;
+  }
 }
 
 function refusal({ error }: Applied): DurarError {

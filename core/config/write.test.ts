@@ -139,6 +139,42 @@ describe('writeConfig', () => {
     expect(await readFile(real, 'utf8')).toContain('6');
   });
 
+  it('of several processes at once loses no edit: each is in the file or was refused', { timeout: 60_000 }, async () => {
+    const script = `
+      import { setIn } from ${JSON.stringify(join(import.meta.dirname, 'edit.ts'))};
+      import { resolvePaths } from ${JSON.stringify(join(import.meta.dirname, 'paths.ts'))};
+      import { writeConfig } from ${JSON.stringify(join(import.meta.dirname, 'write.ts'))};
+      const paths = resolvePaths({ env: { Durar_HOME: ${JSON.stringify(home)} } });
+      const [name, rounds] = process.argv.slice(1);
+      for (let round = 0; round < rounds; ) {
+        try {
+          await writeConfig({ paths, env: {}, edit: (text) => setIn(text, ['agents', 'list', JSON.parse(text).agents.list.length], { id: name + round }) });
+          round += 1;
+        } catch (error) {
+          if (error.code !== 'DUR_CONFIG_CHANGED') throw error;
+        }
+      }`;
+    await writeFile(paths.configFile, '{"agents": {"list": []}}');
+    const rounds = 12;
+    const names = ['a', 'b', 'c', 'd'];
+    const ends = names.map((name) => {
+      const child = spawn(process.execPath, ['--input-type=module', '--eval', script, name, String(rounds)], { stdio: ['ignore', 'ignore', 'inherit'] });
+      return new Promise<number | null>((resolve) => child.once('exit', resolve));
+    });
+    expect(await Promise.all(ends)).toEqual(names.map(() => 0));
+    const { agents } = JSON.parse(await present()) as { agents: { list: Array<{ id: string }> } };
+    const wanted = names.flatMap((name) => Array.from({ length: rounds }, (_, round) => `${name}${round}`));
+    expect(agents.list.map(({ id }) => id).toSorted()).toEqual(wanted.toSorted());
+    expect((await readdir(paths.stateDir)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  it('clears the lock of a writer that died', async () => {
+    await writeFile(join(paths.stateDir, '.Durar.json.lock.tmp'), JSON.stringify({ pid: 2 ** 30, token: 'dead' }));
+    await Promise.all([1, 2, 3].map((port) => write((text) => setIn(text, ['gateway', 'port'], port)).catch((error: unknown) => error)));
+    expect(JSON.parse(await present()).gateway.port).toBeGreaterThan(0);
+    expect((await readdir(paths.stateDir)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
   it('says so when it cannot write', async () => {
     await rm(paths.stateDir, { recursive: true });
     await writeFile(paths.stateDir, '');
@@ -219,5 +255,53 @@ describe('kill -9', () => {
         expect(messages?.responsePrefix.endsWith(`x${gateway.port}`)).toBe(true);
       }
     }
+  });
+
+  it('at every step of a write leaves the old text or the new one, whole, and the next writer is not kept', { timeout: 120_000 }, async () => {
+    const script = `
+      import fs from 'node:fs/promises';
+      import { syncBuiltinESMExports } from 'node:module';
+      let left = Number(process.argv[1]);
+      const step = () => { left -= 1; if (left < 0) process.kill(process.pid, 'SIGKILL'); };
+      const cut = (target, names) => {
+        for (const name of names) {
+          const original = target[name].bind(target);
+          target[name] = async (...args) => {
+            step();
+            // half of a text is written before the end comes
+            if (name === 'writeFile' && left === 0) await original(...args.map((arg) => (arg === args.at(-1) && typeof arg === 'string' ? arg.slice(0, arg.length / 2) : arg)));
+            if (name === 'writeFile' && left === 0) step();
+            const result = await original(...args);
+            if (name === 'open') cut(result, ['writeFile', 'sync', 'close']);
+            return result;
+          };
+        }
+      };
+      cut(fs, ['open', 'rename', 'link', 'rm', 'copyFile', 'chmod', 'writeFile']);
+      syncBuiltinESMExports();
+      const { setIn } = await import(${JSON.stringify(join(import.meta.dirname, 'edit.ts'))});
+      const { resolvePaths } = await import(${JSON.stringify(join(import.meta.dirname, 'paths.ts'))});
+      const { writeConfig } = await import(${JSON.stringify(join(import.meta.dirname, 'write.ts'))});
+      const paths = resolvePaths({ env: { Durar_HOME: ${JSON.stringify(home)} } });
+      await writeConfig({ paths, env: {}, edit: (text) => setIn(text, ['gateway', 'port'], JSON.parse(text).gateway.port + 1) });`;
+    const portIn = async (name: string) => (JSON.parse(await readFile(join(paths.stateDir, name), 'utf8')) as { gateway: { port: number } }).gateway.port;
+    await writeFile(paths.configFile, '{"gateway": {"port": 1}}');
+    let steps = 0;
+    for (let code: number | null = null; code !== 0; steps += 1) {
+      const before = await portIn('Durar.json');
+      const child = spawn(process.execPath, ['--input-type=module', '--eval', script, String(steps)], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+        env: { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'durar-test-cache') },
+      });
+      code = await new Promise<number | null>((resolve) => child.once('exit', resolve));
+      expect([before, before + 1]).toContain(await portIn('Durar.json'));
+      for (const name of (await readdir(paths.stateDir)).filter((entry) => entry.includes('.bak') && !entry.endsWith('.tmp'))) {
+        expect(await portIn(name)).toBeLessThanOrEqual(before);
+      }
+      const now = await portIn('Durar.json');
+      await write((text) => setIn(text, ['gateway', 'port'], now + 1));
+      expect(await portIn('Durar.json')).toBe(now + 1);
+    }
+    expect(steps).toBeGreaterThan(12);
   });
 });

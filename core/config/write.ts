@@ -6,6 +6,7 @@ import { updateTo } from './edit.ts';
 import { hashText, type LoadedConfig, type LoadOptions, loadConfig, loadText } from './load.ts';
 import { parseText } from './parse.ts';
 import { restoreRedacted } from './redact.ts';
+import { withWriteLock } from './write-lock.ts';
 
 export interface WriteOptions extends LoadOptions {
   /** The new text, from the text that is in the file now. */
@@ -27,7 +28,7 @@ const STALE_MS = 60_000;
 
 /**
  * Changes the configuration file: restores redacted secrets, validates, keeps the old text in the backup ring and replaces the file in one
- * step. Throws the first error of an invalid result (all of them in `details`), `DUR_CONFIG_CHANGED`, `DUR_CONFIG_WRITE`; then nothing changed.
+ * step. Of two writers at once, in whatever processes, one is refused. Throws the first error of an invalid result (all of them in `details`), `DUR_CONFIG_CHANGED`, `DUR_CONFIG_WRITE`; then nothing changed.
  */
 export async function writeConfig(options: WriteOptions): Promise<LoadedConfig> {
   const present = await loadConfig(options);
@@ -75,10 +76,12 @@ async function replaceFile(present: LoadedConfig, text: string, backup: boolean)
       throw error;
     });
     await removeStale(file);
-    if (present.exists && backup) await rotate(file);
-    await writeAtomically(file, text, async () => {
-      if (hashText((await readIfPresent(file)) ?? '') !== present.hash) throw durarError('DUR_CONFIG_CHANGED');
-    });
+    await withWriteLock(file, () =>
+      writeAtomically(file, text, async () => {
+        if (hashText((await readIfPresent(file)) ?? '') !== present.hash) throw durarError('DUR_CONFIG_CHANGED');
+        if (present.exists && backup) await rotate(file);
+      }),
+    );
   } catch (error) {
     if (errorCode(error) === 'DUR_CONFIG_CHANGED') throw error;
     throw durarError('DUR_CONFIG_WRITE', { file: present.file, reason: errorText(error) }, { owner: { file: present.file }, cause: error });
