@@ -93,7 +93,7 @@ export const skillsCheck: Action = async (context) => {
     for (const skill of unusable) output.line(`${skill.name}: ${stateOf(skill)}`);
     for (const { filePath, reason } of broken) output.line(`${filePath}: ${oneLine(reason, 400)}`);
   });
-  if (broken.length > 0) process.exitCode = 1;
+  return broken.length > 0 ? 1 : 0;
 };
 
 async function ask(context: CommandContext): Promise<Status> {
