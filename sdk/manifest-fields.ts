@@ -24,20 +24,44 @@ export function declaredHooks(manifest: PluginManifest): string[] {
   return textsAt(manifest, HOOKS_MANIFEST_KEY);
 }
 
-/**
- * The fields of an extension's configuration that hold secrets, as paths of property names (`*` is any): those with
- * `uiHints.<path>.sensitive` and those whose schema has the keyword `sensitive`.
- */
-export function secretPaths(manifest: PluginManifest): string[][] {
-  const hinted = Object.entries(manifest.uiHints ?? {}).flatMap(([path, hint]) => (hint.sensitive === true ? [path.split('.')] : []));
-  return [...hinted, ...markedPaths(manifest.configSchema, [])];
+/** A secret field of an extension's configuration. */
+export interface ManifestSecret {
+  /** Names of properties; `*` is any. */
+  path: string[];
+  /** What the schema says under `x-active`, the object's own before the field's. Not checked. */
+  rules: unknown[];
 }
 
-function markedPaths(schema: unknown, path: string[]): string[][] {
+/**
+ * The fields of an extension's configuration that hold secrets: those with `uiHints.<path>.sensitive`, those whose schema has the keyword
+ * `sensitive`, and those whose schema offers a reference.
+ */
+export function secretFields(manifest: Pick<PluginManifest, 'configSchema' | 'uiHints'>): ManifestSecret[] {
+  const marked = markedFields(manifest.configSchema, [], []);
+  const known = new Set(marked.map(({ path }) => path.join('.')));
+  const hinted = Object.entries(manifest.uiHints ?? {}).flatMap(([path, hint]) =>
+    hint.sensitive === true && !known.has(path) ? [{ path: path.split('.'), rules: [] }] : [],
+  );
+  return [...hinted, ...marked];
+}
+
+/** Their paths alone. */
+export function secretPaths(manifest: Pick<PluginManifest, 'configSchema' | 'uiHints'>): string[][] {
+  return secretFields(manifest).map(({ path }) => path);
+}
+
+function markedFields(schema: unknown, path: string[], above: readonly unknown[]): ManifestSecret[] {
   if (!isObject(schema)) return [];
-  if (schema.sensitive === true) return [path];
-  const named = isObject(schema.properties) ? Object.entries(schema.properties).flatMap(([name, inner]) => markedPaths(inner, [...path, name])) : [];
-  return [...named, ...markedPaths(schema.additionalProperties, [...path, '*']), ...markedPaths(schema.items, [...path, '*'])];
+  const rules = Array.isArray(schema['x-active']) ? [...above, ...schema['x-active']] : [...above];
+  if (path.length > 0 && (schema.sensitive === true || offersReference(schema))) return [{ path, rules }];
+  const named = isObject(schema.properties) ? Object.entries(schema.properties).flatMap(([name, inner]) => markedFields(inner, [...path, name], rules)) : [];
+  return [...named, ...markedFields(schema.additionalProperties, [...path, '*'], rules), ...markedFields(schema.items, [...path, '*'], rules)];
+}
+
+/** A text, or an object with the three keys of a reference. */
+function offersReference({ anyOf, oneOf }: Record<string, unknown>): boolean {
+  const options = [anyOf, oneOf].flat().filter(isObject);
+  return options.some(({ properties }) => isObject(properties) && ['source', 'provider', 'id'].every((key) => Object.hasOwn(properties, key)));
 }
 
 /** The texts under a dotted path of the manifest, each once. */

@@ -12,14 +12,14 @@ import { codeDigest } from '../kernel/code-digest.ts';
 import type { HostStages } from '../kernel/host.ts';
 import { importModule } from '../kernel/import-module.ts';
 import type { Logging } from '../logging/logging.ts';
-import type { PlannedExtension } from '../manifest/catalog.ts';
+import type { Plan, PlannedExtension } from '../manifest/catalog.ts';
 import { type DiscoveredCatalog, discover } from '../manifest/discover.ts';
 import { createPlan } from '../manifest/plan.ts';
 import { createConfigValidator } from '../manifest/validator.ts';
-import { activateSecrets } from '../secrets/activate.ts';
+import { activateSecrets, createReloadSignal, createSecretFields, type SecretDiagnostic, type SecretFields } from '../secrets/activate.ts';
 import { checkProviderBlocks } from '../secrets/provider-blocks.ts';
 import { createPluginRuntime, type PluginRuntimeOptions } from './plugin-runtime.ts';
-import { createSecretTest } from './secret-fields.ts';
+import { isServed } from './served.ts';
 import { bundledDir } from './version.ts';
 
 export interface StageOptions {
@@ -31,6 +31,8 @@ export interface StageOptions {
   room: PluginRuntimeOptions['room'];
   /** The configuration where the caller has just read it; the first activation takes it. */
   loaded?: LoadedConfig;
+  /** Credentials of the command line, by the variables that they go before. */
+  shown?: Environment;
   /** Whether a gateway may run under this `gateway.mode`. */
   mayStart(mode: string | undefined): boolean;
 }
@@ -48,6 +50,10 @@ export interface Stages extends HostStages {
   env(): Environment;
   /** The extensions' own secret fields. */
   isSecret: SecretTest;
+  /** The secret fields of the host and of what is installed. */
+  secretFields(): SecretFields;
+  /** What the last activation had to say about secrets. */
+  secretDiagnostics(): readonly SecretDiagnostic[];
   /** The next activation takes this configuration, which is not in the file yet. Returns the way back, for one that is refused. */
   offer(candidate: LoadedConfig): () => void;
   /** Writes the manifest index, once the boot is over. */
@@ -66,12 +72,18 @@ export function createStages(options: StageOptions): Stages {
 
   /** What is wrong with the sources' own settings; known with the plan, told with the secrets. */
   let blockErrors: DurarError[] = [];
-  /** The extensions' own secret fields. */
-  let isMarked: SecretTest = () => false;
-  const isPluginSecret: SecretTest = (path) => isMarked(path);
+  let fields = createSecretFields();
+  let planned: Plan | undefined;
+  let diagnostics: readonly SecretDiagnostic[] = [];
+  /** What is activated now is a candidate that is not on disk. */
+  let isOffered = false;
+  const secretsLog = log.child('secrets');
+  const signal = createReloadSignal({ log: secretsLog, announce: (text) => room('gateway').announce(text) });
+  const isPluginSecret: SecretTest = (path) => fields.isMarked(path);
 
   return {
     async loadConfig() {
+      isOffered = fresh !== undefined;
       const next = fresh ?? (await loadConfig({ paths, env }));
       fresh = undefined;
       if (next.errors.length > 0) return next;
@@ -93,17 +105,24 @@ export function createStages(options: StageOptions): Stages {
         hostVersion: version,
         env,
       });
-      isMarked = createSecretTest(catalog.entries);
+      fields = createSecretFields(catalog.entries);
       return catalog;
     },
     async plan(config, found) {
-      const plan = createPlan({ config, catalog: found, hostVersion: version, validator });
-      blockErrors = checkProviderBlocks(config, plan, loaded?.file);
-      return plan;
+      planned = createPlan({ config, catalog: found, hostVersion: version, validator });
+      blockErrors = checkProviderBlocks(config, planned, loaded?.file);
+      return planned;
     },
     async resolveSecrets(config, source) {
-      if (blockErrors.length > 0) return { resolved: config, values: [], errors: blockErrors };
-      return activateSecrets({ config, source, env: loaded?.env ?? env, isSecret: isPluginSecret });
+      const surfaces = { env: { ...env, ...options.shown }, isServed: isServed(planned) };
+      const activated =
+        blockErrors.length > 0
+          ? { resolved: config, values: [], errors: blockErrors, diagnostics: [] }
+          : await activateSecrets({ config, source, env: loaded?.env ?? env, fields, surfaces });
+      diagnostics = activated.diagnostics;
+      for (const { level, message, ...more } of diagnostics) secretsLog[level](`${more.code}: ${message}`, more);
+      if (activated.errors.length > 0 && !isOffered) signal.failed(activated.errors);
+      return activated;
     },
     redact: (config) => redactConfig(config, isPluginSecret) as Record<string, unknown>,
     codeDigest: async ({ entry }: PlannedExtension) => (entry.origin === 'bundled' ? version : codeDigest(entry.root)),
@@ -130,6 +149,7 @@ export function createStages(options: StageOptions): Stages {
     watchedFiles: () => [...(loaded?.files ?? [paths.configFile]), join(paths.stateDir, '.env'), records],
     isRecords: (file) => file === records,
     confirm() {
+      signal.succeeded();
       applied = { config: loaded?.hash, records: recordsRead };
     },
     async isApplied(file) {
@@ -138,6 +158,8 @@ export function createStages(options: StageOptions): Stages {
     },
     env: () => loaded?.env ?? env,
     isSecret: isPluginSecret,
+    secretFields: () => fields,
+    secretDiagnostics: () => diagnostics,
     offer(candidate) {
       const before = loaded;
       fresh = candidate;

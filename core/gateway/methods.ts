@@ -15,6 +15,7 @@ import { devicesMethods } from './methods/devices.ts';
 import { logsMethods } from './methods/logs.ts';
 import { modelsMethods } from './methods/models.ts';
 import { pluginsMethods } from './methods/plugins.ts';
+import { secretsMethods } from './methods/secrets.ts';
 import { sendMethods } from './methods/send.ts';
 import { sessionChangeMethods } from './methods/session-changes.ts';
 import { sessionRunMethods } from './methods/session-runs.ts';
@@ -103,6 +104,7 @@ function coreEntries(context: GatewayContext): Map<string, MethodEntry> {
     ...pluginsMethods(context),
     ...modelsMethods(context),
     ...configMethods(context),
+    ...secretsMethods(context),
     ...agentsMethods(context),
     ...toolsMethods(context),
     ...logsMethods(context),

@@ -38,6 +38,8 @@ export interface Gateway {
   listen(): Promise<Bound>;
   /** Sends an event to every socket whose scopes allow it. */
   broadcast(event: string, payload: unknown, options?: Pick<BroadcastOptions, 'scope' | 'dropIfSlow'>): void;
+  /** Tells the model once, with the next turn of the main session. */
+  announce(text: string): void;
   /** How many connected operators hold the scope. */
   listeners(scope: string): number;
   connections(): number;
@@ -150,7 +152,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     }
   };
 
-  function upgrade(request: IncomingMessage, raw: Duplex, head: Buffer, isFormer: () => boolean): void {
+  function upgrade(request: IncomingMessage, raw: Duplex, head: Buffer, isFormer: () => boolean) {
     raw.on('error', () => raw.destroy());
     if (closing !== undefined) return refuseUpgrade(raw, 'Gateway websocket handlers unavailable');
     const peer = access.peerOf(request);
@@ -202,6 +204,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       return bound;
     },
     broadcast: (event, payload, broadcastOptions) => hub.broadcast(event, payload, broadcastOptions),
+    announce: (text) => context.systemEvents.add(context.sessions.canonicalKey(undefined), text),
     listeners: (scope) => hub.listeners(scope),
     connections: () => connections.size,
     configure: (next) => access.configure(next),

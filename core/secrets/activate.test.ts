@@ -17,12 +17,16 @@ function setup(more: Record<string, SecretsProvider> = {}) {
 }
 
 const ref = (id: string, provider = 'default', source = 'env') => ({ source, provider, id });
+/** Fields that take a reference, by name. */
+const keys = (values: Record<string, unknown>) => ({
+  models: { providers: Object.fromEntries(Object.entries(values).map(([name, apiKey]) => [name, { apiKey }])) },
+});
 
 describe('a configuration without references', () => {
   it('comes back as the same object, and no source is loaded', async () => {
     const { activate, source } = setup();
     const config = { gateway: { port: 1 }, agents: { list: [{ id: 'main', name: '${NOT_A_SECRET}' }] } };
-    expect(await activate(config)).toEqual({ resolved: config, values: [], errors: [] });
+    expect(await activate(config)).toEqual({ resolved: config, documents: [], values: [], errors: [], diagnostics: [] });
     expect((await activate(config)).resolved).toBe(config);
     expect(source).not.toHaveBeenCalled();
   });
@@ -46,14 +50,14 @@ describe('references and templates', () => {
     const { activate, source } = setup();
     const config = Object.freeze({
       models: { providers: { openai: { apiKey: ref('OPENAI_API_KEY') }, local: { apiKey: 'sk-plain' } } },
-      plugins: { entries: { search: { config: { list: [{ deep: ref('SECOND_KEY') }] } } } },
+      plugins: { entries: { search: { config: { list: [{ deepToken: ref('SECOND_KEY') }] } } } },
       gateway: { port: 1 },
     });
     const before = structuredClone(config);
     const { resolved, values, errors } = await activate(config);
     expect(errors).toEqual([]);
     expect(resolved.models.providers).toEqual({ openai: { apiKey: 'sk-one' }, local: { apiKey: 'sk-plain' } });
-    expect(resolved.plugins.entries.search.config.list).toEqual([{ deep: 'sk-two' }]);
+    expect(resolved.plugins.entries.search.config.list).toEqual([{ deepToken: 'sk-two' }]);
     expect(resolved.gateway).toBe(config.gateway);
     expect(resolved.models.providers.local).toBe(config.models.providers.local);
     expect(config).toEqual(before);
@@ -74,20 +78,22 @@ describe('references and templates', () => {
     expect(values).toContain('Bearer sk-one:sk-two ${LITERAL}');
   });
 
-  it('templates use secrets.defaults.env, and an extension can mark fields of its own (SEC-067)', async () => {
-    const { source, resolve } = setup();
+  it('templates use secrets.defaults.env (SEC-067)', async () => {
+    const { activate, resolve } = setup();
     const config = {
       secrets: { providers: { mine: { source: 'env', allowlist: ['SECOND_KEY'] } }, defaults: { env: 'mine' } },
-      shop: { code: '${SECOND_KEY}' },
+      ...keys({ a: '${SECOND_KEY}' }),
     };
-    const { resolved } = await activateSecrets({ config, source, env, isSecret: ([first, second]) => first === 'shop' && second === 'code' });
-    expect(resolved.shop.code).toBe('sk-two');
-    expect(resolve).toHaveBeenCalledExactlyOnceWith({ provider: 'mine', config: config.secrets.providers.mine, ids: ['SECOND_KEY'], env });
+    const { resolved } = await activate(config);
+    expect(resolved.models.providers.a?.apiKey).toBe('sk-two');
+    expect(resolve.mock.calls.map(([{ signal: _signal, ...call }]) => call)).toEqual([
+      { provider: 'mine', config: config.secrets.providers.mine, ids: ['SECOND_KEY'], env },
+    ]);
   });
 
   it('all ids of an alias are asked for in one call, each once', async () => {
     const { activate, resolve } = setup();
-    await activate({ a: ref('OPENAI_API_KEY'), b: [ref('OPENAI_API_KEY'), ref('SECOND_KEY')] });
+    await activate(keys({ a: ref('OPENAI_API_KEY'), b: ref('OPENAI_API_KEY'), c: ref('SECOND_KEY') }));
     expect(resolve.mock.calls.map(([{ ids }]) => ids)).toEqual([['OPENAI_API_KEY', 'SECOND_KEY']]);
   });
 
@@ -104,8 +110,8 @@ describe('references and templates', () => {
   it('a source of an installed extension serves its own refs (CARD-013)', async () => {
     const vault: SecretsProvider = { source: 'vault', resolve: async ({ ids }) => ({ values: Object.fromEntries(ids.map((id) => [id, `v:${id}`])) }) };
     const { activate } = setup({ vault });
-    const { resolved } = await activate({ key: ref('any id', 'main', 'vault'), secrets: { providers: { main: { source: 'vault' } } } });
-    expect(resolved.key).toBe('v:any id');
+    const { resolved } = await activate({ ...keys({ a: ref('any id', 'main', 'vault') }), secrets: { providers: { main: { source: 'vault' } } } });
+    expect(resolved.models.providers.a?.apiKey).toBe('v:any id');
   });
 });
 
@@ -115,39 +121,74 @@ describe('failures', () => {
     const odd: SecretsProvider = { source: 'odd', resolve: async () => ({ values: { number: 5, empty: '' } }) };
     const { activate } = setup({ broken, odd });
     const config = {
-      good: ref('OPENAI_API_KEY'),
-      models: { providers: { a: { apiKey: '${NOT_SET}' } } },
-      missing: ref('ALSO_NOT_SET'),
-      alias: ref('OPENAI_API_KEY', 'nowhere'),
-      mixed: ref('OPENAI_API_KEY', 'sealed'),
-      form: ref('lower_case'),
-      sealed: ref('x', 'sealed', 'broken'),
-      unserved: ref('x', 'gone', 'gone'),
-      number: ref('number', 'odd', 'odd'),
-      empty: ref('empty', 'odd', 'odd'),
-      absent: ref('absent', 'odd', 'odd'),
+      ...keys({
+        good: ref('OPENAI_API_KEY'),
+        template: '${NOT_SET}',
+        missing: ref('ALSO_NOT_SET'),
+        alias: ref('OPENAI_API_KEY', 'nowhere'),
+        mixed: ref('OPENAI_API_KEY', 'sealed'),
+        form: ref('lower_case'),
+        sealed: ref('x', 'sealed', 'broken'),
+        unserved: ref('x', 'gone', 'gone'),
+        number: ref('number', 'odd', 'odd'),
+        empty: ref('empty', 'odd', 'odd'),
+        absent: ref('absent', 'odd', 'odd'),
+      }),
       secrets: { providers: { sealed: { source: 'broken' }, gone: { source: 'gone' }, odd: { source: 'odd' } } },
     };
     const { resolved, values, errors } = await activate(config);
     expect(resolved).toBe(config);
     expect(values).toEqual([]);
     expect(errors.map(({ code, owner, message }) => [code, owner.pointer, message])).toEqual([
-      ['DUR_SECRET_UNRESOLVED', '/models/providers/a/apiKey', expect.stringContaining("'models.providers.a.apiKey' cannot be resolved: NOT_SET is not set")],
-      ['DUR_SECRET_UNRESOLVED', '/missing', expect.stringContaining('ALSO_NOT_SET is not set')],
-      ['DUR_SECRET_UNRESOLVED', '/alias', expect.stringContaining('secrets.providers.nowhere is not configured')],
-      ['DUR_SECRET_UNRESOLVED', '/mixed', expect.stringContaining("has the source 'broken', not 'env'")],
-      ['DUR_SECRET_UNRESOLVED', '/form', expect.stringContaining('the name of an environment variable')],
-      ['DUR_SECRET_UNRESOLVED', '/sealed', expect.stringContaining('the vault is sealed')],
-      ['DUR_SECRET_SOURCE', '/unserved', expect.stringContaining("'gone'")],
-      ['DUR_SECRET_UNRESOLVED', '/number', expect.stringContaining('not a text')],
-      ['DUR_SECRET_UNRESOLVED', '/empty', expect.stringContaining('not a text')],
-      ['DUR_SECRET_UNRESOLVED', '/absent', expect.stringContaining('no value')],
+      [
+        'DUR_SECRET_UNRESOLVED',
+        '/models/providers/template/apiKey',
+        expect.stringContaining("'models.providers.template.apiKey' cannot be resolved: NOT_SET is not set (provider 'default')"),
+      ],
+      ['DUR_SECRET_UNRESOLVED', '/models/providers/missing/apiKey', expect.stringContaining('ALSO_NOT_SET is not set')],
+      ['DUR_SECRET_UNRESOLVED', '/models/providers/alias/apiKey', expect.stringContaining('secrets.providers.nowhere is not configured')],
+      ['DUR_SECRET_UNRESOLVED', '/models/providers/mixed/apiKey', expect.stringContaining("has the source 'broken', not 'env'")],
+      ['DUR_SECRET_UNRESOLVED', '/models/providers/form/apiKey', expect.stringContaining('the name of an environment variable')],
+      ['DUR_SECRET_UNRESOLVED', '/models/providers/sealed/apiKey', expect.stringContaining('the vault is sealed')],
+      ['DUR_SECRET_SOURCE', '/models/providers/unserved/apiKey', expect.stringContaining("'gone'")],
+      ['DUR_SECRET_UNRESOLVED', '/models/providers/number/apiKey', expect.stringContaining('not a text')],
+      ['DUR_SECRET_UNRESOLVED', '/models/providers/empty/apiKey', expect.stringContaining('not a text')],
+      ['DUR_SECRET_UNRESOLVED', '/models/providers/absent/apiKey', expect.stringContaining('no value')],
     ]);
     expect(JSON.stringify(errors)).not.toContain('sk-one');
   });
 
+  it('a reference at a field that takes none is refused, whatever it names (SEC-121)', async () => {
+    const { activate, source } = setup();
+    const { errors } = await activate({
+      hooks: { enabled: true, token: ref('OPENAI_API_KEY') },
+      bindings: [{ note: ref('x', 'v', 'vault') }],
+      secrets: { providers: { v: { source: 'vault' } } },
+    });
+    expect(errors.map(({ code, owner }) => [code, owner.pointer])).toEqual([
+      ['DUR_SECRET_UNSUPPORTED', '/hooks/token'],
+      ['DUR_SECRET_UNSUPPORTED', '/bindings/0/note'],
+    ]);
+    expect(source).not.toHaveBeenCalled();
+  });
+
+  it('an object that only looks like a reference stays', async () => {
+    const config = { talk: { origin: { source: 'git', provider: 'hub', id: 'x' } } };
+    expect(await setup().activate(config)).toMatchObject({ resolved: config, errors: [] });
+  });
+
+  it('a value in the reason of a source is masked (SEC-100)', async () => {
+    const leaky: SecretsProvider = { source: 'leaky', resolve: async () => ({ values: { a: 'hush-hush' }, errors: { b: 'after hush-hush came nothing' } }) };
+    const { activate } = setup({ leaky });
+    const { errors } = await activate({
+      ...keys({ a: ref('a', 'l', 'leaky'), b: ref('b', 'l', 'leaky') }),
+      secrets: { providers: { l: { source: 'leaky' } } },
+    });
+    expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining('after *** came nothing')]);
+  });
+
   it('a source whose extension fails to load fails its refs with that reason', async () => {
-    const { errors } = await activateSecrets({ config: { key: ref('OPENAI_API_KEY') }, env, source: () => Promise.reject(new Error('import failed')) });
+    const { errors } = await activateSecrets({ config: keys({ a: ref('OPENAI_API_KEY') }), env, source: () => Promise.reject(new Error('import failed')) });
     expect(errors).toMatchObject([{ code: 'DUR_SECRET_UNRESOLVED', message: expect.stringContaining('import failed') }]);
   });
 });

@@ -1,9 +1,17 @@
-import { type DurarError, durarError, errorCode, errorText, type SecretRef, type SecretsProvider } from '../../sdk/index.ts';
+import { type DurarError, durarError, type SecretsProvider } from '../../sdk/index.ts';
+import type { RuleFacts } from '../config/active-rule.ts';
 import { formatPath, isRecord, type Segment, toPointer } from '../config/config-path.ts';
-import { substituteText, templateNames } from '../config/env.ts';
-import { type SecretTest, secretTexts } from '../config/redact.ts';
-import { isSecretPath } from '../config/secret-paths.ts';
-import { isSecretRef, refProblem } from './ref.ts';
+import { secretTexts } from '../config/redact.ts';
+import { resolveRefs, sourceSettings } from './batches.ts';
+import { createSecretFields, type SecretFields } from './fields.ts';
+import { oauthProblems } from './policy.ts';
+import { keyOf } from './ref.ts';
+import { chooseCandidates, collectUses, type SecretUse, settleChoices } from './uses.ts';
+
+export { createSecretFields, type SecretFields, type SurfaceRow } from './fields.ts';
+export { lookUpTargets, type TargetLookup } from './lookup.ts';
+export { isSecretRef } from './ref.ts';
+export { createReloadSignal, type ReloadSignal } from './reload-signal.ts';
 
 export interface ActivateOptions<Configuration extends object> {
   config: Configuration;
@@ -11,164 +19,141 @@ export interface ActivateOptions<Configuration extends object> {
   source(name: string): Promise<SecretsProvider | undefined>;
   /** The effective environment. */
   env: Readonly<Record<string, string | undefined>>;
-  /** Secret-marked fields beside those of the host's own schema, such as an extension's. */
-  isSecret?: SecretTest;
+  /** Default: the host's own fields. */
+  fields?: SecretFields;
+  /** What decides whether a field is in use, where it is not the environment above. */
+  surfaces?: Partial<Omit<RuleFacts, 'config'>>;
+  /** Credential files whose references are resolved in the same calls. */
+  documents?: readonly SecretDocument[];
   signal?: AbortSignal;
 }
 
+/** A file beside the configuration that holds secrets. */
+export interface SecretDocument {
+  /** Named in errors. */
+  file: string;
+  value: object;
+  fields: Pick<SecretFields, 'find' | 'isChoice'>;
+}
+
+/** What an operator should know and what stops nothing. Holds no value. */
+export interface SecretDiagnostic {
+  code: string;
+  level: 'info' | 'warn';
+  path: string;
+  message: string;
+  state?: 'active' | 'inactive';
+  reason?: string;
+}
+
 export interface ActivatedSecrets<Configuration extends object> {
-  /** The configuration with every reference and template replaced; the very same object when there is none, or when one failed. */
+  /** The configuration with every active reference and template replaced; the very same object when there is none, or when one failed. */
   resolved: Configuration;
+  /** The same of the documents, in their order. */
+  documents: object[];
   /** What the logs must mask: everything that was resolved, and the plain texts of secret-marked fields. */
   values: string[];
   /** Every reference that failed, each with its place. */
   errors: DurarError[];
+  diagnostics: SecretDiagnostic[];
 }
 
-/** Where a secret is needed. A template may need several. */
-interface Need {
-  path: readonly Segment[];
-  refs: SecretRef[];
-  fill(values: ReadonlyMap<string, string>): string;
+/** A document on its way through the activation. */
+interface Part {
+  value: object;
+  file: string | undefined;
+  uses: SecretUse[];
 }
 
-/** The block of one alias and what is asked of it. */
-interface Batch {
-  source: string;
-  provider: string;
-  config: Record<string, unknown>;
-  ids: Set<string>;
-}
+const FIXED_SOURCES = ['env', 'file', 'exec'];
 
 /**
- * Resolves the secrets of a configuration, one call an alias. What is switched off (`enabled: false`) is left as it is. All or nothing: with
- * an error, `resolved` is the configuration as it came. Never rejects for a secret that fails; without any reference no source is loaded.
+ * Resolves the secrets that are in use, one call an alias. All or nothing: with an error, everything is returned as it came. Never rejects for
+ * a secret that fails; without any reference no source is loaded. A reference out of use stays as it is; such a template becomes an empty text,
+ * so that nobody takes it for the secret.
  */
 export async function activateSecrets<Configuration extends object>(options: ActivateOptions<Configuration>): Promise<ActivatedSecrets<Configuration>> {
-  const { config, isSecret = () => false } = options;
-  const secrets = isRecord(config) && isRecord(config.secrets) ? config.secrets : {};
-  const needs = collect(config, secrets, (path) => isSecretPath(path) || isSecret(path));
-  if (needs.length === 0) return { resolved: config, values: secretTexts(config, isSecret), errors: [] };
+  const { config, fields = createSecretFields(), env, documents = [] } = options;
+  const settings = sourceSettings(config);
+  const facts: RuleFacts = { env, isServed: () => true, ...options.surfaces, config };
+  const errors: DurarError[] = oauthProblems(config, documents);
+  const envAlias = typeof settings.defaults.env === 'string' ? settings.defaults.env : 'default';
+  const sources = new Set([...FIXED_SOURCES, ...Object.values(settings.providers).map((block) => (isRecord(block) ? String(block.source) : ''))]);
 
-  const errors: DurarError[] = [];
-  const { batches, problems } = group(needs, secrets);
-  const values = new Map<string, string>();
-  await Promise.all([...batches.values()].map((batch) => resolveBatch(batch, options, values, problems)));
+  const parts = [{ file: undefined, value: config as object, fields }, ...documents].map(({ file, value, fields: own }): Part => {
+    const { uses, misplaced } = collectUses({ value, fields: own, facts: { ...facts, config: value }, envAlias, sources });
+    errors.push(...misplaced.map((path) => durarError('DUR_SECRET_UNSUPPORTED', { path: formatPath(path) }, { owner: ownerOf(path, file) })));
+    settleChoices(uses);
+    return { value, file, uses };
+  });
+  const all = parts.flatMap(({ uses }) => uses);
+  const wanted = all.filter(({ activity }) => activity.state !== 'inactive').flatMap(({ refs }) => refs);
+  const { values, problems } = await resolveRefs(wanted, { settings, source: options.source, env, signal: options.signal });
+  chooseCandidates(all, ({ refs }) => refs.every((ref) => values.has(keyOf(ref))));
 
-  for (const { path, refs } of needs) {
-    for (const ref of refs) {
-      const problem = problems.get(keyOf(ref));
-      if (problem !== undefined) errors.push(problem(path));
+  for (const { uses, file } of parts) {
+    for (const { path, refs, activity } of uses) {
+      if (activity.state === 'inactive') continue;
+      for (const ref of refs) {
+        const problem = problems.get(keyOf(ref));
+        if (problem !== undefined) errors.push(problem(path, file));
+      }
     }
   }
-  if (errors.length > 0) return { resolved: config, values: [], errors };
-  const texts = new Map(needs.map((need) => [toPointer(need.path), need.fill(values)]));
-  const resolved = replace(config, texts, []) as Configuration;
-  return { resolved, values: [...new Set([...secretTexts(resolved, isSecret), ...values.values(), ...texts.values()])], errors };
-}
-
-function collect(config: object, secrets: Record<string, unknown>, isMarked: (path: readonly Segment[]) => boolean): Need[] {
-  const defaults = isRecord(secrets.defaults) ? secrets.defaults : {};
-  const envAlias = typeof defaults.env === 'string' ? defaults.env : 'default';
-  const needs: Need[] = [];
-  const path: Segment[] = [];
-
-  function visit(value: unknown): void {
-    if (typeof value === 'string') {
-      // `$${NAME}` alone needs no secret, only its plain form
-      if (value.includes('${') && isMarked(path)) needs.push(template(value));
-      return;
-    }
-    if (typeof value !== 'object' || value === null || ('enabled' in value && value.enabled === false)) return;
-    if (isSecretRef(value)) {
-      needs.push({ path: [...path], refs: [value], fill: (values) => values.get(keyOf(value)) ?? '' });
-      return;
-    }
-    for (const [key, child] of Object.entries(value)) {
-      // the sources' own settings are theirs to read
-      if (path.length === 0 && key === 'secrets') continue;
-      path.push(Array.isArray(value) ? Number(key) : key);
-      visit(child);
-      path.pop();
-    }
-  }
-
-  function template(text: string): Need {
-    const refs = [...new Set(templateNames(text))].map((id): SecretRef => ({ source: 'env', provider: envAlias, id }));
-    return {
-      path: [...path],
-      refs,
-      fill: (values) => substituteText(text, Object.fromEntries(refs.map((ref) => [ref.id, values.get(keyOf(ref))])), () => undefined),
-    };
-  }
-
-  visit(config);
-  return needs;
-}
-
-type Problems = Map<string, (path: readonly Segment[]) => DurarError>;
-
-/** Sorts the references by alias; those that cannot be asked for become problems. */
-function group(needs: readonly Need[], secrets: Record<string, unknown>): { batches: Map<string, Batch>; problems: Problems } {
-  const providers = isRecord(secrets.providers) ? secrets.providers : {};
-  const batches = new Map<string, Batch>();
-  const problems: Problems = new Map();
-  for (const ref of needs.flatMap((need) => need.refs)) {
-    const { source, provider, id } = ref;
-    const configured = Object.hasOwn(providers, provider) ? providers[provider] : undefined;
-    const block = configured ?? (provider === 'default' ? { source: 'env' } : undefined);
-    const problem =
-      refProblem(ref) ??
-      (!isRecord(block)
-        ? `secrets.providers.${provider} is not configured`
-        : block.source === source
-          ? undefined
-          : `secrets.providers.${provider} has the source '${String(block.source)}', not '${source}'`);
-    if (problem !== undefined || !isRecord(block)) {
-      problems.set(keyOf(ref), unresolved(problem ?? ''));
-      continue;
-    }
-    const batch = batches.get(provider) ?? { source, provider, config: block, ids: new Set<string>() };
-    batch.ids.add(id);
-    batches.set(provider, batch);
-  }
-  return { batches, problems };
-}
-
-async function resolveBatch(batch: Batch, options: ActivateOptions<object>, values: Map<string, string>, problems: Problems): Promise<void> {
-  const { source, provider, config } = batch;
-  const ids = [...batch.ids];
-  const failAll = (problem: (path: readonly Segment[]) => DurarError) => {
-    for (const id of ids) problems.set(keyOf({ source, provider, id }), problem);
+  const diagnostics = parts.flatMap(({ uses, file }) => uses.flatMap((use) => diagnose(use, file)));
+  const before = documents.map(({ value }) => value);
+  if (errors.length > 0) return { resolved: config, documents: before, values: [], errors, diagnostics };
+  const [resolved, ...others] = parts.map(({ value, uses }) => fillIn(value, uses, values));
+  const texts = parts.flatMap(({ uses }) => uses.filter(isActive).map((use) => use.fill(values)));
+  return {
+    resolved: (resolved ?? config) as Configuration,
+    documents: others,
+    values: [...new Set([...secretTexts(resolved, fields.isMarked), ...values.values(), ...texts])],
+    errors,
+    diagnostics,
   };
-  try {
-    const server = await options.source(source);
-    if (server === undefined) {
-      failAll((path) => durarError('DUR_SECRET_SOURCE', { source }, { owner: { pointer: toPointer(path) } }));
-      return;
-    }
-    const answer = await server.resolve({ provider, config, ids, env: options.env, ...(options.signal === undefined ? {} : { signal: options.signal }) });
-    for (const id of ids) {
-      const value = Object.hasOwn(answer.values, id) ? answer.values[id] : undefined;
-      if (typeof value === 'string' && value !== '') values.set(keyOf({ source, provider, id }), value);
-      else
-        problems.set(
-          keyOf({ source, provider, id }),
-          unresolved(answer.errors?.[id] ?? (value === undefined ? 'the source has no value for it' : 'its value is not a text')),
-        );
-    }
-  } catch (error) {
-    failAll(unresolved(errorText(error), error));
-  }
 }
 
-function unresolved(reason: string, cause?: unknown) {
-  return (path: readonly Segment[]) =>
-    durarError(
-      'DUR_SECRET_UNRESOLVED',
-      { path: formatPath(path), reason },
-      { owner: { pointer: toPointer(path) }, ...(errorCode(cause) === undefined ? {} : { cause }) },
-    );
+function isActive({ activity }: SecretUse): boolean {
+  return activity.state === 'active';
+}
+
+function diagnose({ path, refs, activity, announce, standsFor }: SecretUse, file: string | undefined): SecretDiagnostic[] {
+  if (refs.length === 0) return [];
+  const at = `${file === undefined ? '' : `${file}: `}${formatPath(path)}`;
+  const found: SecretDiagnostic[] = [];
+  const state = activity.state === 'inactive' ? 'inactive' : 'active';
+  const reason = activity.because;
+  if (announce !== undefined) found.push({ code: announce, level: 'info', path: at, message: `the secret of ${at} is ${state}: ${reason}`, state, reason });
+  if (state === 'inactive') {
+    const message = `the reference at ${at} is ignored: ${reason}`;
+    found.push({ code: 'SECRETS_REF_IGNORED_INACTIVE_SURFACE', level: 'info', path: at, message, reason });
+  } else if (standsFor?.overrides === true) {
+    const message = `the reference at ${at} is used, and the text at ${formatPath(standsFor.path)} is not`;
+    found.push({ code: 'SECRETS_REF_OVERRIDES_PLAINTEXT', level: 'warn', path: at, message });
+  }
+  return found;
+}
+
+/** The document with its secrets. A field that another stands for gets that one's. */
+function fillIn(value: object, uses: readonly SecretUse[], values: ReadonlyMap<string, string>): object {
+  const texts = new Map<string, string>();
+  const added: Array<readonly [path: readonly Segment[], text: string]> = [];
+  for (const use of uses) {
+    if (isActive(use)) {
+      const text = use.fill(values);
+      texts.set(toPointer(use.path), text);
+      if (use.standsFor !== undefined) added.push([use.standsFor.path, text]);
+    } else if (typeof valueAt(value, use.path) === 'string') texts.set(toPointer(use.path), '');
+  }
+  if (texts.size === 0) return value;
+  const filled = replace(value, texts, []) as object;
+  for (const [path, text] of added) {
+    // the object was copied with the reference in it, so it may be changed
+    const holder = valueAt(filled, path.slice(0, -1));
+    if (isRecord(holder)) holder[String(path.at(-1))] = text;
+  }
+  return filled;
 }
 
 /** A copy with the texts at their places; what is not on the way to one is shared. */
@@ -184,6 +169,10 @@ function replace(value: unknown, texts: ReadonlyMap<string, string>, path: reado
   return entries.some(([key, child]) => child !== value[key]) ? Object.fromEntries(entries) : value;
 }
 
-function keyOf({ source, provider, id }: SecretRef): string {
-  return `${source}\0${provider}\0${id}`;
+function valueAt(value: unknown, path: readonly Segment[]): unknown {
+  return path.reduce<unknown>((holder, key) => (typeof holder === 'object' && holder !== null ? (holder as Record<Segment, unknown>)[key] : undefined), value);
+}
+
+function ownerOf(path: readonly Segment[], file: string | undefined) {
+  return { pointer: toPointer(path), ...(file === undefined ? {} : { file }) };
 }

@@ -27,3 +27,8 @@ export function refProblem({ source, provider, id }: SecretRef): string | undefi
   if (id === '' || rule?.fits(id) === false) return `its id must be ${rule?.rule ?? 'a text'}`;
   return undefined;
 }
+
+/** Equal for references to the same secret. */
+export function keyOf({ source, provider, id }: SecretRef): string {
+  return `${source}\0${provider}\0${id}`;
+}

@@ -13,6 +13,7 @@ import { DEVICES_METHODS } from './methods/devices.ts';
 import { LOGS_METHODS } from './methods/logs.ts';
 import { MODELS_METHODS } from './methods/models.ts';
 import { PLUGINS_METHODS } from './methods/plugins.ts';
+import { SECRETS_METHODS } from './methods/secrets.ts';
 import { SEND_METHODS } from './methods/send.ts';
 import { SESSIONS_METHODS } from './methods/sessions.ts';
 import { SYSTEM_METHODS } from './methods/system.ts';
@@ -29,6 +30,7 @@ const METHOD_SOURCES: Record<string, MethodSource> = {
   ...PLUGINS_METHODS,
   ...MODELS_METHODS,
   ...CONFIG_METHODS,
+  ...SECRETS_METHODS,
   ...AGENTS_METHODS,
   ...TOOLS_METHODS,
   ...LOGS_METHODS,

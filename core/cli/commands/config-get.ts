@@ -26,8 +26,8 @@ export const configGet: Action = async (context) => {
 /** Secret fields of extensions stand in their manifests, which are read only when their block is asked for. */
 async function pluginSecrets(context: CommandContext, loaded: LoadedConfig, path: readonly Segment[]): Promise<SecretTest> {
   if (path.length > 0 && path[0] !== 'plugins' && path[0] !== 'channels' && path[0] !== 'secrets') return () => false;
-  const [{ readOutlook }, { createSecretTest }] = await Promise.all([import('../planning.ts'), import('../secret-fields.ts')]);
-  return createSecretTest((await readOutlook(context, { loaded })).catalog.entries);
+  const [{ readOutlook }, { createSecretFields }] = await Promise.all([import('../planning.ts'), import('../../secrets/activate.ts')]);
+  return createSecretFields((await readOutlook(context, { loaded })).catalog.entries).isMarked;
 }
 
 /** `durar config file` */
