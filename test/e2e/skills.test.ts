@@ -163,7 +163,7 @@ describe('skills', () => {
       skillKey: 'draw-things',
       config: { enabled: false },
     });
-    await until(async () => /^draw-things +switched off/m.test((await machine.cli(['skills', 'list'])).stdout));
+    await until(async () => /^draw-things +switched off/m.test((await machine.cli(['skills', 'list'])).stdout), 'the skill is off');
     expect(await readFile(machine.configFile, 'utf8')).toContain('draw-things');
     client.close();
   });
