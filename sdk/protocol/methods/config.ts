@@ -34,8 +34,24 @@ const changed = () =>
     noop: optional(Type.Literal(true)),
     path: Type.String(),
     config: Type.Unknown(),
-    /** `null`: the change counts already. Else what has to be restarted by hand, and for which keys. */
-    restart: optional(nullable(open({ ok: Type.Boolean(), reason: Type.String(), paths: Type.Array(Type.String()) }))),
+    /**
+     * `null`: the change counts already. `ok: true`: the gateway restarts its listener, and after `delayMs` its clients are told to come again.
+     * `ok: false`: these keys count after a restart by hand.
+     */
+    restart: optional(
+      nullable(
+        open({
+          ok: Type.Boolean(),
+          reason: Type.String(),
+          paths: optional(Type.Array(Type.String())),
+          pid: optional(Type.Integer()),
+          delayMs: optional(Type.Integer({ minimum: 0 })),
+          mode: optional(Type.String()),
+          coalesced: optional(Type.Boolean()),
+          cooldownMsApplied: optional(Type.Integer({ minimum: 0 })),
+        }),
+      ),
+    ),
     sentinel: optional(open({ path: nullable(Type.String()), payload: Type.Record(Type.String(), Type.Unknown()) })),
   });
 
