@@ -17,7 +17,7 @@ export const CHAT_COMMANDS = [
   { name: 'help', kind: 'shortcut', summary: 'the commands most used' },
   { name: 'commands', kind: 'shortcut', summary: 'every command, those of extensions too' },
   { name: 'status', kind: 'shortcut', summary: 'model, context engine, tokens, queue and settings of the session' },
-  { name: 'context', args: '[list|detail|json]', kind: 'command', summary: 'what the last request to the model was made of, with sizes' },
+  { name: 'context', args: '[list|detail|json|why [turn]]', kind: 'command', summary: 'what the last request to the model was made of, with sizes' },
   { name: 'whoami', aliases: ['id'], kind: 'shortcut', summary: 'who you are to the gateway' },
   { name: 'new', args: '[model] [message]', kind: 'command', summary: 'start the conversation over' },
   { name: 'reset', args: '[model] [message]', kind: 'command', summary: 'start the conversation over' },

@@ -15,7 +15,7 @@ import type { TurnDeps } from './turn-state.ts';
 export type InspectContext = (params: { sessionKey: string }) => Promise<ContextInspection>;
 
 export function createContextInspection({ deps, tools }: { deps: TurnDeps; tools: ToolCatalog }): InspectContext {
-  const { sessions, source, models, estimator, paths } = deps;
+  const { sessions, source, models, estimator, correction, paths } = deps;
 
   async function estimate(generation: Generation, session: SessionRecord): Promise<RunContextReport> {
     const { config } = generation;
@@ -36,6 +36,7 @@ export function createContextInspection({ deps, tools }: { deps: TurnDeps; tools
       provider: entry.provider,
       model: entry.id,
       contextWindow: Math.min(entry.contextWindow, config.agents.defaults.contextTokens ?? Number.POSITIVE_INFINITY),
+      factor: correction.factor(`${entry.provider}/${entry.id}`),
       now: deps.now(),
     });
   }

@@ -1,4 +1,7 @@
 import type { SessionRecord } from '../../sdk/index.ts';
+import type { ContextInspection, ContextReport } from '../../sdk/protocol/generated/types.ts';
+
+export type { ContextInspection };
 
 /** A size in characters and, by the host's count, in tokens. */
 export interface Size {
@@ -7,42 +10,7 @@ export interface Size {
 }
 
 /** What one request to a model was made of: sizes and names, no text. Bounded, so that it fits a session's row. */
-export interface RunContextReport {
-  /** `run`: of the last request that was sent. `estimate`: of the one that would be sent now. */
-  source: 'run' | 'estimate';
-  /** epoch ms */
-  generatedAt: number;
-  sessionId: string;
-  sessionKey: string;
-  runId?: string;
-  provider: string;
-  model: string;
-  /** tokens */
-  contextWindow: number;
-  contextEngine?: string;
-  workspaceDir: string;
-  bootstrapMaxChars: number;
-  bootstrapTotalMaxChars: number;
-  bootstrapTruncation: { mode: 'off' | 'once' | 'always'; shown: boolean; shownFor: string[] };
-  sandbox: { mode: string; sandboxed: boolean };
-  systemPrompt: Size & {
-    projectContextChars: number;
-    nonProjectContextChars: number;
-    /** In the order of the prompt; the characters add up to those of the whole. */
-    parts: Array<{ name: string; source: string } & Size>;
-  };
-  injectedWorkspaceFiles: Array<{ name: string; path: string; missing: boolean; rawChars: number; injectedChars: number; truncated: boolean }>;
-  skills: { promptChars: number; count: number; entries: Array<{ name: string; blockChars: number }> };
-  tools: { listChars: number; schemaChars: number; count: number; entries: Array<{ name: string; schemaChars: number }> };
-  messages: Size & { count: number; bySource: Array<{ source: string; count: number } & Size> };
-}
-
-/** A report with what the session's row says about its tokens. */
-export interface ContextInspection {
-  key: string;
-  report: RunContextReport;
-  session: { totalTokens: number | null; contextTokens: number };
-}
+export type RunContextReport = ContextReport;
 
 const CHARS_PER_TOKEN = 4;
 const TOP = 10;
@@ -79,7 +47,7 @@ export function formatContextList(inspection: ContextInspection): string {
 
 /** What `/context detail` says. */
 export function formatContextDetail(inspection: ContextInspection): string {
-  const { systemPrompt, messages, skills, tools, contextEngine } = inspection.report;
+  const { systemPrompt, messages, skills, tools, contextEngine, request } = inspection.report;
   const lines = ['🧠 Context breakdown (detailed)', ...overview(inspection)];
   const skillSizes = skills.entries.map(({ name, blockChars }) => ({ name, chars: blockChars }));
   if (skills.count > 0) lines.push('', 'Top skills (prompt entry size):', ...top(skillSizes, skills.count, 'skills'));
@@ -89,6 +57,10 @@ export function formatContextDetail(inspection: ContextInspection): string {
   const by = contextEngine === undefined ? '' : ` by ${contextEngine}`;
   lines.push('', `Messages${by}: ${number(messages.count)}, ${size(messages)}`);
   lines.push(...messages.bySource.map(({ source, count, ...part }) => `- ${source}: ${number(count)}, ${size(part)}`));
+  if (request !== undefined) {
+    const { tokens, corrected, factor } = request;
+    lines.push('', `Whole request: ~${number(corrected)} tok as the provider counts (~${number(tokens)} tok x ${factor.toFixed(2)})`);
+  }
   return [...lines, '', sessionLine(inspection)].join('\n');
 }
 

@@ -41,6 +41,8 @@ export interface ReportParams {
   provider: string;
   model: string;
   contextWindow: number;
+  /** The provider's tokens in one of the host's count. */
+  factor: number;
   contextEngine?: string | undefined;
   runId?: string | undefined;
   now: number;
@@ -61,6 +63,7 @@ export function createReport(params: ReportParams): RunContextReport {
   const text = request.systemPrompt ?? '';
   const tools = request.tools.map((tool) => ({ name: short(tool.name), schemaChars: JSON.stringify(tool).length }));
   const { parts } = sent;
+  const tokens = estimator.text(text) + estimator.tools(request.tools) + estimator.messages(request.messages);
   const projectContextChars = parts.find(({ name, source }) => name === PROJECT_CONTEXT && source === 'workspace')?.text.length ?? 0;
   return {
     source: params.source,
@@ -72,6 +75,7 @@ export function createReport(params: ReportParams): RunContextReport {
     model: params.model,
     contextWindow: params.contextWindow,
     ...(params.contextEngine === undefined ? {} : { contextEngine: params.contextEngine }),
+    request: { tokens, corrected: Math.ceil(tokens * params.factor), factor: params.factor },
     workspaceDir: prompt.workspaceDir,
     bootstrapMaxChars: defaults.bootstrapMaxChars,
     bootstrapTotalMaxChars: defaults.bootstrapTotalMaxChars,

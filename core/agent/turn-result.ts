@@ -77,6 +77,7 @@ async function reportField({ deps, run, state }: TurnEnding, now: number): Promi
     provider,
     model: id,
     contextWindow: budget?.window ?? contextWindow,
+    factor: budget?.factor ?? 1,
     contextEngine: engine?.id,
     runId: run.accepted.runId,
     now,

@@ -3,6 +3,7 @@ import { type CommandReply, errorText, reportError, type SessionRecord } from '.
 import type { Generation, GenerationSource } from '../../kernel/generation.ts';
 import type { SessionService } from '../../sessions/service.ts';
 import { formatContextDetail, formatContextJson, formatContextList } from '../context-report.ts';
+import { formatTurn } from '../ledger-text.ts';
 import type { ModelAccess } from '../model-access.ts';
 import type { AcceptedRun, RunRequest } from '../run-request.ts';
 import type { SessionWork } from '../session-work.ts';
@@ -14,7 +15,7 @@ import { mergedExtra } from './session-settings.ts';
 import { grouped, type LastContext, statusText } from './status.ts';
 import { count, createSubagentCommands } from './subagent-commands.ts';
 
-export interface CommandDeps extends Pick<SessionWork, 'compact' | 'inspect'> {
+export interface CommandDeps extends Pick<SessionWork, 'compact' | 'inspect' | 'turn'> {
   source: GenerationSource;
   sessions: SessionService;
   models: ModelAccess;
@@ -108,8 +109,11 @@ export function createCommands(deps: CommandDeps): Record<AnsweredCommand, Answe
     },
 
     async context({ session, args }) {
+      const [word = '', turn] = args.split(/\s+/);
+      if (word.toLowerCase() === 'why') return { text: formatTurn(deps.turn({ sessionKey: session.key, turn })) };
       const format = args === '' ? formatContextList : FORMATS.get(args.toLowerCase());
-      if (format === undefined) return { text: `Unrecognized context format "${args}". Valid formats: ${[...FORMATS.keys()].join(', ')}.`, isError: true };
+      if (format === undefined)
+        return { text: `Unrecognized context format "${args}". Valid formats: ${[...FORMATS.keys(), 'why'].join(', ')}.`, isError: true };
       return { text: format(await deps.inspect({ sessionKey: session.key })) };
     },
 

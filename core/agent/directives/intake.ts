@@ -25,7 +25,7 @@ export interface Intake {
 const MAX_LAST_CONTEXTS = 1_000;
 
 export function createIntake(
-  options: Omit<DirectivesDeps, 'active' | 'stop' | 'lastContext' | 'compact' | 'inspect'> & {
+  options: Omit<DirectivesDeps, 'active' | 'stop' | 'lastContext' | 'compact' | 'inspect' | 'turn'> & {
     runs: Runs;
     work: SessionWork;
     now: () => number;
@@ -41,6 +41,7 @@ export function createIntake(
     ...options,
     compact: work.compact,
     inspect: work.inspect,
+    turn: work.turn,
     active: (sessionKey) => runs.active(sessionKey),
     stop: (runId) => void runs.abort({ runId, origin: 'stop' }),
     lastContext: (sessionKey) => lastContexts.get(sessionKey),
