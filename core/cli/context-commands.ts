@@ -1,4 +1,5 @@
 import type { CommandSpec, OptionSpec } from './command.ts';
+import { ENGINE_COMMANDS } from './engine-commands.ts';
 import { RPC } from './rpc-options.ts';
 
 type Views = typeof import('./commands/context.ts');
@@ -22,6 +23,7 @@ export const CONTEXT: CommandSpec = {
       examples: [['context detail main', 'where the tokens of the main session go']],
     },
     view('json', 'all of it as JSON', 'contextJson'),
+    ...ENGINE_COMMANDS,
     {
       name: 'why',
       summary: 'what the last request of a turn was made of: each part with its source and its share',

@@ -19,6 +19,7 @@ type Names =
   | 'sessions.context'
   | 'sessions.turns'
   | 'sessions.turn'
+  | 'sessions.compare'
   | 'sessions.resolve'
   | 'sessions.preview'
   | 'sessions.subscribe'
@@ -110,6 +111,7 @@ export function sessionsMethods(context: GatewayContext): MethodFamily<Names> {
       };
     },
 
+    'sessions.compare': ({ key, since }) => agent.compareEngines({ sessionKey: key === undefined ? undefined : sessions.canonicalKey(key), since }),
     'sessions.context': ({ key }) => agent.inspect({ sessionKey: key }),
 
     'sessions.turns': ({ key, limit }) => agent.turns({ sessionKey: key, limit }),

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 import { ContextInspection } from '../context-report.ts';
 import { closed, defineMethods, nullable, open, optional, text } from '../define.ts';
 import { TurnRecord, TurnSummary } from '../turn-ledger.ts';
+import { EngineComparison } from '../engine-comparison.ts';
 import { Attachment } from './agent.ts';
 
 const string = () => optional(Type.String());
@@ -138,6 +139,13 @@ export const SESSIONS_METHODS = defineMethods({
     unlisted: true,
     params: closed({ key: optional(sessionKey()), turn: optional(text()) }),
     result: TurnRecord,
+  },
+  /** What the shadow engine did beside the active one: of one session or of all, since a time. */
+  'sessions.compare': {
+    scope: 'operator.read',
+    unlisted: true,
+    params: closed({ key: optional(sessionKey()), since: optional(Type.Number({ minimum: 0 })) }),
+    result: EngineComparison,
   },
   'sessions.resolve': {
     scope: 'operator.read',
