@@ -17,8 +17,11 @@ export interface ExtensionMethod {
 
 const root = join(import.meta.dirname, '..');
 
-/** Takes every call and property, and answers with itself. */
-const anything: object = new Proxy(() => undefined, { get: (_target, key) => (key === 'then' ? undefined : anything), apply: () => anything });
+/** Takes every call and property, and answers with itself; as a text it is empty. */
+const anything: object = new Proxy(() => undefined, {
+  get: (_target, key) => (key === 'then' ? undefined : key === Symbol.toPrimitive ? () => '' : anything),
+  apply: () => anything,
+});
 
 export async function collectExtensionMethods(): Promise<ExtensionMethod[]> {
   const specifiers = createSdkSpecifiers();
@@ -35,7 +38,9 @@ export async function collectExtensionMethods(): Promise<ExtensionMethod[]> {
     const entry = (await import(join(root, dirname(file), 'index.ts'))) as { default: { register(api: unknown): Promise<void> | void } };
     const registerGatewayMethod = (method: string, _handler: unknown, options: GatewayMethodOptions = {}) =>
       found.push({ method, extension: id, folder: dirname(file), options });
-    await entry.default.register(new Proxy({ id, registerGatewayMethod }, { get: (target, key) => Reflect.get(target, key) ?? anything }));
+    await entry.default.register(
+      new Proxy({ id, rootDir: join(root, dirname(file)), registerGatewayMethod }, { get: (target, key) => Reflect.get(target, key) ?? anything }),
+    );
   }
   hooks.deregister();
   return found;

@@ -54,13 +54,13 @@ it('the records outlive the gateway, are told to readers only, and a turn that i
   await gateway.stop();
   gateway = await machine.start();
   const client = await machine.connect(gateway);
-  const { key, turns } = await client.request<Turns>('sessions.turns', { key: 'main' });
+  const { key, turns } = await client.request('sessions.turns', { key: 'main' });
   expect([key, turns.length]).toEqual(['agent:main:main', 2]);
-  expect(await client.request<TurnRecord>('sessions.turn', { turn: turns[0]?.runId })).toMatchObject({ runId: turns[0]?.runId, parts: expect.any(Array) });
+  expect(await client.request('sessions.turn', { turn: turns[0]?.runId ?? '' })).toMatchObject({ runId: turns[0]?.runId, parts: expect.any(Array) });
   expect(await machine.cli(['context', 'why', '-9'])).toMatchObject({ code: 1, stderr: expect.stringContaining("has no record of the turn '-9'") });
   expect(await machine.cli(['context', 'why', '--session', 'nowhere'])).toMatchObject({ code: 1, stderr: expect.stringContaining('agent:main:nowhere') });
   expect((await machine.cli(['agent', '--message', '/context why -1'])).stdout).toMatch(/^🧭 Turn /);
-  const work = () => client.request<Turns>('sessions.turns', { key: 'work' });
+  const work = () => client.request('sessions.turns', { key: 'work' });
   expect((await machine.cli(['agent', '--session', 'work', '--message', 'hello'])).code).toBe(0);
   expect((await work()).turns).toHaveLength(1);
   expect((await machine.cli(['sessions', 'delete', 'work'])).code).toBe(0);

@@ -84,6 +84,7 @@ public enum GatewayMethod: String, Codable, CaseIterable, Sendable {
     case sessionsContext = "sessions.context"
     case sessionsTurns = "sessions.turns"
     case sessionsTurn = "sessions.turn"
+    case sessionsCompare = "sessions.compare"
     case sessionsResolve = "sessions.resolve"
     case sessionsSubscribe = "sessions.subscribe"
     case sessionsUnsubscribe = "sessions.unsubscribe"
@@ -935,6 +936,151 @@ public struct EffectiveToolSource: RawRepresentable, Codable, Hashable, Sendable
     public static let core: Self = "core"
     public static let plugin: Self = "plugin"
     public static let channel: Self = "channel"
+}
+
+public struct EngineComparison: Codable, Hashable, Sendable {
+    public var turns: Int
+    public var groups: [EngineComparisonGroupsItem]
+
+    public init(
+        turns: Int,
+        groups: [EngineComparisonGroupsItem]
+    ) {
+        self.turns = turns
+        self.groups = groups
+    }
+}
+
+public struct EngineComparisonGroupsItem: Codable, Hashable, Sendable {
+    public var turns: Int
+    public var sessions: Int
+    public var skipped: Int
+    public var disabled: Int
+    public var engines: [EngineSummary]
+    public var verdict: String
+
+    public init(
+        turns: Int,
+        sessions: Int,
+        skipped: Int,
+        disabled: Int,
+        engines: [EngineSummary],
+        verdict: String
+    ) {
+        self.turns = turns
+        self.sessions = sessions
+        self.skipped = skipped
+        self.disabled = disabled
+        self.engines = engines
+        self.verdict = verdict
+    }
+}
+
+public struct EngineSummary: Codable, Hashable, Sendable {
+    public var engine: String
+    public var role: EngineSummaryRole
+    public var answered: Int
+    public var tokens: EngineSummaryTokens
+    public var additionTokens: Double
+    public var assembleMs: EngineSummaryAssembleMs
+    public var ingestMs: EngineSummaryIngestMs
+    public var dropped: Int
+    public var overBudget: Int
+    public var compactions: EngineSummaryCompactions
+    public var failures: [String: Int]
+    public var failedTurns: Int
+
+    public init(
+        engine: String,
+        role: EngineSummaryRole,
+        answered: Int,
+        tokens: EngineSummaryTokens,
+        additionTokens: Double,
+        assembleMs: EngineSummaryAssembleMs,
+        ingestMs: EngineSummaryIngestMs,
+        dropped: Int,
+        overBudget: Int,
+        compactions: EngineSummaryCompactions,
+        failures: [String: Int],
+        failedTurns: Int
+    ) {
+        self.engine = engine
+        self.role = role
+        self.answered = answered
+        self.tokens = tokens
+        self.additionTokens = additionTokens
+        self.assembleMs = assembleMs
+        self.ingestMs = ingestMs
+        self.dropped = dropped
+        self.overBudget = overBudget
+        self.compactions = compactions
+        self.failures = failures
+        self.failedTurns = failedTurns
+    }
+}
+
+public struct EngineSummaryRole: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let active: Self = "active"
+    public static let shadow: Self = "shadow"
+    public static let replay: Self = "replay"
+}
+
+public struct EngineSummaryTokens: Codable, Hashable, Sendable {
+    public var avg: Double
+    public var p50: Double
+    public var max: Double
+
+    public init(
+        avg: Double,
+        p50: Double,
+        max: Double
+    ) {
+        self.avg = avg
+        self.p50 = p50
+        self.max = max
+    }
+}
+
+public struct EngineSummaryAssembleMs: Codable, Hashable, Sendable {
+    public var p50: Double
+    public var p95: Double
+
+    public init(
+        p50: Double,
+        p95: Double
+    ) {
+        self.p50 = p50
+        self.p95 = p95
+    }
+}
+
+public struct EngineSummaryIngestMs: Codable, Hashable, Sendable {
+    public var p50: Double
+    public var p95: Double
+
+    public init(
+        p50: Double,
+        p95: Double
+    ) {
+        self.p50 = p50
+        self.p95 = p95
+    }
+}
+
+public struct EngineSummaryCompactions: Codable, Hashable, Sendable {
+    public var asked: Int
+    public var done: Int
+
+    public init(
+        asked: Int,
+        done: Int
+    ) {
+        self.asked = asked
+        self.done = done
+    }
 }
 
 public struct ErrorShape: Codable, Hashable, Sendable {
@@ -2998,6 +3144,19 @@ public struct SessionsTurnParams: Codable, Hashable, Sendable {
     ) {
         self.key = key
         self.turn = turn
+    }
+}
+
+public struct SessionsCompareParams: Codable, Hashable, Sendable {
+    public var key: String?
+    public var since: Double?
+
+    public init(
+        key: String? = nil,
+        since: Double? = nil
+    ) {
+        self.key = key
+        self.since = since
     }
 }
 
@@ -5181,6 +5340,8 @@ public typealias ChatAbortResult = ChatAborted
 public typealias SessionsContextResult = ContextInspection
 
 public typealias SessionsTurnResult = TurnRecord
+
+public typealias SessionsCompareResult = EngineComparison
 
 public typealias HealthEvent = HealthPayload
 

@@ -19,6 +19,7 @@ export const METHODS = {
   'sessions.context': { scope: 'operator.read', sideEffecting: false, listed: false, params: 'sessionsContextParams' },
   'sessions.turns': { scope: 'operator.read', sideEffecting: false, listed: false, params: 'sessionsTurnsParams' },
   'sessions.turn': { scope: 'operator.read', sideEffecting: false, listed: false, params: 'sessionsTurnParams' },
+  'sessions.compare': { scope: 'operator.read', sideEffecting: false, listed: false, params: 'sessionsCompareParams' },
   'sessions.resolve': { scope: 'operator.read', sideEffecting: false, listed: false, params: 'sessionsResolveParams' },
   'sessions.subscribe': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'sessionsSubscribeParams' },
   'sessions.unsubscribe': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'sessionsUnsubscribeParams' },

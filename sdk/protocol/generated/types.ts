@@ -324,6 +324,13 @@ export type SessionsTurnParams = {
 
 export type SessionsTurnResult = TurnRecord;
 
+export type SessionsCompareParams = {
+  key?: string;
+  since?: number;
+};
+
+export type SessionsCompareResult = EngineComparison;
+
 export type SessionsResolveParams = {
   key?: string;
   sessionId?: string;
@@ -1418,6 +1425,18 @@ export type TurnRecord = {
   parts: Array<TurnPart>;
 };
 
+export type EngineComparison = {
+  turns: number;
+  groups: Array<{
+    turns: number;
+    sessions: number;
+    skipped: number;
+    disabled: number;
+    engines: Array<EngineSummary>;
+    verdict: string;
+  }>;
+};
+
 export type PluginRow = {
   id: string;
   name?: string;
@@ -1646,6 +1665,34 @@ export type TurnPart = {
   changed?: 'trimmed' | 'cleared' | 'images';
 };
 
+export type EngineSummary = {
+  engine: string;
+  role: 'active' | 'shadow' | 'replay';
+  answered: number;
+  tokens: {
+    avg: number;
+    p50: number;
+    max: number;
+  };
+  additionTokens: number;
+  assembleMs: {
+    p50: number;
+    p95: number;
+  };
+  ingestMs: {
+    p50: number;
+    p95: number;
+  };
+  dropped: number;
+  overBudget: number;
+  compactions: {
+    asked: number;
+    done: number;
+  };
+  failures: Record<string, number>;
+  failedTurns: number;
+};
+
 export type AgentIdentity = {
   name?: string;
   theme?: string;
@@ -1673,6 +1720,7 @@ export interface MethodTypes {
   'sessions.context': { params: SessionsContextParams; result: SessionsContextResult };
   'sessions.turns': { params: SessionsTurnsParams; result: SessionsTurnsResult };
   'sessions.turn': { params: SessionsTurnParams; result: SessionsTurnResult };
+  'sessions.compare': { params: SessionsCompareParams; result: SessionsCompareResult };
   'sessions.resolve': { params: SessionsResolveParams; result: SessionsResolveResult };
   'sessions.subscribe': { params: SessionsSubscribeParams; result: SessionsSubscribeResult };
   'sessions.unsubscribe': { params: SessionsUnsubscribeParams; result: SessionsUnsubscribeResult };
