@@ -188,12 +188,7 @@ describe('rewriting the transcript', () => {
     const host = await createAgentHost({ engine, tools: [look] });
     await host.run('[[offline: tool look]] [[offline: say done]]');
     expect(answers).toEqual([{ ...NOTHING, reason: expect.stringMatching(reason) }]);
-    expect(texts(await host.messages())).toEqual([
-      '[[offline: tool look]] [[offline: say done]]',
-      '',
-      expect.stringMatching(/^seen x+$/),
-      'done',
-    ]);
+    expect(texts(await host.messages())).toEqual(['[[offline: tool look]] [[offline: say done]]', '', expect.stringMatching(/^seen x+$/), 'done']);
     expect(host.logged).toContainEqual(expect.objectContaining({ level: 'warn', fields: expect.objectContaining({ code: 'DUR_SESSION_REWRITE' }) }));
   });
 
