@@ -6,11 +6,7 @@ export const ENGINE_COMMANDS: readonly CommandSpec[] = [
   {
     name: 'compare',
     summary: 'what the shadow engine did beside the active one: tokens, latency, what each dropped, failures',
-    options: [
-      ...RPC,
-      { flags: '--session <key>', text: 'of one session only' },
-      { flags: '--since <duration>', text: 'of the time since, such as 90m or 7d' },
-    ],
+    options: [...RPC, { flags: '--session <key>', text: 'of one session only' }, { flags: '--since <duration>', text: 'of the time since, such as 90m or 7d' }],
     examples: [
       ['config set plugins.slots.contextEngineShadow recall', 'let recall run beside the active engine, without effect'],
       ['context compare --since 1d', 'what it would have sent since yesterday'],

@@ -120,6 +120,7 @@ export type GatewayAgent = Pick<
   | 'workspaceDir'
   | 'session'
   | 'compact'
+  | 'compareEngines'
   | 'inspect'
   | 'turns'
   | 'turn'

@@ -22,7 +22,9 @@ export const contextCompare: Action = async (context) => {
     })) as Comparison;
     output.result(comparison, () => printComparison(comparison, output));
     if (comparison.turns === 0)
-      output.note('\nNothing was compared yet. Run another engine beside the active one with `durar config set plugins.slots.contextEngineShadow <id>`, then talk.');
+      output.note(
+        '\nNothing was compared yet. Run another engine beside the active one with `durar config set plugins.slots.contextEngineShadow <id>`, then talk.',
+      );
   } finally {
     rpc.close();
   }
