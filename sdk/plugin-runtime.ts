@@ -2,7 +2,8 @@ import type { AgentMessage } from './messages.ts';
 import type { PluginLogger } from './plugin-logger.ts';
 import type { RecordedApproval } from './ports/approval.ts';
 import type { ModelEntry } from './ports/provider.ts';
-import type { SessionRecord } from './ports/session-store.ts';
+import type { SessionListParams, SessionRecord } from './ports/session-store.ts';
+import type { SubagentInfo, SubagentSpawned, SubagentSpawnRequest } from './subagents.ts';
 
 /**
  * `api.runtime`: what the host lends an extension. Handles resolve late: a call uses the generation of the run it is made from, else
@@ -52,10 +53,27 @@ export interface PluginRuntime {
     resolveApiKeyForProvider(params: { provider: string; cfg?: Record<string, unknown> }): Promise<{ apiKey?: string; source?: string }>;
   };
   readonly sessions: {
-    list(params?: { agentId?: string; limit?: number }): Promise<SessionRecord[]>;
+    /** Newest first. */
+    list(params?: SessionListParams): Promise<SessionRecord[]>;
+    /** `agentId`: whose, for a key that names none. */
+    get(params: { sessionKey: string; agentId?: string }): Promise<SessionRecord | undefined>;
     messages(params: { sessionKey: string; limit?: number }): Promise<AgentMessage[]>;
+    /** A message from one session to another, which answers it in a run of its own. Throws `DUR_SESSION_UNKNOWN`. */
+    send(params: { sessionKey: string; message: string; fromSessionKey: string; extraSystemPrompt?: string }): Promise<{ runId: string }>;
+    /** The last thing that a run said, when it is over; `timeout`: it is not, and goes on. Throws `DUR_RUN_UNKNOWN`. */
+    reply(params: { runId: string; timeoutMs: number }): Promise<{ status: 'ok' | 'error' | 'timeout'; text?: string; error?: string }>;
   };
   readonly subagent: {
+    /** Starts a sub-agent of a session; its result is announced there. Throws `DUR_SUBAGENT_*`. */
+    spawn(request: SubagentSpawnRequest): Promise<SubagentSpawned>;
+    /** The sub-agents of a session, newest first. */
+    list(params: { requesterSessionKey: string }): Promise<SubagentInfo[]>;
+    /** Stops one and all below it; those that were at work are returned. `id`: key, number in the list, label or the beginning of an id. Throws `DUR_SUBAGENT_UNKNOWN`. */
+    kill(params: { requesterSessionKey: string; id: string }): Promise<SubagentInfo[]>;
+    /** One more message for it; `steer`: in place of what it does now. Throws `DUR_SUBAGENT_UNKNOWN`. */
+    send(params: { requesterSessionKey: string; id: string; message: string; steer?: boolean }): Promise<{ runId: string; childSessionKey: string }>;
+    /** The agents that sessions of an agent may start sub-agents of, itself first. */
+    agents(params: { agentId: string }): Promise<string[]>;
     /** Starts a run in a session of its own. Model overrides need `plugins.entries.<id>.subagent.allowModelOverride`. */
     run(params: {
       sessionKey: string;

@@ -11,6 +11,7 @@ import type { Host } from '../kernel/host.ts';
 import type { Scope } from '../kernel/scope.ts';
 import type { SessionService } from '../sessions/service.ts';
 import type { State } from '../state/state.ts';
+import { createSessionTalk, createSubagentHandles } from './session-runtime.ts';
 
 /** The rooms behind `api.runtime`. They exist only after the first activation, so every handle asks for them when it is called. */
 export interface RuntimeRooms {
@@ -95,9 +96,12 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
     },
     sessions: {
       list: async (params = {}) => (await room('sessions').list(params)).sessions,
+      get: ({ sessionKey, agentId }) => room('sessions').get(room('sessions').canonicalKey(sessionKey, agentId)),
       messages: messagesOf,
+      ...createSessionTalk(room),
     },
     subagent: {
+      ...createSubagentHandles(room),
       async run({ sessionKey, message, provider, model, extraSystemPrompt, idempotencyKey }) {
         const override = model === undefined ? undefined : model.includes('/') || provider === undefined ? model : `${provider}/${model}`;
         if (override !== undefined) assertOverride(room('host'), owner.id, override);
@@ -119,7 +123,7 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
       },
       getSessionMessages: async (params) => ({ messages: await messagesOf(params) }),
       async deleteSession({ sessionKey }) {
-        await room('sessions').delete(room('sessions').canonicalKey(sessionKey));
+        await room('agent').remove({ sessionKey });
       },
     },
     events: {
