@@ -57,6 +57,7 @@ export function fakeAgent(): FakeAgent {
     session: async ({ sessionKey, agentId }) => ({ session: record(canonical(sessionKey, agentId)), created: false }),
     compact: async () => ({ ok: true, compacted: false }),
     turns: () => ({ key: '', turns: [] }),
+    compareEngines: () => ({ turns: 0, groups: [] }),
     turn: () => {
       throw durarError('DUR_TURN_UNKNOWN');
     },

@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox';
 import { ContextInspection } from '../context-report.ts';
 import { closed, defineMethods, nullable, open, optional, text } from '../define.ts';
-import { TurnRecord, TurnSummary } from '../turn-ledger.ts';
 import { EngineComparison } from '../engine-comparison.ts';
+import { TurnRecord, TurnSummary } from '../turn-ledger.ts';
 import { Attachment } from './agent.ts';
 
 const string = () => optional(Type.String());
