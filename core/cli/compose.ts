@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { durarError, errorCode, errorText } from '../../sdk/index.ts';
 import { createAgentService } from '../agent/service.ts';
 import { createChannels } from '../channels/accounts.ts';
+import { diffConfig } from '../config/changes.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
 import { createGateway } from '../gateway/server.ts';
@@ -132,6 +133,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
         config: {
           env,
           isSecret: stages.isSecret,
+          live: (loaded) => ({ config: gate.live().config, changes: diffConfig(gate.live().config, loaded.config) }),
           adopt: (candidate, reason, adoptOptions) => live().adopt(candidate, reason, adoptOptions),
           revert: () => live().revert(),
         },

@@ -6,6 +6,7 @@ import { updateTo } from './edit.ts';
 import { hashText, type LoadedConfig, type LoadOptions, loadConfig, loadText } from './load.ts';
 import { parseText } from './parse.ts';
 import { restoreRedacted } from './redact.ts';
+import { hasMaskedUrl, restoreUrlPasswords } from './url-credentials.ts';
 import { withWriteLock } from './write-lock.ts';
 
 export interface WriteOptions extends LoadOptions {
@@ -63,7 +64,9 @@ function refuse(errors: DurarError[], known: DurarError[]): void {
 async function restoreMarkers(text: string, present: LoadedConfig): Promise<string> {
   if (!/__(?:Durar|OPENCLAW)_REDACTED__/.test(text)) return text;
   const value = await parseText(text, present.file);
-  const restored = restoreRedacted(value, await parseText(present.raw, present.file), present.source);
+  const current = await parseText(present.raw, present.file);
+  const restored = restoreUrlPasswords(restoreRedacted(value, current, present.source), current);
+  if (hasMaskedUrl(restored)) throw durarError('DUR_CONFIG_REDACTED', { path: 'a URL' });
   return updateTo(text, value, restored);
 }
 

@@ -7,6 +7,7 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { mergePatch } from '../config/merge-patch.ts';
 import { parseText } from '../config/parse.ts';
 import { redactConfig, restoreRedacted } from '../config/redact.ts';
+import { maskUrlPasswords, restoreUrlPasswords } from '../config/url-credentials.ts';
 import { writeConfig } from '../config/write.ts';
 import type { Adoption, GatewayOptions } from './options.ts';
 
@@ -71,7 +72,7 @@ export function createConfigFile({ paths, control }: Pick<GatewayOptions, 'paths
       queue = turn.catch(() => undefined);
       return turn;
     },
-    redact: (value) => redactConfig(value, isSecret),
+    redact: (value) => maskUrlPasswords(redactConfig(value, isSecret)),
   };
 }
 
@@ -85,7 +86,8 @@ export async function rewrite(text: string, present: LoadedConfig, raw: string):
   });
   // What is no plain JSON may bring comments of its own; a file that cannot be read is replaced.
   if (!isPlainJson(raw) || !isRecord(current)) return raw;
-  return updateTo(text, current, keepTemplates(restoreRedacted(next, current, present.source), current, present.config));
+  const restored = restoreUrlPasswords(restoreRedacted(next, current, present.source), current);
+  return updateTo(text, current, keepTemplates(restored, current, present.config));
 }
 
 /** The text after a merge patch; what the patch does not change stays as it is written. */
@@ -93,7 +95,7 @@ export async function patched(text: string, present: LoadedConfig, raw: string):
   const patch = await parseText(raw, 'raw');
   if (!isRecord(patch)) throw new ProtocolError('INVALID_REQUEST', 'config.patch raw must be an object');
   const current = (await parseText(text, present.file)) ?? {};
-  return updateTo(text, current, mergePatch(current, restoreRedacted(patch, current, present.source)));
+  return updateTo(text, current, mergePatch(current, restoreUrlPasswords(restoreRedacted(patch, current, present.source), current)));
 }
 
 /** What is wrong with a configuration, as the wire tells it. */

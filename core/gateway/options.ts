@@ -1,6 +1,7 @@
 import type { ModelEntry } from '../../sdk/index.ts';
 import type { AgentService } from '../agent/service.ts';
 import type { Channels } from '../channels/accounts.ts';
+import type { ConfigChange } from '../config/changes.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
 import type { SecretTest } from '../config/redact.ts';
@@ -84,6 +85,8 @@ export interface ConfigControl {
   env: Environment;
   /** The secret fields of extensions, by their manifests. */
   isSecret: SecretTest;
+  /** What is live, and the keys in which this configuration differs from it. */
+  live(loaded: LoadedConfig): { config: LoadedConfig['config']; changes: ConfigChange[] };
   /** Builds a generation from the candidate and swaps it in, strictly: one that makes something fail is refused, and nothing has changed. */
   adopt(candidate: LoadedConfig, reason: string, options?: { restartDelayMs?: number | undefined }): Promise<Adoption>;
   /** Goes back to what the file says: a candidate was adopted, but could not be written. */

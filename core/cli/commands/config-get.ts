@@ -3,6 +3,7 @@ import { suggest } from '../../../sdk/suggest.ts';
 import { getAt, isRecord, parsePath, type Segment } from '../../config/config-path.ts';
 import { type LoadedConfig, loadConfig } from '../../config/load.ts';
 import { redactConfig, type SecretTest } from '../../config/redact.ts';
+import { maskUrlPasswords } from '../../config/url-credentials.ts';
 import type { Action, CommandContext } from '../command.ts';
 
 /** `durar config get [path]`: the effective value, defaults included, secrets masked. */
@@ -11,7 +12,7 @@ export const configGet: Action = async (context) => {
   const loaded = await loadConfig(context);
   const { config, errors } = loaded;
   const path = args[0] === undefined ? [] : parsePath(args[0]);
-  const value = getAt(redactConfig(config, await pluginSecrets(context, loaded, path)), path);
+  const value = getAt(maskUrlPasswords(redactConfig(config, await pluginSecrets(context, loaded, path))), path);
   if (value === undefined) {
     const last = String(path.at(-1));
     const parent = getAt(config, path.slice(0, -1));

@@ -1,19 +1,63 @@
 import { reportError } from '../../../sdk/errors.ts';
+import type { ConfigChange } from '../../config/changes.ts';
+import { redactConfig } from '../../config/redact.ts';
+import type { Config } from '../../config/schema.ts';
+import { maskUrlPasswords } from '../../config/url-credentials.ts';
+import { createSecretFields } from '../../secrets/activate.ts';
 import { printFindings } from '../boot-report.ts';
-import type { Action } from '../command.ts';
-import { readOutlook } from '../planning.ts';
+import type { Action, CommandContext } from '../command.ts';
+import { type ConfigEffect, effectBetween, printEffect } from '../config-effect.ts';
+import { type Outlook, readOutlook } from '../planning.ts';
+import { openRpc } from '../rpc.ts';
+import { findRuntime } from '../runtime.ts';
 
-/** `durar config validate`: every error at once, with its place; then what the plan of that configuration finds. */
+/**
+ * `durar config validate`: every error at once, with its place; what the plan of that configuration finds; and in what it differs from what the
+ * running gateway uses.
+ */
 export const configValidate: Action = async (context) => {
   const { output } = context;
-  const { loaded, plan } = await readOutlook(context);
+  const outlook = await readOutlook(context);
+  const { loaded, plan } = outlook;
   const errors = loaded.errors.map(reportError);
   const findings = plan.findings.filter(({ level }) => level === 'error');
   const ok = errors.length === 0;
-  output.result({ ok, file: loaded.file, exists: loaded.exists, errors, warnings: loaded.warnings.map(reportError), findings }, () => {
+  const pending = ok ? await readPending(context, outlook) : undefined;
+  const document = {
+    ok,
+    file: loaded.file,
+    exists: loaded.exists,
+    errors,
+    warnings: loaded.warnings.map(reportError),
+    findings,
+    ...(pending === undefined ? {} : { pending }),
+  };
+  output.result(document, () => {
     if (ok) output.line(`${output.paint.success('✓')} ${loaded.exists ? loaded.file : `${loaded.file} does not exist; the defaults count`}`);
     else output.failure(errors);
     printFindings(findings, output);
+    if (pending === undefined) return;
+    if (pending.keys.length === 0) output.line(output.paint.muted('The running gateway uses it.'));
+    else output.line('The running gateway does not use it yet:');
+    printEffect(pending, output);
   });
   return ok ? 0 : 1;
 };
+
+/** What a gateway that runs would have to change to use what is in the file; undefined when none answers. */
+async function readPending(context: CommandContext, outlook: Outlook): Promise<ConfigEffect | undefined> {
+  if (!(await findRuntime(context.paths)).running) return undefined;
+  const rpc = await openRpc({ ...context, options: {} }).catch(() => undefined);
+  if (rpc === undefined) return undefined;
+  try {
+    const { live } = (await rpc.call('config.get', {})) as { live?: { config: Config; changes: Array<Pick<ConfigChange, 'path' | 'reload'>> } };
+    if (live === undefined) return undefined;
+    // The gateway shows no secrets, so that both sides are compared without them.
+    const { isMarked } = createSecretFields(outlook.catalog.entries);
+    const config = maskUrlPasswords(redactConfig(outlook.loaded.config, isMarked));
+    const [before, after] = await Promise.all([live.config, config].map((each) => readOutlook(context, { loaded: { ...outlook.loaded, config: each } })));
+    return before === undefined || after === undefined ? undefined : effectBetween(before, after, live.changes);
+  } finally {
+    rpc.close();
+  }
+}

@@ -12,7 +12,7 @@ import { createWriteLimit } from '../write-limit.ts';
 type Names = 'config.get' | 'config.set' | 'config.patch' | 'config.apply' | 'config.schema' | 'config.schema.lookup';
 
 export function configMethods(context: GatewayContext): MethodFamily<Names> {
-  const { configFile, paths } = context;
+  const { configFile, paths, control } = context;
   const limit = createWriteLimit();
   const schemas = createConfigSchemas(context);
   const path = paths.configFile;
@@ -64,6 +64,7 @@ export function configMethods(context: GatewayContext): MethodFamily<Names> {
       const loaded = await configFile.read();
       const isValid = loaded.errors.length === 0;
       const parsed = isValid ? await parseText(loaded.raw, path) : {};
+      const live = control.config.live(loaded);
       return {
         path,
         exists: loaded.exists,
@@ -76,6 +77,7 @@ export function configMethods(context: GatewayContext): MethodFamily<Names> {
         issues: issuesOf(loaded.errors),
         warnings: issuesOf(loaded.warnings),
         legacyIssues: [],
+        live: { config: configFile.redact(live.config), changes: live.changes.map((change) => ({ path: change.path, reload: change.reload })) },
       };
     },
 

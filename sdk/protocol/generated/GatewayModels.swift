@@ -3826,6 +3826,7 @@ public struct ConfigGetResult: Codable, Hashable, Sendable {
     public var issues: [ConfigGetResultIssuesItem]
     public var warnings: [ConfigGetResultWarningsItem]
     public var legacyIssues: [ConfigGetResultLegacyIssuesItem]
+    public var live: ConfigGetResultLive?
 
     public init(
         path: String,
@@ -3838,7 +3839,8 @@ public struct ConfigGetResult: Codable, Hashable, Sendable {
         hash: String,
         issues: [ConfigGetResultIssuesItem],
         warnings: [ConfigGetResultWarningsItem],
-        legacyIssues: [ConfigGetResultLegacyIssuesItem]
+        legacyIssues: [ConfigGetResultLegacyIssuesItem],
+        live: ConfigGetResultLive? = nil
     ) {
         self.path = path
         self.exists = exists
@@ -3851,6 +3853,7 @@ public struct ConfigGetResult: Codable, Hashable, Sendable {
         self.issues = issues
         self.warnings = warnings
         self.legacyIssues = legacyIssues
+        self.live = live
     }
 }
 
@@ -3890,6 +3893,32 @@ public struct ConfigGetResultLegacyIssuesItem: Codable, Hashable, Sendable {
     ) {
         self.path = path
         self.message = message
+    }
+}
+
+public struct ConfigGetResultLive: Codable, Hashable, Sendable {
+    public var config: JSONValue
+    public var changes: [ConfigGetResultLiveChangesItem]
+
+    public init(
+        config: JSONValue,
+        changes: [ConfigGetResultLiveChangesItem]
+    ) {
+        self.config = config
+        self.changes = changes
+    }
+}
+
+public struct ConfigGetResultLiveChangesItem: Codable, Hashable, Sendable {
+    public var path: String
+    public var reload: String
+
+    public init(
+        path: String,
+        reload: String
+    ) {
+        self.path = path
+        self.reload = reload
     }
 }
 

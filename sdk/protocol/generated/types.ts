@@ -578,6 +578,13 @@ export type ConfigGetResult = {
     path: string;
     message: string;
   }>;
+  live?: {
+    config: unknown;
+    changes: Array<{
+      path: string;
+      reload: string;
+    }>;
+  };
 };
 
 export type ConfigSetParams = {

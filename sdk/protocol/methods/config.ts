@@ -72,6 +72,8 @@ export const CONFIG_METHODS = defineMethods({
       issues: issues(),
       warnings: issues(),
       legacyIssues: issues(),
+      /** What the gateway runs with, and the keys in which the file differs from that: an edit that was refused, or waits for the next start. */
+      live: optional(open({ config: Type.Unknown(), changes: Type.Array(open({ path: Type.String(), reload: Type.String() })) })),
     }),
   },
   'config.set': {
