@@ -4,6 +4,7 @@ import { DEVICES, PAIRING } from './device-commands.ts';
 import { MESSAGING } from './messaging-table.ts';
 import { APPROVALS, NODE_HOST, NODES } from './node-commands.ts';
 import { ENTER, RPC } from './rpc-options.ts';
+import { SECRETS } from './secret-commands.ts';
 import { SESSIONS } from './session-commands.ts';
 import { SKILLS } from './skill-commands.ts';
 
@@ -231,6 +232,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...MESSAGING,
   PLUGINS,
   CONFIG,
+  SECRETS,
   {
     name: 'logs',
     summary: 'print the log of the running gateway',
