@@ -18,5 +18,5 @@ export * from './ports/session-store.ts';
 export * from './ports/tool.ts';
 export { ProtocolError, type ProtocolErrorBody, type ProtocolErrorCode } from './protocol/errors.ts';
 export { hasScope } from './protocol/scopes.ts';
-export * from './subagents.ts';
 export { createPluginRuntimeStore, type PluginRuntimeStore } from './runtime-store.ts';
+export * from './subagents.ts';
