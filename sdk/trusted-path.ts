@@ -36,7 +36,7 @@ export async function trustPath(path: string, trust: PathTrust): Promise<Trusted
   const { kind, mayLink = true, allowInsecure = false, trustedDirs, platform = process.platform, verifyAcl } = trust;
   if (!isAbsolute(path)) throw new Error(`'${path}' is not an absolute path`);
   const found = await readable(path, () => walk(path));
-  if (!mayLink && (await lstat(path)).isSymbolicLink()) throw new Error(`'${path}' is a symbolic link`);
+  if (!mayLink && found.isLink) throw new Error(`'${path}' is a symbolic link`);
   if (!found.stats.isFile()) throw new Error(`'${path}' is not a regular file`);
   const folders = trustedDirs === undefined ? [] : await resolved(trustedDirs);
   if (trustedDirs !== undefined && !folders.some((folder) => isInside(found.path, folder)))
@@ -52,6 +52,8 @@ interface Walked extends TrustedPath {
   /** Each folder in which a name was looked up. */
   folders: Map<string, Stats>;
   links: Map<string, Stats>;
+  /** The path itself leads to a link, whatever its folders are. */
+  isLink: boolean;
 }
 
 /** Looks a path up name by name, as the system does. */
@@ -63,6 +65,7 @@ async function walk(path: string): Promise<Walked> {
   let at = root;
   let stats = await stat(root);
   let followed = 0;
+  let isLink = false;
   for (let name = names.shift(); name !== undefined; name = names.shift()) {
     if (name === '..') {
       at = dirname(at);
@@ -78,6 +81,7 @@ async function walk(path: string): Promise<Walked> {
       continue;
     }
     links.set(next, below);
+    isLink ||= names.length === 0;
     followed += 1;
     if (followed > MAX_LINKS) throw Object.assign(new Error('too many links'), { code: 'ELOOP' });
     const target = await readlink(next);
@@ -86,7 +90,7 @@ async function walk(path: string): Promise<Walked> {
     at = parse(target).root;
     stats = await stat(at);
   }
-  return { path: at, stats, folders, links };
+  return { path: at, stats, folders, links, isLink };
 }
 
 function namesOf(path: string, root: string): string[] {

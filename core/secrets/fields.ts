@@ -15,8 +15,8 @@ export interface SurfaceRow {
   segments: readonly string[];
   /** `host`, or the extension whose manifest marks it. */
   owner: string;
-  /** `map` and `list`: there may be many. */
-  shape: 'value' | 'map' | 'list';
+  /** Whether there is one, or many by key (`map`) or by place (`list`). */
+  shape: SecretField['shape'];
   file: 'Durar.json' | 'auth-profiles.json';
   takesRef: boolean;
   rules: readonly ActiveRule[];
@@ -49,6 +49,8 @@ export function createSecretFields(entries: ReadonlyMap<string, CatalogEntry> = 
   function blockOf(path: readonly Segment[]): readonly PlacedField[] {
     const [first, second, third, fourth] = path.slice(0, 4).map(String);
     if (first === 'channels' && second !== undefined) return remember(`channels.${second}`, () => channelFields(entries, second));
+    // of any source: which one an alias has is not known here, and a mask too many does no harm
+    if (first === 'secrets' && second === 'providers') return remember('secrets', () => sourceFields(entries));
     if (first !== 'plugins' || second !== 'entries' || third === undefined || fourth !== 'config') return [];
     return remember(`plugins.${third}`, () => pluginFields(entries, third));
   }
@@ -89,12 +91,11 @@ export function scopeRules(path: readonly Segment[]): ActiveRule[] {
 }
 
 function surfaceRow({ segments, field, owner }: PlacedField): SurfaceRow {
-  const isList = segments.some((segment, at) => segment === '*' && /^(?:list|mappings|items)$/.test(segments[at - 1] ?? ''));
   return {
     id: segments.join('.'),
     segments,
     owner,
-    shape: isList ? 'list' : segments.includes('*') ? 'map' : 'value',
+    shape: field.shape,
     file: 'Durar.json',
     takesRef: field.takesRef,
     rules: field.rules ?? [],
@@ -121,10 +122,22 @@ function channelFields(entries: ReadonlyMap<string, CatalogEntry>, id: string): 
   });
 }
 
-function place(base: readonly string[], block: string, { path, rules }: ManifestSecret, owner: string): PlacedField {
+/** What a source's own settings mark. It is resolved before any reference is, so it takes none. */
+function sourceFields(entries: ReadonlyMap<string, CatalogEntry>): PlacedField[] {
+  return [...entries.values()].flatMap(({ id: owner, manifest: { secretSourceConfigs = {} } }) =>
+    Object.values(secretSourceConfigs).flatMap(({ schema, uiHints = {} }) =>
+      secretFields({ configSchema: schema, uiHints }).map(({ path }) => {
+        const segments = ['secrets', 'providers', '*', ...path];
+        return { segments, owner, field: { path: segments.join('.'), takesRef: false } };
+      }),
+    ),
+  );
+}
+
+function place(base: readonly string[], block: string, { path, shape, rules }: ManifestSecret, owner: string): PlacedField {
   const segments = [...base, ...path];
   const read = rules.every(isRule) ? rules.map((rule) => ({ ...rule, when: rebase(rule.when, block) })) : [];
-  return { segments, owner, field: { path: segments.join('.'), takesRef: true, rules: read } };
+  return { segments, owner, field: { path: segments.join('.'), shape: base.includes('*') && shape === 'value' ? 'map' : shape, takesRef: true, rules: read } };
 }
 
 function isRule(rule: unknown): rule is ActiveRule {

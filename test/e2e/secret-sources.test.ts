@@ -119,7 +119,7 @@ it('no secret stands in what the gateway printed, logged, stored, or answers (SE
     await until(() => readFile(join(machine.home, 'gateway.log'), 'utf8').catch(() => undefined), 'the log'),
   ];
   expect(told.every((text) => text.length > 0)).toBe(true);
-  const secrets = [...ALIASES, 'first', 'second'].map(secret);
+  const secrets = [...ALIASES, 'first', 'second', 'token'].map(secret);
   expect(secrets.filter((each) => told.some((text) => text.includes(each)))).toEqual([]);
   expect(await readFile(`/proc/${gateway.child.pid}/cmdline`, 'utf8')).not.toContain('sk-');
 });
@@ -227,7 +227,7 @@ async function exampleConfig({ home }: Machine): Promise<object> {
     Object.assign(models, provider(alias, example.models.providers.openai.apiKey));
   }
   expect(Object.keys(blocks).length).toBeGreaterThanOrEqual(ALIASES.filter((alias) => missing(alias).length === 0).length);
-  blocks.counted = { source: 'exec', command: join(home, 'counted') };
+  blocks.counted = { source: 'exec', command: join(home, 'counted'), env: { RESOLVER_TOKEN: secret('token') } };
   for (const id of ['first', 'second']) Object.assign(models, provider(id, { source: 'exec', provider: 'counted', id: `${id}/key` }));
   return {
     secrets: { providers: blocks },
@@ -289,9 +289,9 @@ async function prepareTools({ home, stateDir, env }: Machine): Promise<void> {
   }
 }
 
-/** The text of every file below a folder, the sources of the secrets themselves excepted. */
+/** The text of every file below a folder, the source of secrets and the operator's configuration excepted. */
 async function allText(folder: string): Promise<string> {
   const items = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = items.filter((item) => item.isFile() && item.name !== 'secrets.json').map((item) => join(item.parentPath, item.name));
+  const files = items.filter((item) => item.isFile() && !/^(?:secrets|Durar)\.json/.test(item.name)).map((item) => join(item.parentPath, item.name));
   return (await Promise.all(files.map((file) => readFile(file, 'latin1')))).join('\n');
 }
