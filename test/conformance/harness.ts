@@ -257,7 +257,8 @@ export async function startGateway(
         env: {},
         isSecret: () => false,
         live: ({ config: live }) => ({ config: live, changes: [] }),
-        adopt: async () => ({ later: [] }),
+        // a process whose listener stays where it is
+        adopt: async ({ config }) => ({ later: config.gateway.port === 18_789 ? [] : ['gateway.port'] }),
         revert: async () => {},
       },
       secrets: { fields: () => createSecretFields(), diagnostics: () => [] },
