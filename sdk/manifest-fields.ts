@@ -28,6 +28,8 @@ export function declaredHooks(manifest: PluginManifest): string[] {
 export interface ManifestSecret {
   /** Names of properties; `*` is any. */
   path: string[];
+  /** Whether there is one, or many by key (`map`) or by place (`list`). */
+  shape: 'value' | 'map' | 'list';
   /** What the schema says under `x-active`, the object's own before the field's. Not checked. */
   rules: unknown[];
 }
@@ -37,10 +39,12 @@ export interface ManifestSecret {
  * `sensitive`, and those whose schema offers a reference.
  */
 export function secretFields(manifest: Pick<PluginManifest, 'configSchema' | 'uiHints'>): ManifestSecret[] {
-  const marked = markedFields(manifest.configSchema, [], []);
+  const marked = markedFields(manifest.configSchema, [], 'value', []);
   const known = new Set(marked.map(({ path }) => path.join('.')));
   const hinted = Object.entries(manifest.uiHints ?? {}).flatMap(([path, hint]) =>
-    hint.sensitive === true && !known.has(path) ? [{ path: path.split('.'), rules: [] }] : [],
+    hint.sensitive === true && !known.has(path)
+      ? [{ path: path.split('.'), shape: path.split('.').includes('*') ? ('map' as const) : ('value' as const), rules: [] }]
+      : [],
   );
   return [...hinted, ...marked];
 }
@@ -50,12 +54,18 @@ export function secretPaths(manifest: Pick<PluginManifest, 'configSchema' | 'uiH
   return secretFields(manifest).map(({ path }) => path);
 }
 
-function markedFields(schema: unknown, path: string[], above: readonly unknown[]): ManifestSecret[] {
+function markedFields(schema: unknown, path: string[], shape: ManifestSecret['shape'], above: readonly unknown[]): ManifestSecret[] {
   if (!isObject(schema)) return [];
   const rules = Array.isArray(schema['x-active']) ? [...above, ...schema['x-active']] : [...above];
-  if (path.length > 0 && (schema.sensitive === true || offersReference(schema))) return [{ path, rules }];
-  const named = isObject(schema.properties) ? Object.entries(schema.properties).flatMap(([name, inner]) => markedFields(inner, [...path, name], rules)) : [];
-  return [...named, ...markedFields(schema.additionalProperties, [...path, '*'], rules), ...markedFields(schema.items, [...path, '*'], rules)];
+  if (path.length > 0 && (schema.sensitive === true || offersReference(schema))) return [{ path, shape, rules }];
+  const named = isObject(schema.properties)
+    ? Object.entries(schema.properties).flatMap(([name, inner]) => markedFields(inner, [...path, name], shape, rules))
+    : [];
+  return [
+    ...named,
+    ...markedFields(schema.additionalProperties, [...path, '*'], shape === 'list' ? shape : 'map', rules),
+    ...markedFields(schema.items, [...path, '*'], 'list', rules),
+  ];
 }
 
 /** A text, or an object with the three keys of a reference. */

@@ -7,6 +7,8 @@ import { createPathPatterns } from './path-pattern.ts';
 export interface SecretField {
   /** With dots; `*` stands for any key or index. */
   path: string;
+  /** Whether there is one, or many by key (`map`) or by place (`list`). */
+  shape: 'value' | 'map' | 'list';
   /** Whether it takes a reference, beside a text and a template. */
   takesRef: boolean;
   /** When it is in use; those of the objects above it come first. */

@@ -4,12 +4,15 @@ import type { ActiveRule } from '../active-rule.ts';
 
 type Json = Record<string, unknown>;
 
+/** Whether there is one of a field, or many by key or by place. */
+type Shape = 'value' | 'map' | 'list';
+
 /** What the run time needs to know of the schema without reading it. Paths use dots; `*` stands for any key or index. */
 export interface Facts {
   /** The effective configuration of an empty file. */
   defaults: Json;
   /** Fields that hold secrets. */
-  secrets: Array<{ path: string; takesRef: boolean; rules?: ActiveRule[]; announce?: string }>;
+  secrets: Array<{ path: string; shape: Shape; takesRef: boolean; rules?: ActiveRule[]; announce?: string }>;
   /** Rules that count for every secret below an object. */
   scopes: Array<{ path: string; rules: ActiveRule[] }>;
   /** Objects whose keys this schema does not know. */
@@ -31,7 +34,7 @@ export function jsonSchema(source: object): Json {
 export function facts(schema: Json): Facts {
   const found: Facts = { defaults: {}, secrets: [], scopes: [], open: [], reload: {} };
   found.defaults = defaultOf(schema) as Json;
-  visit(schema, schema, '', found);
+  visit(schema, schema, '', 'value', found);
   found.secrets.sort((a, b) => (a.path < b.path ? -1 : 1));
   found.open.sort();
   return found;
@@ -67,7 +70,7 @@ function defaultOf(schema: Json): unknown {
   return value;
 }
 
-function visit(root: Json, node: Json, path: string, found: Facts): void {
+function visit(root: Json, node: Json, path: string, shape: Shape, found: Facts): void {
   const schema = typeof node.$ref === 'string' ? (root.$defs as Record<string, Json>)[node.$ref.slice('#/$defs/'.length)] : node;
   if (schema === undefined) throw new Error(`no definition for ${String(node.$ref)}`);
   const below = (key: string) => (path === '' ? key : `${path}.${key}`);
@@ -75,15 +78,15 @@ function visit(root: Json, node: Json, path: string, found: Facts): void {
   const rules = schema['x-active'] as ActiveRule[] | undefined;
   if (schema.sensitive === true) {
     const announce = schema['x-announce'] as string | undefined;
-    found.secrets.push({ path, takesRef: takesRef(schema), ...(rules === undefined ? {} : { rules }), ...(announce === undefined ? {} : { announce }) });
+    found.secrets.push({ path, shape, takesRef: takesRef(schema), ...(rules === undefined ? {} : { rules }), ...(announce === undefined ? {} : { announce }) });
     return;
   }
   if (rules !== undefined) found.scopes.push({ path, rules });
-  for (const [key, property] of Object.entries((schema.properties ?? {}) as Record<string, Json>)) visit(root, property, below(key), found);
-  if (typeof schema.additionalProperties === 'object') visit(root, schema.additionalProperties as Json, below('*'), found);
+  for (const [key, property] of Object.entries((schema.properties ?? {}) as Record<string, Json>)) visit(root, property, below(key), shape, found);
+  if (typeof schema.additionalProperties === 'object') visit(root, schema.additionalProperties as Json, below('*'), shape === 'list' ? 'list' : 'map', found);
   else if ([schema.type].flat().includes('object') && schema.additionalProperties === undefined) found.open.push(path);
-  if (schema.type === 'array') visit(root, schema.items as Json, below('*'), found);
-  for (const option of (schema.anyOf ?? []) as Json[]) visit(root, option, path, found);
+  if (schema.type === 'array') visit(root, schema.items as Json, below('*'), 'list', found);
+  for (const option of (schema.anyOf ?? []) as Json[]) visit(root, option, path, shape, found);
 }
 
 /** A reference is an object. */
