@@ -1,10 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { durarError, type PluginRuntime } from '../../sdk/index.ts';
+import type { AgentService } from '../agent/service.ts';
 import { spawnableAgents } from '../agent/subagents-limits.ts';
 import { isSubagentKey } from '../agent/subagents-row.ts';
-import type { PluginRuntimeOptions } from './plugin-runtime.ts';
+import type { Host } from '../kernel/host.ts';
+import type { SessionService } from '../sessions/service.ts';
 
-type Room = PluginRuntimeOptions['room'];
+interface Rooms {
+  host: Host;
+  sessions: SessionService;
+  agent: AgentService;
+}
+type Room = <Name extends keyof Rooms>(name: Name) => Rooms[Name];
 
 /** `api.runtime.sessions`: what sessions say to each other. */
 export function createSessionTalk(room: Room): Pick<PluginRuntime['sessions'], 'send' | 'reply'> {

@@ -4,9 +4,8 @@ import type { SessionService } from '../../sessions/service.ts';
 import type { Subagents } from '../subagents.ts';
 import { duration, firstWords } from '../subagents-announce.ts';
 import { idOf } from '../subagents-book.ts';
-import type { CommandCall } from './commands.ts';
+import type { Answer, CommandCall } from './command-call.ts';
 
-type Answer = (call: CommandCall) => Promise<CommandReply> | CommandReply;
 type Verb = (call: CommandCall, rest: string) => Promise<CommandReply> | CommandReply;
 
 const USAGE = 'Use /subagents list | info <id> | log <id> [limit] | kill <id|all> | send <id> <message> | steer <id> <message> | spawn [agent:<id>] <task>.';
