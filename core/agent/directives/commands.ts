@@ -1,16 +1,16 @@
 import { CHAT_COMMAND_ROWS, type ChatCommandName, type DirectiveName } from '../../../sdk/chat-commands.ts';
-import { type CommandReply, errorText, reportError, type SessionRecord } from '../../../sdk/index.ts';
+import { type CommandReply, errorText, reportError } from '../../../sdk/index.ts';
 import type { Generation, GenerationSource } from '../../kernel/generation.ts';
 import type { SessionService } from '../../sessions/service.ts';
 import { formatContextDetail, formatContextJson, formatContextList } from '../context-report.ts';
 import { formatTurn } from '../ledger-text.ts';
 import type { ModelAccess } from '../model-access.ts';
-import type { AcceptedRun, RunRequest } from '../run-request.ts';
+import type { AcceptedRun } from '../run-request.ts';
 import type { SessionWork } from '../session-work.ts';
 import type { Subagents } from '../subagents.ts';
 import type { TokenEstimator } from '../tokens.ts';
+import type { Answer } from './command-call.ts';
 import { modelReply } from './model-setting.ts';
-import type { Sender } from './sender.ts';
 import { mergedExtra } from './session-settings.ts';
 import { grouped, type LastContext, statusText } from './status.ts';
 import { count, createSubagentCommands } from './subagent-commands.ts';
@@ -28,18 +28,8 @@ export interface CommandDeps extends Pick<SessionWork, 'compact' | 'inspect' | '
   lastContext(sessionKey: string): LastContext | undefined;
 }
 
-/** A command under way: whose, where, and on which generation. */
-export interface CommandCall {
-  generation: Generation;
-  session: SessionRecord;
-  sender: Sender;
-  request: RunRequest;
-  args: string;
-}
-
 /** Those that need a run to go on are not here: `/new` and `/reset` begin one. */
 export type AnsweredCommand = Exclude<ChatCommandName, DirectiveName | 'new' | 'reset'>;
-type Answer = (call: CommandCall) => Promise<CommandReply> | CommandReply;
 
 const FORMATS = new Map([
   ['list', formatContextList],

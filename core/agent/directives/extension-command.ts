@@ -1,7 +1,7 @@
 import { type Command, type CommandContext, type CommandReply, durarError } from '../../../sdk/index.ts';
 import type { Contribution } from '../../kernel/generation.ts';
 import { withDeadline } from '../deadline.ts';
-import type { CommandCall } from './commands.ts';
+import type { CommandCall } from './command-call.ts';
 
 /** How long a handler may take, milliseconds. */
 const TIMEOUT_MS = 120_000;
