@@ -11,6 +11,7 @@ import {
   type Usage,
 } from '../../sdk/index.ts';
 import { compactSession, describeCompaction } from './compaction.ts';
+import { recordTurn } from './ledger-record.ts';
 import { callModel } from './model-call.ts';
 import type { Successor } from './run.ts';
 import { ownersOf, promptParts } from './run-report.ts';
@@ -171,8 +172,10 @@ async function takeOver(turn: Turn, { next, answer }: Steered): Promise<void> {
   const { run, recorder, engine, totals, deps } = turn;
   try {
     const entry = await recorder.message(userMessage(next.request, deps.now()));
-    run.handOver(next, handedOverResult(run.accepted, totals, deps.now()));
+    const ended = handedOverResult(run.accepted, totals, deps.now());
+    run.handOver(next, ended);
     answer(true);
+    recordTurn(deps, turn, ended);
     const { preface = [] } = next.request;
     totals.text = preface.join('\n\n');
     totals.texts = [...preface];
