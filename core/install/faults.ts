@@ -35,7 +35,7 @@ export async function runFaults({ key, trial, attempt }: FaultOptions): Promise<
       const options = { ...trial, stateDir: await mkdtemp(join(trial.stateDir, 'fault-')) };
       const { log: _log, complete: _complete, ...plain } = options;
       await killDuring({ trial: plain, key, point });
-      const again = { name: title, run: ({ engine }: EngineFaultContext) => checkAfterKill(engine, point) };
+      const again = { name: title, run: ({ engine, line }: EngineFaultContext) => checkAfterKill(engine, point, line) };
       return outcome(key, `kill during ${point}`, KILL_HINT, await runContractCase(again, () => contextOf(key, options)));
     });
   }
@@ -61,6 +61,7 @@ async function contextOf(key: string, options: TrialOptions): Promise<EngineFaul
   return {
     engine: await reopen(),
     id: key,
+    ...(options.entry.format === 'ancestor' ? { line: 'ancestor' } : {}),
     reopen,
     skewClock,
     async dispose() {

@@ -20,7 +20,7 @@ type Make<Kind extends ContractKind> = (
 const CONTEXTS: { [Kind in ContractKind]: Make<Kind> } = {
   approver: (approver) => ({ approver }),
   secretsProvider: (provider) => ({ provider, config: {}, known: {}, unknown: 'no-such-secret' }),
-  contextEngine: async (_factory, key, trial) => ({ engine: (await trial.occupant('contextEngine', key)) as ContextEngine, id: key }),
+  contextEngine: async (_factory, key, trial) => ({ engine: (await trial.occupant('contextEngine', key)) as ContextEngine, id: key, ...trial.line }),
   tool: ({ tool }, key, trial) => {
     const made = toolOf(tool, key, trial.pluginConfig);
     if (made === undefined) throw new Error(`'${key}' makes no tool this time`);

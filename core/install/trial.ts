@@ -26,6 +26,8 @@ export interface TrialOptions {
 export interface Trial {
   readonly instance: Instance;
   readonly pluginConfig: Record<string, unknown>;
+  /** What its engines were written for; empty: the port itself. */
+  readonly line: { line?: 'ancestor' };
   /** The committed contributions of a kind. */
   contributions<Kind extends ContributionKind>(kind: Kind): Array<Contribution<Kind>>;
   /** What the factory of a slot's contribution makes; made once. Throws `DUR_SLOT_FAILED`. */
@@ -55,6 +57,7 @@ export async function createTrial(options: TrialOptions): Promise<Trial> {
   return {
     instance,
     pluginConfig,
+    line: entry.format === 'ancestor' ? { line: 'ancestor' } : {},
     contributions: <Kind extends ContributionKind>(kind: Kind) =>
       instance.draft.contributions.filter((made) => made.kind === kind) as Array<Contribution<Kind>>,
     occupant: async (slot, key) => (await occupySlot(slot, key, instance)).instance,

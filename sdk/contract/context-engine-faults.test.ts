@@ -248,3 +248,33 @@ async function runFault(fault: string, make: (disk: Disk) => ContextEngine) {
   const faultCase = contextEngineFaults.cases.find((other) => other.fault === fault);
   return runContractCase(faultCase ?? expect.fail(`there is no fault '${fault}'`), () => context(make));
 }
+
+describe('an engine of the ancestor’s line', () => {
+  /** Counts whatever comes, and leaves half of a pair to the host. */
+  const ofThatLine: ContextEngine = {
+    info: { id: 'old', name: 'Old' },
+    ingest: async () => ({ ingested: true }),
+    assemble: async ({ messages }) => estimated(messages.filter(({ role }) => role !== 'toolResult')),
+    compact: async () => ({ ok: true, compacted: false }),
+  };
+
+  it('is held to what its contract knows, and the report says who keeps the rest', async () => {
+    const results = await Promise.all(
+      contextEngineFaults.cases.map((each) =>
+        runContractCase(each, (): EngineFaultContext => ({ engine: ofThatLine, id: 'old', line: 'ancestor', reopen: async () => ofThatLine })),
+      ),
+    );
+    expect(results.filter(({ status }) => status === 'failed')).toEqual([]);
+    expect(results.filter(({ status }) => status === 'skipped').map(({ reason }) => reason)).toEqual(
+      Array(4).fill(expect.stringContaining("host's own cursor")),
+    );
+    expect(results.filter(({ status }) => status === 'passed')).toHaveLength(3);
+  });
+
+  it('is found when it does not end or loses the question', async () => {
+    const broken: ContextEngine = { ...ofThatLine, assemble: async () => ({ messages: [], estimatedTokens: 1 }) };
+    const budget = contextEngineFaults.cases.find(({ fault }) => fault === 'budget');
+    if (budget === undefined) throw new Error('no such fault');
+    expect(await runContractCase(budget, (): EngineFaultContext => ({ engine: broken, id: 'old', line: 'ancestor' }))).toMatchObject({ status: 'failed' });
+  });
+});

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { describeContract } from '../../test/contract-adapter.ts';
 import type { AgentMessage } from '../messages.ts';
 import type { ContextEngine } from '../ports/context-engine.ts';
-import { type ContextEngineContext, contextEngineContract } from './context-engine.ts';
+import { type ContextEngineContext, contextEngineContract, HOST_KEEPS } from './context-engine.ts';
 import { runContract } from './contract.ts';
 
 /** An engine with every member and a store of its own: what the suite asks of the best. */
@@ -34,13 +34,17 @@ function storing(): ContextEngine {
     },
     compact: async () => ({ ok: true, compacted: true, result: { tokensBefore: 10, tokensAfter: 5 } }),
     afterTurn: async () => undefined,
+    maintain: async () => ({ changed: false, bytesFreed: 0, rewrittenEntries: 0 }),
+    onSessionEnded: async ({ sessionId }) => void stored.delete(sessionId),
     dispose: async () => stored.clear(),
   };
 }
 
 describeContract<ContextEngineContext>(contextEngineContract, () => ({ engine: storing(), id: 'storing' }));
 
-describe('the suite finds', () => {
+describe('the suite finds, for each rule, the engine that breaks it', () => {
+  const unchanged = async ({ messages }: { messages: AgentMessage[] }) => ({ messages, estimatedTokens: 1 });
+  const KNOWN = new Set(['sessionId', 'sessionKey', 'messages', 'tokenBudget', 'model', 'prompt', 'signal', 'entryIds']);
   const breaks: Array<[string, Partial<ContextEngine>, RegExp]> = [
     ['a foreign id', { info: { id: 'other', name: 'Other' } }, /info names/],
     ['a missing member', { compact: undefined as never }, /required members/],
@@ -65,17 +69,68 @@ describe('the suite finds', () => {
       { assemble: async () => ({ messages: [{ role: 'user', content: 'red green blue white', timestamp: 1 }], estimatedTokens: 1 }) },
       /do not mix/,
     ],
+    ['an unknown role', { assemble: async () => ({ messages: [{ role: 'tool', content: 'x' } as never], estimatedTokens: 1 }) }, /finite estimate/],
+    ['an addition that is no text', { assemble: async (params) => ({ ...(await unchanged(params)), systemPromptAddition: 7 as never }) }, /finite estimate/],
+    [
+      'an empty session refused',
+      { assemble: (params) => (params.messages.length === 0 ? Promise.reject(new Error('nothing there')) : unchanged(params)) },
+      /empty session/,
+    ],
+    // what rejects with a text has no code, no cause and no place
+    ['a rejection that is no error', { compact: () => Promise.reject('no') }, /rejects with is an error/],
+    [
+      'a history that doubles',
+      (() => {
+        const kept: AgentMessage[] = [];
+        return {
+          bootstrap: async ({ messages = [] }) => {
+            kept.push(...messages);
+            return { bootstrapped: true };
+          },
+          assemble: async ({ messages }) => ({ messages: kept.length === 0 ? messages : [...kept], estimatedTokens: 1 }),
+        } satisfies Partial<ContextEngine>;
+      })(),
+      /bootstrap may run again/,
+    ],
+    ['an afterTurn that fails', { afterTurn: () => Promise.reject(new Error('no table')) }, /afterTurn takes/],
+    ['a maintain without a result', { maintain: async () => ({}) as never }, /maintain says/],
+    ['a session that stays', { onSessionEnded: async () => undefined }, /ended is shown again/],
+    [
+      'an abort answered with nonsense',
+      { assemble: (params) => (params.signal?.aborted === true ? Promise.reject('gone') : unchanged(params)) },
+      /aborted signal settles/,
+    ],
+    [
+      'a param of a later host refused',
+      {
+        assemble: (params) => (Object.keys(params).every((name) => KNOWN.has(name)) ? unchanged(params) : Promise.reject(new Error('unknown option'))),
+      },
+      /does not know are ignored/,
+    ],
     ['a dispose that throws', { dispose: () => Promise.reject(new Error('still busy')) }, /dispose releases/],
   ];
 
-  it.each(breaks)('%s', async (_name, members, expected) => {
+  const failedOf = async (members: Partial<ContextEngine>) => {
     const report = await runContract(contextEngineContract, () => ({ engine: { ...storing(), ...members }, id: 'storing' }));
-    expect(report.ok).toBe(false);
-    expect(
-      report.results
-        .filter(({ status }) => status === 'failed')
-        .map(({ name }) => name)
-        .join('\n'),
-    ).toMatch(expected);
+    return report.results.filter(({ status }) => status === 'failed').map(({ name }) => name);
+  };
+
+  it.each(breaks)('%s', async (_name, members, expected) => {
+    expect((await failedOf(members)).join('\n')).toMatch(expected);
+  });
+
+  it('no rule is without one', () => {
+    const rules = contextEngineContract.cases.map(({ name }) => name);
+    expect(rules.filter((rule) => !breaks.some(([, , expected]) => expected.test(rule)))).toEqual([]);
+  });
+
+  it('an engine of the ancestor’s line is not asked for what its contract could not promise', async () => {
+    const forgetful: Partial<ContextEngine> = { ingestBatch: async ({ messages }) => ({ ingestedCount: messages.length }) };
+    const report = await runContract(
+      contextEngineContract,
+      (): ContextEngineContext => ({ engine: { ...storing(), ...forgetful }, id: 'storing', line: 'ancestor' }),
+    );
+    expect(report.results.filter(({ status }) => status === 'failed')).toEqual([]);
+    expect(report.results.find(({ name }) => name.startsWith('a batch says'))).toMatchObject({ status: 'skipped', reason: HOST_KEEPS });
   });
 });

@@ -1,6 +1,6 @@
 import { CONTRIBUTION_ROWS, type ContributionKind } from '../../../sdk/contributions.ts';
 import { durarError } from '../../../sdk/errors.ts';
-import type { UpdateReport } from '../../install/installer.ts';
+import type { InstallReport, UpdateReport } from '../../install/installer.ts';
 import type { Action } from '../command.ts';
 import { withInstaller } from '../installing.ts';
 import { readOutlook } from '../planning.ts';
@@ -23,7 +23,7 @@ export const pluginsInstall: Action = async (context) => {
   );
   const applied = await reloadGateway(context);
   const outlook = await readOutlook(context);
-  const next = nextSteps(report.id, outlook);
+  const next = nextSteps(report, outlook);
   output.result({ ok: applied.gateway !== 'refused', ...report, ...applied, next }, () => {
     const { paint } = output;
     const version = report.record.resolvedVersion;
@@ -66,13 +66,16 @@ function updateCells({ id, status, from, to }: UpdateReport): string[] {
   return [id, status === 'skipped' ? 'linked' : status, from ?? '-', to ?? '-'];
 }
 
-/** The command lines that bring what was installed into use. */
-function nextSteps(id: string, { catalog, plan }: Awaited<ReturnType<typeof readOutlook>>): string[] {
-  const declares = catalog.entries.get(id)?.declares ?? {};
+/** The command lines that bring what was installed into use. What takes a slot need not be declared: then it was found when it was tried. */
+function nextSteps({ id, verification }: InstallReport, { catalog, plan }: Awaited<ReturnType<typeof readOutlook>>): string[] {
+  const made = verification.extensions.find((extension) => extension.id === id)?.contributes ?? {};
+  const ofSlots = Object.entries(made).filter(([kind]) => CONTRIBUTION_ROWS[kind as ContributionKind].slot !== undefined);
+  const declares = { ...Object.fromEntries(ofSlots), ...catalog.entries.get(id)?.declares };
   const steps: string[] = [];
   for (const [kind, keys] of Object.entries(declares) as Array<[ContributionKind, string[]]>) {
     const { slot } = CONTRIBUTION_ROWS[kind];
-    const key = keys[0];
+    // some register one engine under several ids, the shared `default` among them
+    const key = keys.find((name) => name === id) ?? keys.find((name) => name !== 'default') ?? keys[0];
     if (slot !== undefined && key !== undefined && plan.slots[slot].key !== key) steps.push(`durar config set plugins.slots.${slot} ${key}`);
     if (kind === 'channel' && key !== undefined) steps.push(`durar config set channels.${key}.enabled true`);
     if (kind === 'provider') steps.push(`durar models list --provider ${key}`);
