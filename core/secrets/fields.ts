@@ -128,7 +128,7 @@ function sourceFields(entries: ReadonlyMap<string, CatalogEntry>): PlacedField[]
     Object.values(secretSourceConfigs).flatMap(({ schema, uiHints = {} }) =>
       secretFields({ configSchema: schema, uiHints }).map(({ path }) => {
         const segments = ['secrets', 'providers', '*', ...path];
-        return { segments, owner, field: { path: segments.join('.'), takesRef: false } };
+        return { segments, owner, field: { path: segments.join('.'), shape: 'map' as const, takesRef: false } };
       }),
     ),
   );
