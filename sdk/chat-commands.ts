@@ -33,11 +33,19 @@ export const CHAT_COMMANDS = [
   { name: 'compact', args: '[instructions]', kind: 'command', summary: 'summarise older history to free room in the context window' },
   { name: 'usage', args: 'off|tokens|full|cost', kind: 'command', summary: 'a usage line under each reply; cost: what the session has cost' },
   { name: 'think', aliases: ['thinking', 't'], args: 'off|minimal|low|medium|high|xhigh|adaptive', kind: 'directive', summary: 'how much the model thinks' },
+  { name: 'fast', args: 'on|off|status', kind: 'directive', summary: 'whether the provider is asked to hurry, where it can' },
   { name: 'verbose', aliases: ['v'], args: 'on|full|off', kind: 'directive', summary: 'whether tools are shown; full: with their output' },
   { name: 'reasoning', aliases: ['reason'], args: 'on|off|stream', kind: 'directive', summary: 'whether the thoughts of the model are shown' },
   { name: 'elevated', aliases: ['elev'], args: 'on|off|ask|full', kind: 'directive', summary: 'commands on the host when the session is sandboxed' },
+  {
+    name: 'exec',
+    args: '[host=<place> security=<mode> ask=<mode> node=<name>|default]',
+    kind: 'directive',
+    summary: 'how commands of the session are run',
+  },
   { name: 'model', args: '[list|status|default|<ref>[@profile]]', kind: 'directive', summary: 'show, list or choose the model' },
   { name: 'queue', args: '<mode> [debounce:2s cap:25 drop:summarize]', kind: 'directive', summary: 'what happens to messages during a run; default clears it' },
+  { name: 'tools', args: '[compact|verbose]', kind: 'command', summary: 'the tools that the agent has in this session' },
   { name: 'models', kind: 'command', summary: 'the models that can be chosen' },
 ] as const satisfies readonly ChatCommandRow[];
 

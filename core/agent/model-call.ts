@@ -1,4 +1,5 @@
 import { type AgentMessage, messageText, type ProviderRequest } from '../../sdk/index.ts';
+import { fastModeOf } from './directives/session-settings.ts';
 import { sanitizeMessages } from './hygiene.ts';
 import { joinParts, type PromptPart } from './prompt/system-prompt.ts';
 import type { MessageTrail, SentContext } from './run-report.ts';
@@ -134,10 +135,12 @@ async function shape(turn: Turn, request: ProviderRequest): Promise<ProviderRequ
 }
 
 /** Free parameters of the model, the agent's over the model's over those for all. */
-function requestParams(turn: Turn): { params?: Record<string, unknown> } {
-  const { defaults, list } = turn.generation.config.agents;
-  const ofModel = defaults.models?.[turn.model.ref]?.params;
-  const ofAgent = list?.find((agent) => agent.id === turn.run.accepted.agentId)?.params;
-  if (defaults.params === undefined && ofModel === undefined && ofAgent === undefined) return {};
-  return { params: { ...defaults.params, ...ofModel, ...ofAgent } };
+function requestParams({ generation, model, run, session }: Turn): Pick<ProviderRequest, 'params' | 'fast'> {
+  const { config } = generation;
+  const { defaults, list } = config.agents;
+  const ofModel = defaults.models?.[model.ref]?.params;
+  const ofAgent = list?.find((agent) => agent.id === run.accepted.agentId)?.params;
+  const { fastMode, ...params } = { ...defaults.params, ...ofModel, ...ofAgent };
+  const fast = run.request.fast ?? fastModeOf(config, session, { fastMode });
+  return { ...(Object.keys(params).length === 0 ? {} : { params }), ...(fast ? { fast } : {}) };
 }

@@ -12,6 +12,8 @@ export interface RunRequest {
   /** Run override of the model, a ref. */
   model?: string;
   thinking?: ThinkingLevel;
+  /** Whether the provider is to hurry, in place of the session's own setting. */
+  fast?: boolean;
   extraSystemPrompt?: string;
   /** seconds */
   timeoutSeconds?: number;

@@ -81,6 +81,8 @@ export interface ProviderRequest {
   maxTokens?: number;
   temperature?: number;
   thinking?: ThinkingLevel;
+  /** A faster tier of service is wanted, where there is one. */
+  fast?: boolean;
   sessionId?: string;
   runId?: string;
   params?: Record<string, unknown>;

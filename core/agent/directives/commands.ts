@@ -9,6 +9,7 @@ import type { AcceptedRun } from '../run-request.ts';
 import type { SessionWork } from '../session-work.ts';
 import type { Subagents } from '../subagents.ts';
 import type { TokenEstimator } from '../tokens.ts';
+import type { ToolCatalog } from '../tool-catalog.ts';
 import type { Answer } from './command-call.ts';
 import { modelReply } from './model-setting.ts';
 import { mergedExtra } from './session-settings.ts';
@@ -19,6 +20,7 @@ export interface CommandDeps extends Pick<SessionWork, 'compact' | 'inspect' | '
   source: GenerationSource;
   sessions: SessionService;
   models: ModelAccess;
+  tools: Pick<ToolCatalog, 'effective'>;
   estimator: TokenEstimator;
   subagents: Subagents;
   version: string;
@@ -74,6 +76,15 @@ export function createCommands(deps: CommandDeps): Record<AnsweredCommand, Answe
       const { senderId, channel } = request;
       const rights = sender.isAdmin ? 'administrator' : 'allowed to use commands';
       return { text: `You are ${senderId ?? 'a client without a device'}${channel === undefined ? '' : ` on ${channel}`} (${rights}).` };
+    },
+
+    async tools({ session, args }) {
+      const format = args.toLowerCase();
+      if (!['', 'compact', 'verbose'].includes(format)) return { text: `Unrecognized tools format "${args}". Valid formats: compact, verbose.`, isError: true };
+      const { profile, tools: found } = await deps.tools.effective(session);
+      const lines =
+        format === 'verbose' ? found.map(({ name, description, owner }) => `- ${name} (${owner}): ${description}`) : [found.map(({ name }) => name).join(', ')];
+      return { text: [`Tools (profile ${profile}, ${found.length}):`, ...(found.length === 0 ? ['none'] : lines)].join('\n') };
     },
 
     models: ({ generation, session, sender }) => modelReply({ config: generation.config, session, sender, models }, 'list'),

@@ -156,12 +156,13 @@ export function createDirectives(deps: DirectivesDeps): Directives {
 
 /** Directives inside a message hold for its run. */
 function hinted(request: RunRequest, directives: readonly Directive[]): RunRequest {
-  const hints: Pick<RunRequest, 'thinking' | 'model'> = {};
+  const hints: Pick<RunRequest, 'thinking' | 'model' | 'fast'> = {};
   const shown: NonNullable<RunRequest['shown']> = {};
   for (const { name, value } of directives) {
     if (value === undefined) continue;
     if (name === 'think') hints.thinking = value as ThinkingLevel;
     else if (name === 'model') hints.model = splitProfile(value).ref;
+    else if (name === 'fast') hints.fast = value === 'on';
     else if (name === 'verbose') shown.verboseLevel = value;
     else if (name === 'reasoning') shown.reasoningLevel = value;
   }

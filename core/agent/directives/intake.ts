@@ -3,6 +3,7 @@ import type { Runs } from '../run.ts';
 import type { AcceptedRun, RunRequest, RunResult } from '../run-request.ts';
 import type { SessionWork } from '../session-work.ts';
 import type { AgentPaths } from '../settings.ts';
+import { createToolCatalog } from '../tool-catalog.ts';
 import { endCommand } from './command-result.ts';
 import { createDirectives, type DirectivesDeps } from './directives.ts';
 import { expandCommand } from './expansion.ts';
@@ -25,7 +26,7 @@ export interface Intake {
 const MAX_LAST_CONTEXTS = 1_000;
 
 export function createIntake(
-  options: Omit<DirectivesDeps, 'active' | 'stop' | 'lastContext' | 'compact' | 'inspect' | 'turn'> & {
+  options: Omit<DirectivesDeps, 'active' | 'stop' | 'lastContext' | 'tools' | 'compact' | 'inspect' | 'turn'> & {
     runs: Runs;
     work: SessionWork;
     now: () => number;
@@ -39,6 +40,7 @@ export function createIntake(
   const lastContexts = new Map<string, LastContext>();
   const directives = createDirectives({
     ...options,
+    tools: createToolCatalog(options),
     compact: work.compact,
     inspect: work.inspect,
     turn: work.turn,

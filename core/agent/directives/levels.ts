@@ -8,7 +8,7 @@ interface Levels {
 
 const SWITCH = { enable: 'on', enabled: 'on', true: 'on', yes: 'on', disable: 'off', disabled: 'off', false: 'off', no: 'off' };
 
-export const LEVELS: Readonly<Record<Exclude<DirectiveName, 'model' | 'queue'>, Levels>> = {
+export const LEVELS: Readonly<Record<Exclude<DirectiveName, 'model' | 'queue' | 'exec'>, Levels>> = {
   think: {
     values: ['off', 'minimal', 'low', 'medium', 'high', 'xhigh', 'adaptive'],
     synonyms: {
@@ -23,6 +23,7 @@ export const LEVELS: Readonly<Record<Exclude<DirectiveName, 'model' | 'queue'>, 
       on: 'low',
     },
   },
+  fast: { values: ['on', 'off'], synonyms: SWITCH },
   verbose: { values: ['on', 'full', 'off'], synonyms: SWITCH },
   reasoning: { values: ['on', 'off', 'stream'], synonyms: SWITCH },
   elevated: { values: ['on', 'off', 'ask', 'full'], synonyms: SWITCH },

@@ -1,4 +1,5 @@
 import { CHAT_COMMAND_ROWS, type ChatCommandName, type DirectiveName } from '../../../sdk/chat-commands.ts';
+import { type ExecSetting, readExecSetting } from './exec-setting.ts';
 import { type LEVELS, readLevel } from './levels.ts';
 import { type QueueSetting, readQueueSetting } from './queue-setting.ts';
 
@@ -6,7 +7,8 @@ import { type QueueSetting, readQueueSetting } from './queue-setting.ts';
 export type Directive =
   | { name: keyof typeof LEVELS; value?: string; unknown?: string }
   | { name: 'model'; value?: string; unknown?: string }
-  | { name: 'queue'; value?: QueueSetting; unknown?: string };
+  | { name: 'queue'; value?: QueueSetting; unknown?: string }
+  | { name: 'exec'; value?: ExecSetting; unknown?: string };
 
 /** What a message turned out to be. */
 export type ParsedMessage =
@@ -50,9 +52,9 @@ export function parseMessage(message: string, isModel: (word: string) => boolean
 
 /** A directive with nothing else in its message; undefined: what follows is more than its value. */
 function alone(name: DirectiveName, args: string): Directive | undefined {
-  if (args === '') return { name };
+  if (args === '' || (name === 'fast' && args.toLowerCase() === 'status')) return { name };
   if (name === 'model') return /\s/.test(args) ? undefined : { name, value: args };
-  const read = name === 'queue' ? readQueueSetting(args) : readLevel(name, args);
+  const read = readValue(name, args);
   if (read?.length === args.length) return { name, value: read.value } as Directive;
   // a single strange word is a slip, more of them are a message; all that follows a good queue word is meant for the queue
   if (!/\s/.test(args)) return { name, unknown: args };
@@ -92,8 +94,13 @@ function inline(name: DirectiveName, rest: string, isModel: (word: string) => bo
   }
   // a value does not reach over the end of its line
   const line = rest.split('\n', 1)[0] ?? '';
-  const read = name === 'queue' ? readQueueSetting(line) : readLevel(name, line);
+  const read = readValue(name, line);
   return read === undefined ? { directive: { name }, length: 0 } : { directive: { name, value: read.value } as Directive, length: read.length };
+}
+
+function readValue(name: Exclude<DirectiveName, 'model'>, text: string): { value: string | QueueSetting | ExecSetting; length: number } | undefined {
+  if (name === 'queue') return readQueueSetting(text);
+  return name === 'exec' ? readExecSetting(text) : readLevel(name, text);
 }
 
 /** What was around a token closes up; other white space stays as it was. */

@@ -1,13 +1,14 @@
 import type { SessionRecord } from '../../../sdk/index.ts';
 import type { Config } from '../../config/schema.ts';
 import { agentEntry } from '../settings.ts';
+import { execReply } from './exec-setting.ts';
 import { LEVELS } from './levels.ts';
 import { chosenModel, modelReply } from './model-setting.ts';
 import type { Directive } from './parse.ts';
 import { QUEUE_MODES, type QueueSetting } from './queue-setting.ts';
 import type { Setting, SettingContext } from './setting.ts';
 
-const NOUNS = { think: 'thinking level', verbose: 'verbose level', reasoning: 'reasoning level', elevated: 'elevated level' } as const;
+const NOUNS = { think: 'thinking level', fast: 'fast mode', verbose: 'verbose level', reasoning: 'reasoning level', elevated: 'elevated level' } as const;
 
 /** What holds now for a session, by its own row and the configuration. */
 export function effectiveLevels(config: Config, session: SessionRecord): Record<keyof typeof LEVELS, string> {
@@ -16,15 +17,23 @@ export function effectiveLevels(config: Config, session: SessionRecord): Record<
   const elevated = session.extra?.elevatedLevel;
   return {
     think: session.thinkingLevel ?? agent?.thinkingDefault ?? defaults.thinkingDefault ?? 'off',
+    fast: fastModeOf(config, session) ? 'on' : 'off',
     verbose: session.verboseLevel ?? defaults.verboseDefault,
     reasoning: session.reasoningLevel ?? agent?.reasoningDefault ?? 'off',
     elevated: typeof elevated === 'string' ? elevated : defaults.elevatedDefault,
   };
 }
 
+/** Whether the provider is to hurry: the session's word, else the agent's, else the model's parameters. */
+export function fastModeOf(config: Config, { extra, agentId }: Pick<SessionRecord, 'extra' | 'agentId'>, params?: { fastMode?: unknown }): boolean {
+  const own = extra?.fastMode ?? agentEntry(config, agentId)?.fastModeDefault ?? params?.fastMode;
+  return own === true;
+}
+
 /** Throws nothing of its own: what cannot be done is said in the answer. */
 export async function settingOf(context: SettingContext, directive: Directive): Promise<Setting> {
   if (directive.name === 'queue') return queueReply(context, directive);
+  if (directive.name === 'exec') return execReply(context, directive);
   if (directive.name === 'model') return modelReply(context, directive.value);
   const { name, value, unknown } = directive;
   const { config, session } = context;
@@ -32,6 +41,7 @@ export async function settingOf(context: SettingContext, directive: Directive): 
   if (unknown !== undefined) return { text: `Unrecognized ${NOUNS[name]} "${unknown}". Valid levels: ${values.join(', ')}.`, isError: true };
   if (value === undefined) return { text: `Current ${NOUNS[name]}: ${effectiveLevels(config, session)[name]}.\nOptions: ${values.join(', ')}.` };
   if (name === 'think') return thinkReply(context, value);
+  if (name === 'fast') return { text: switchText('Fast mode', value), extra: { fastMode: value === 'on' } };
   if (name === 'verbose') return { text: switchText('Verbose logging', value), columns: { verboseLevel: value } };
   if (name === 'reasoning') return { text: switchText('Reasoning', value), columns: { reasoningLevel: value } };
   return elevatedReply(context, value);

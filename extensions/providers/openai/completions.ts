@@ -18,17 +18,20 @@ export function streamCompletions(request: ProviderRequest, options: StreamOptio
       ...(request.apiKey === undefined ? {} : { apiKey: request.apiKey }),
       headers: { ...request.model.headers, ...request.headers },
     });
-    const stream = await client.chat.completions.create(completionsBody(request, compatOf(request.model, isNative(baseUrl))), { signal: options.signal });
+    const stream = await client.chat.completions.create(completionsBody(request, compatOf(request.model, isNative(baseUrl)), isNative(baseUrl)), {
+      signal: options.signal,
+    });
     yield* new CompletionsReader(reply).read(stream);
   });
 }
 
 /** What is sent. */
-export function completionsBody(request: ProviderRequest, compat: Compat): ChatCompletionCreateParamsStreaming {
+export function completionsBody(request: ProviderRequest, compat: Compat, native = false): ChatCompletionCreateParamsStreaming {
   const { model, maxTokens, temperature, params } = request;
   const tools = completionsTools(request, compat);
   return {
     ...thinkingFields(request, compat),
+    ...(request.fast === true && native ? { service_tier: 'priority' as const } : {}),
     ...params,
     model: model.id,
     messages: completionsMessages(request, compat),

@@ -30,6 +30,7 @@ export function responsesBody(request: ProviderRequest, native: boolean): Respon
     ...(effort === undefined ? {} : { reasoning: { effort: effort as 'low', ...(effort === 'none' ? {} : { summary: 'auto' as const }) } }),
     ...(native && model.reasoning ? { include: ['reasoning.encrypted_content' as const] } : {}),
     ...(native && sessionId !== undefined ? { prompt_cache_key: sessionId.slice(0, 64) } : {}),
+    ...(request.fast === true && native ? { service_tier: 'priority' as const } : {}),
     ...params,
     model: model.id,
     input: responsesInput(request, native),
