@@ -46,7 +46,7 @@ export interface EngineSampler {
   /** The last assembly. */
   readonly assembled: AssembleResult | undefined;
   /** Measures the last assembly. Without what it dropped, which only a comparison can tell. */
-  sample(engine: string, input: AssemblyInput | undefined): { sample: EngineSample; kept: ReadonlySet<string> };
+  sample(engine: string, entries: EntryIndex, tokenBudget: number | undefined): { sample: EngineSample; kept: ReadonlySet<string> };
 }
 
 const DROPPED_IDS = 50;
@@ -98,8 +98,8 @@ export function createEngineSampler(estimator: TokenEstimator): EngineSampler {
     get assembled() {
       return assembled;
     },
-    sample(engine, input) {
-      const { kept, added } = assembled === undefined || input === undefined ? { kept: new Set<string>(), added: 0 } : keptEntries(input, assembled.messages);
+    sample(engine, entries, tokenBudget) {
+      const { kept, added } = entries.find(assembled?.messages ?? []);
       const tokens = assembled === undefined ? undefined : estimator.messages(assembled.messages);
       const sample: EngineSample = {
         engine,
@@ -113,7 +113,7 @@ export function createEngineSampler(estimator: TokenEstimator): EngineSampler {
               added,
               additionTokens: estimator.text(assembled.systemPromptAddition ?? ''),
             }),
-        overBudget: tokens !== undefined && input !== undefined && tokens > input.tokenBudget,
+        overBudget: tokens !== undefined && tokenBudget !== undefined && tokens > tokenBudget,
         ...(assembleMs === undefined ? {} : { assembleMs: rounded(assembleMs) }),
         ingestMs: rounded(ingestMs),
         dropped: [],
@@ -136,31 +136,43 @@ export function markDropped(sides: ReadonlyArray<{ sample: EngineSample; kept: R
   }
 }
 
-/** The given entries that are in the result: as the same object, else by what a copy still has in common with it. */
-function keptEntries({ messages, entryIds }: AssemblyInput, result: readonly AgentMessage[]): { kept: Set<string>; added: number } {
+/** Tells which entries an engine's messages are: as the same object, else by what a copy still has in common with it. */
+export interface EntryIndex {
+  add(message: AgentMessage, entryId: string): void;
+  find(messages: readonly AgentMessage[]): { kept: Set<string>; added: number };
+}
+
+export function createEntryIndex({ messages, entryIds }: Pick<AssemblyInput, 'messages' | 'entryIds'> = { messages: [], entryIds: [] }): EntryIndex {
   const ids = new Map<AgentMessage, string>();
-  for (const [index, message] of messages.entries()) ids.set(message, entryIds[index] ?? '');
-  const kept = new Set<string>();
-  const strange: AgentMessage[] = [];
-  for (const message of result) {
-    const id = ids.get(message);
-    if (id === undefined) strange.push(message);
-    else kept.add(id);
-  }
-  if (strange.length === 0) return { kept, added: 0 };
   const byMark = new Map<string, string[]>();
-  for (const [message, id] of ids) {
-    if (kept.has(id)) continue;
+
+  function add(message: AgentMessage, entryId: string): void {
+    ids.set(message, entryId);
     const mark = markOf(message);
-    byMark.set(mark, [...(byMark.get(mark) ?? []), id]);
+    const same = byMark.get(mark);
+    if (same === undefined) byMark.set(mark, [entryId]);
+    else same.push(entryId);
   }
-  let added = 0;
-  for (const message of strange) {
-    const id = byMark.get(markOf(message))?.shift();
-    if (id === undefined) added += 1;
-    else kept.add(id);
-  }
-  return { kept, added };
+
+  for (const [index, message] of messages.entries()) add(message, entryIds[index] ?? '');
+  return {
+    add,
+    find(found) {
+      const kept = new Set<string>();
+      const strange = found.filter((message) => {
+        const id = ids.get(message);
+        if (id !== undefined) kept.add(id);
+        return id === undefined;
+      });
+      let added = 0;
+      for (const message of strange) {
+        const id = byMark.get(markOf(message))?.find((each) => !kept.has(each));
+        if (id === undefined) added += 1;
+        else kept.add(id);
+      }
+      return { kept, added };
+    },
+  };
 }
 
 function markOf(message: AgentMessage): string {

@@ -4,7 +4,7 @@ import type { SessionService } from '../sessions/service.ts';
 import type { State } from '../state/state.ts';
 import { type ComparedTurn, type Comparison, compareTurns } from './comparison.ts';
 import { createEngines, type EngineOpening, type Engines, type EngineTimeouts, type EngineTurn } from './engine.ts';
-import { createEngineSampler, type EngineSampler, markDropped } from './engine-sample.ts';
+import { createEngineSampler, createEntryIndex, type EngineSampler, markDropped } from './engine-sample.ts';
 import { noHooks } from './no-hooks.ts';
 import { createShadowQueue } from './shadow-queue.ts';
 import { type FollowedTurn, lastAssembly, repeatTurn, type ShadowStep } from './shadow-turn.ts';
@@ -84,7 +84,8 @@ export function createShadow(options: ShadowOptions): Shadow {
   function write({ session, context, history, steps }: FollowedTurn, ...sides: ReadonlyArray<{ id: string; sampler: EngineSampler }>): void {
     const { sessionId, key: sessionKey } = session;
     const input = lastAssembly(steps);
-    const samples = sides.map(({ id, sampler }) => sampler.sample(id, input));
+    const index = createEntryIndex(input);
+    const samples = sides.map(({ id, sampler }) => sampler.sample(id, index, input?.tokenBudget));
     markDropped(samples, input?.entryIds ?? []);
     const failed = sides.at(-1)?.sampler.hasFailed === true;
     const count = failed ? (strikes.get(sessionId) ?? 0) + 1 : 0;
