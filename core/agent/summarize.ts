@@ -61,7 +61,7 @@ export async function summarize(deps: SummarizeDeps, params: CompactParams): Pro
 }
 
 /** Index of the first message to keep; the last message is always kept, and a tool result never comes first. */
-function cutIndex(messages: readonly AgentMessage[], estimator: TokenEstimator, keepTokens: number): number {
+export function cutIndex(messages: readonly AgentMessage[], estimator: TokenEstimator, keepTokens: number): number {
   let cut = messages.length - 1;
   let kept = 0;
   for (let index = messages.length - 1; index >= 0; index -= 1) {
