@@ -31,8 +31,8 @@ export function hostCompaction({ deps, session, generation, model }: LendingTurn
   return async (params: CompactParams): Promise<CompactResult> => {
     const settings = generation.config.agents.defaults.compaction;
     const writer = settings.model === undefined ? model : await deps.models.resolve(generation, settings.model);
-    const { sessions, estimator, stallMs, now } = deps;
-    return summarize({ sessions, session, model: writer, settings, estimator, signal, stallMs, now }, params);
+    const { sessions, estimator, correction, stallMs, now } = deps;
+    return summarize({ sessions, session, model: writer, settings, estimator, factor: correction.factor(writer.ref), signal, stallMs, now }, params);
   };
 }
 

@@ -124,6 +124,7 @@ export function createSessionWork(params: {
         reserveTokens: compaction.reserveTokens,
         floor: compaction.reserveTokensFloor,
         overhead: 0,
+        factor: deps.correction.factor(model.ref),
       });
       const { messages } = await sessions.context(session);
       const totals = { text: '', texts: [], usage: emptyUsage(), calls: [], compactions: 0, attempts: [], estimatedTokens: 0, problems: [] };

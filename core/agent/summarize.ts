@@ -11,6 +11,8 @@ export interface SummarizeDeps {
   model: ResolvedModel;
   settings: Config['agents']['defaults']['compaction'];
   estimator: TokenEstimator;
+  /** The provider's tokens in one of the host's count. */
+  factor: number;
   signal: AbortSignal;
   stallMs: number;
   now: () => number;
@@ -32,10 +34,16 @@ const STRICT_IDENTIFIERS = 'Copy identifiers exactly: file paths, names, numbers
  * results are never parted. Writes one `compaction` entry, or nothing. Throws `DUR_PROVIDER_*`.
  */
 export async function summarize(deps: SummarizeDeps, params: CompactParams): Promise<CompactResult> {
-  const { sessions, session, model, estimator, settings } = deps;
+  const { sessions, session, model, estimator, factor, settings } = deps;
   const { messages, entryIds } = await sessions.context(session);
   const tokensBefore = estimator.messages(messages);
-  const budget = divideWindow({ window: model.entry.contextWindow, reserveTokens: settings.reserveTokens, floor: settings.reserveTokensFloor, overhead: 0 });
+  const budget = divideWindow({
+    window: model.entry.contextWindow,
+    reserveTokens: settings.reserveTokens,
+    floor: settings.reserveTokensFloor,
+    overhead: 0,
+    factor,
+  });
   // never more than half: a provider may count far more than this estimate, and then keeping all would never end an overflow
   const keep = Math.min(settings.keepRecentTokens, Math.floor((params.tokenBudget ?? budget.messages) / 2), Math.floor(tokensBefore / 2));
   const cut = cutIndex(messages, estimator, keep);
