@@ -355,6 +355,74 @@ describe('a shortcut inside a message', () => {
   });
 });
 
+describe('settings for tools and providers', () => {
+  it('/fast is kept with the session, or holds for one message; the provider is told', async () => {
+    const { say, row, requests } = await start({ config: { agents: { list: [{ id: 'main', fastModeDefault: true }] } } });
+    const told = async (message: string) => {
+      await say(message);
+      return requests.at(-1)?.fast;
+    };
+    expect(await told(SAY)).toBe(true);
+    expect(await say('/fast')).toContain('Current fast mode: on.');
+    expect(await say('/fast off')).toBe('Fast mode disabled.');
+    expect((await row())?.extra?.fastMode).toBe(false);
+    expect(await told(SAY)).toBeUndefined();
+    expect(await told(`/fast on ${SAY}`)).toBe(true);
+    expect((await row())?.extra?.fastMode).toBe(false);
+    expect(await say('/fast on')).toBe('Fast mode enabled.');
+    expect(await told(SAY)).toBe(true);
+    expect(await say('/fast maybe')).toContain('Unrecognized fast mode "maybe"');
+  });
+
+  it('/fast of a model stands in its parameters, which the provider gets without it', async () => {
+    const { say, requests } = await start({ config: { agents: { defaults: { models: { 'offline/script': { params: { fastMode: true, seed: 1 } } } } } } });
+    await say(SAY);
+    expect(requests.at(-1)).toMatchObject({ fast: true, params: { seed: 1 } });
+    expect(requests.at(-1)?.params).not.toHaveProperty('fastMode');
+  });
+
+  it('/exec shows and changes how commands run, for who may loosen that', async () => {
+    const { say, host, row } = await start({ config: { tools: { exec: { ask: 'always' } } } });
+    expect(await say('/exec')).toMatch(/^Current exec settings: host=auto \(configured\), security=allowlist \(configured\), ask=always \(configured\)\./);
+    expect(await say('/exec security=deny ask=off node=n1')).toBe('Exec settings: security=deny, ask=off, node=n1.');
+    expect((await row())?.extra).toMatchObject({ execSecurity: 'deny', execAsk: 'off', execNode: 'n1' });
+    expect(await say('/exec')).toContain('security=deny, ask=off, node=n1.');
+    expect(await say('/exec security=open')).toContain('Unrecognized exec setting "security=open"');
+    const byChannel = await host.run('/exec security=full', { channel: 'irc', senderId: 'ann', senderAllowed: true });
+    expect(byChannel.payloads).toMatchObject([{ isError: true, text: expect.stringContaining('Not allowed') }]);
+    expect((await row())?.extra?.execSecurity).toBe('deny');
+    expect(await say('/exec default')).toBe('Exec settings reset to default.');
+    expect((await row())?.extra?.execSecurity).toBeUndefined();
+  });
+
+  it('/tools names what the agent has here', async () => {
+    const look = { name: 'look', description: 'looks around', parameters: { type: 'object' }, execute: async () => ({ content: [] }) };
+    const { say } = await start({ tools: [look] });
+    expect(await say('/tools')).toBe('Tools (profile full, 1):\nlook');
+    expect(await say('/tools verbose')).toMatch(/^Tools \(profile full, 1\):\n- look \(.+\): looks around$/);
+    expect(await say('/tools all')).toContain('Unrecognized tools format "all"');
+  });
+});
+
+describe('a message that only looks like a command', () => {
+  it('goes to the model as an extension says, as part of the conversation, or is answered', async () => {
+    const { host, say, asked } = await start();
+    host.on('command.expand', ({ name, args }, { agentId, sessionKey }) => {
+      if (name === 'plan') return { message: `Plan this: ${args} [${agentId} ${sessionKey}]` };
+      return name === 'plans' ? { reply: 'There are none.' } : undefined;
+    });
+    await say(`/plan the week ${SAY}`);
+    expect(asked().at(-1)).toBe(`Plan this: the week ${SAY} [main agent:main:main]`);
+    expect((await host.messages()).map(({ role }) => role)).toEqual(['user', 'assistant']);
+    expect(await say('/plans')).toBe('There are none.');
+    expect(await host.messages()).toHaveLength(2);
+    await say(`/other ${SAY}`);
+    expect(asked().at(-1)).toBe(`/other ${SAY}`);
+    await host.run(`/plan ${SAY}`, { channel: 'irc', senderId: 'bob', senderAllowed: false });
+    expect(asked().at(-1)).toBe(`/plan ${SAY}`);
+  });
+});
+
 describe('the sender by a channel', () => {
   const by = { channel: 'irc', senderId: 'ann' };
 

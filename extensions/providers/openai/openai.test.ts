@@ -546,6 +546,15 @@ describe('openai-responses', () => {
     expect(sentList(2)[1]).toEqual({ role: 'assistant', content: 'Hello there' });
   });
 
+  it('OpenAI itself is asked to hurry when that is wanted; a compatible server is not', () => {
+    const asked = request(api, { fast: true });
+    expect(responsesBody(asked, true)).toMatchObject({ service_tier: 'priority' });
+    expect(responsesBody(asked, false)).not.toHaveProperty('service_tier');
+    expect(responsesBody({ ...asked, params: { service_tier: 'flex' } }, true)).toMatchObject({ service_tier: 'flex' });
+    expect(completionsBody(asked, compatOf(asked.model, true), true)).toMatchObject({ service_tier: 'priority' });
+    expect(completionsBody(asked, compatOf(asked.model, false))).not.toHaveProperty('service_tier');
+  });
+
   it('OpenAI itself gets reasoning, its encrypted content, a cache key and store: false', () => {
     const asked = request(api, { thinking: 'off', sessionId: 's1', systemPrompt: 'S' }, { reasoning: true, compat: { reasoningEffortMap: { off: 'none' } } });
     expect(responsesBody(asked, true)).toMatchObject({

@@ -1,3 +1,4 @@
+import type { ToolContext } from 'Durar/plugin-sdk/core';
 import { ASK, type Ask, SECURITY, type Security } from 'Durar/plugin-sdk/exec/policy';
 
 /** The part of the configuration that rules this tool. */
@@ -31,6 +32,31 @@ export function execSettings(config: Fields, agentId: string, session: Fields = 
     strictInlineEval: exec.strictInlineEval === true,
     timeoutSec: typeof exec.timeoutSec === 'number' && exec.timeoutSec > 0 ? exec.timeoutSec : 1800,
   };
+}
+
+/** Of the run that the commands belong to. */
+export type ExecSender = Pick<ToolContext, 'agentId' | 'sessionSettings' | 'messageChannel' | 'requesterSenderId'>;
+
+/** With `/elevated full`, where this sender may have it, nobody is asked. `deny` stays, and so does what the file of approvals says. */
+export function elevated(settings: ExecSettings, config: Fields, sender: ExecSender): ExecSettings {
+  if (settings.security === 'deny' || !isElevated(config, sender)) return settings;
+  return { ...settings, security: 'full', ask: 'off' };
+}
+
+function isElevated(config: Fields, { agentId, sessionSettings, messageChannel, requesterSenderId }: ExecSender): boolean {
+  const { list, defaults } = record(config.agents);
+  const level = sessionSettings?.elevatedLevel ?? record(defaults).elevatedDefault;
+  if (level !== 'full') return false;
+  const agent = Array.isArray(list) ? list.map(record).find((one) => one.id === agentId) : undefined;
+  // those of an agent only restrict
+  return [record(config.tools).elevated, record(agent?.tools).elevated].every((gate, index) => {
+    const { enabled, allowFrom } = record(gate);
+    if (enabled === false) return false;
+    // a client of the gateway is known by its scopes, and one of them set the level
+    if (messageChannel === undefined || (index === 1 && allowFrom === undefined)) return true;
+    const allowed = record(allowFrom)[messageChannel];
+    return Array.isArray(allowed) && (allowed.includes('*') || (requesterSenderId !== undefined && allowed.includes(requesterSenderId)));
+  });
 }
 
 function record(value: unknown): Fields {

@@ -6,7 +6,7 @@ import { effectivePolicy, type Policy, verdict } from 'Durar/plugin-sdk/exec/pol
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { OutputWindow } from './output.ts';
-import { type ExecSettings, execSettings } from './policy.ts';
+import { type ExecSettings, elevated, execSettings } from './policy.ts';
 import { runCommand, shellArgv } from './run.ts';
 
 export interface ExecOptions {
@@ -54,7 +54,8 @@ export function createExecTool(context: ToolContext, options: ExecOptions): Tool
       'Runs a shell command on this machine and returns its output and exit code. A person may have to approve it first. Do not start background processes.',
     parameters: PARAMETERS,
     async execute(callId, params, signal = new AbortController().signal, onUpdate) {
-      const settings = execSettings(context.runtimeConfig ?? context.config, context.agentId, context.sessionSettings);
+      const config = context.runtimeConfig ?? context.config;
+      const settings = elevated(execSettings(config, context.agentId, context.sessionSettings), config, context);
       if (settings.host !== 'auto' && settings.host !== 'gateway') return refused(`commands are to run on '${settings.host}', and there is none`);
       const call = await readCall(callId, params, context, settings);
       const refusal = await authorise(call, context, options);
