@@ -26,3 +26,8 @@ it('durar context shows what the last run sent (CTX-008, CTX-009, CTX-012, CTX-0
   expect(JSON.parse((await machine.cli(['context', 'list', '--json'])).stdout)).toEqual(JSON.parse(json.stdout));
   expect(await machine.cli(['context', 'list', 'nowhere'])).toMatchObject({ code: 1, stderr: expect.stringContaining('there is no session') });
 }, 60_000);
+
+it('durar doctor names the engine of a fresh install (CTX-090)', async () => {
+  const { stdout, code } = await machine.cli(['doctor']);
+  expect([code, stdout]).toEqual([0, expect.stringContaining('context engine: legacy')]);
+}, 60_000);
