@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseText } from '../../core/config/parse.ts';
 import type { GatewayClient } from '../../sdk/client/client.ts';
 import { blocksOf } from '../docs/markdown.ts';
-import { createMachine, type GatewayProcess, type Machine, until } from './gateway-process.ts';
+import { createMachine, type GatewayProcess, type Machine, root, until } from './gateway-process.ts';
 
 interface Example {
   secrets: { providers: Record<string, Record<string, unknown>> };
@@ -178,6 +178,33 @@ describe('a source that fails stops the start, and says why', () => {
     }
   });
 
+  it('a start that is stopped while it waits for commands leaves none of them behind', async () => {
+    const other = await createMachine();
+    const names = ['one', 'two'];
+    const pidOf = async (name: string) => Number(await readFile(join(other.home, `${name}.pid`), 'utf8').catch(() => '0'));
+    try {
+      const providers: Record<string, object> = {};
+      const models: Record<string, object> = {};
+      for (const name of names) {
+        await writeFile(join(other.home, name), `#!/bin/bash\necho $$ > ${other.home}/${name}.pid\nsleep 60 & wait\n`, { mode: 0o700 });
+        providers[name] = { source: 'exec', command: join(other.home, name), passEnv: ['PATH'], timeoutMs: 60_000 };
+        models[name] = { baseUrl: 'http://127.0.0.1:9/v1', models: [{ id: 'm' }], apiKey: { source: 'exec', provider: name, id: 'value' } };
+      }
+      await other.writeConfig({ secrets: { providers }, models: { providers: models } });
+      const child = spawn(process.execPath, [join(root, 'core/cli/durar.js'), 'gateway', 'run', '--port', '0', '--allow-unconfigured'], { env: other.env });
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      const pids = await until(async () => {
+        const found = await Promise.all(names.map(pidOf));
+        return found.every((pid) => pid > 0) && found;
+      }, 'both commands');
+      child.kill('SIGTERM');
+      await ended;
+      await until(() => pids.every((pid) => !isAlive(-pid)), 'the end of both groups', 5_000);
+    } finally {
+      await other.remove();
+    }
+  });
+
   it('a block with an unknown key is found before it is put to use (SEC-064, SEC-065)', async () => {
     const refused = await machine.cli(['config', 'set', 'secrets.providers.keys.mode', 'yaml']);
     expect(refused.code).not.toBe(0);
@@ -190,6 +217,15 @@ describe('a source that fails stops the start, and says why', () => {
     await other.remove();
   });
 });
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 async function askOrSkip(alias: string): Promise<void> {
   const absent = missing(alias);

@@ -247,6 +247,11 @@ describe('the path of the command', () => {
     expect((await ask({ command, allowSymlinkCommand: true, jsonOnly: false })).values).toEqual({ value: target });
   });
 
+  it.each(['/.', '/', '//'])('a link is one with %s behind it as well (SEC-082)', async (end) => {
+    await symlink(await program('echo ok'), join(dir, 'link'));
+    await expect(ask({ command: `${join(dir, 'link')}${end}`, jsonOnly: false })).rejects.toThrow('is a symbolic link');
+  });
+
   it('a folder on the way may be a link', async () => {
     await mkdir(join(dir, 'real'), { mode: 0o700 });
     await writeFile(join(dir, 'real/tool'), '#!/bin/bash\necho ok\n', { mode: 0o700 });

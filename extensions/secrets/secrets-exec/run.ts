@@ -18,6 +18,7 @@ export interface RunOptions {
 
 /** What a process may still say after it has ended, in milliseconds; what it left in the background may hold its streams open. */
 const DRAIN_MS = 200;
+const ENDING: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /**
  * Runs a program without a shell, in a process group of its own, and gives what it printed on stdout. The group is killed when a limit is
@@ -56,8 +57,7 @@ export async function runProgram(options: RunOptions): Promise<Buffer> {
   }
   const onAbort = () => stop(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
-  const onExit = () => killGroup(child.pid);
-  process.once('exit', onExit);
+  const release = endWithHost(() => killGroup(child.pid));
 
   const drained = new Promise<void>((resolve) => child.stdout.once('close', resolve));
   const ended = new Promise<string | undefined>((resolve, reject) => {
@@ -78,10 +78,25 @@ export async function runProgram(options: RunOptions): Promise<Buffer> {
     clearTimeout(total);
     clearTimeout(silence);
     signal?.removeEventListener('abort', onAbort);
-    process.off('exit', onExit);
+    release();
     if (!isOver) killGroup(child.pid);
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
   }
+}
+
+/** Runs `end` when the host ends: the program's group gets no signal from the terminal. Returns the way back. */
+function endWithHost(end: () => void): () => void {
+  const onSignal = (name: NodeJS.Signals) => {
+    end();
+    // a host without a handler of its own, as in its start, ends as it would without ours
+    if (process.listenerCount(name) === 0) process.kill(process.pid, name);
+  };
+  process.once('exit', end);
+  for (const name of ENDING) process.once(name, onSignal);
+  return () => {
+    process.off('exit', end);
+    for (const name of ENDING) process.off(name, onSignal);
+  };
 }
 
 function killGroup(pid: number | undefined): void {

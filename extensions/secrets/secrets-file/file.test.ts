@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, chown, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { secretsProviderContract } from '../../../sdk/contract/secrets-provider.ts';
 import { describeContract } from '../../../test/contract-adapter.ts';
@@ -101,6 +102,23 @@ it.each([
   expect(valueAt(document, pointer)).toEqual(expected);
 });
 
+it('every place of every document has a pointer that finds it (SEC-056, SEC-057)', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), fc.infiniteStream(fc.nat()), (document, picks) => {
+      let value: unknown = document;
+      let pointer = '';
+      for (const pick of picks) {
+        const names = typeof value === 'object' && value !== null ? Object.keys(value) : [];
+        const name = names[pick % Math.max(1, names.length)];
+        if (name === undefined) break;
+        value = (value as Record<string, unknown>)[name];
+        pointer += `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+      }
+      if (pointer !== '') expect(valueAt(document, pointer)).toEqual({ value });
+    }),
+  );
+});
+
 describe('a file that is one secret', () => {
   it.each([
     [`${SECRET}\n`, SECRET],
@@ -178,6 +196,20 @@ describe('the path', () => {
     expect((await ask({ path })).values).toEqual({ '/key': 'x' });
     await chmod(target, 0o644);
     await expect(ask({ path })).rejects.toThrow(`others may read '${target}'`);
+  });
+
+  it('a file that is replaced between the check and the reading fails (SEC-077)', async () => {
+    const path = await file({ key: 'checked' });
+    await file({ key: 'another' }, 0o666, 'another.json');
+    const swapping = createFileSecrets({
+      stateDir: () => dir,
+      platform: 'win32',
+      async verifyAcl() {
+        await rename(join(dir, 'another.json'), path);
+        return true;
+      },
+    });
+    await expect(swapping.resolve({ provider: 'keys', config: { path }, ids: ['/key'], env: {} })).rejects.toThrow('was replaced while it was checked');
   });
 
   it('on Windows it fails without a way to verify access lists (SEC-078, SEC-079)', async () => {
