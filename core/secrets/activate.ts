@@ -8,10 +8,12 @@ import { oauthProblems } from './policy.ts';
 import { keyOf } from './ref.ts';
 import { chooseCandidates, collectUses, type SecretUse, settleChoices } from './uses.ts';
 
+export { type Resolution as SecretResolution, resolveRefs, sourceSettings } from './batches.ts';
 export { createSecretFields, type SecretFields, type SurfaceRow } from './fields.ts';
-export { lookUpTargets, type TargetLookup } from './lookup.ts';
-export { isSecretRef } from './ref.ts';
+export { lookUpTargets, type TargetLookup, targetedUses } from './lookup.ts';
+export { isSecretRef, keyOf } from './ref.ts';
 export { createReloadSignal, type ReloadSignal } from './reload-signal.ts';
+export type { SecretUse } from './uses.ts';
 
 export interface ActivateOptions<Configuration extends object> {
   config: Configuration;

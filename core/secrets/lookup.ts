@@ -1,6 +1,8 @@
+import type { RuleFacts } from '../config/active-rule.ts';
 import { formatPath, getAt, parsePath, type Segment } from '../config/config-path.ts';
+import { sourceSettings } from './batches.ts';
 import type { SecretFields } from './fields.ts';
-import { collectUses } from './uses.ts';
+import { collectUses, type SecretUse, settleChoices } from './uses.ts';
 
 export interface TargetLookup {
   /** References that are resolved, with their values. */
@@ -37,7 +39,9 @@ export function lookUpTargets({ config, resolved, fields, targets }: TargetOptio
     tests.push(test);
   }
   const found: TargetLookup = { assignments: [], inactiveRefPaths: [] };
-  for (const path of refPaths(config, fields, (at) => tests.some((test) => test(at)))) {
+  const facts = { env: {}, isServed: () => true };
+  const all = targetedUses({ config, fields, facts });
+  for (const { path } of all.filter((use) => tests.some((test) => test(use.path)))) {
     const value = getAt(resolved, path);
     if (typeof value === 'string' && value !== '') found.assignments.push({ path: formatPath(path), pathSegments: path.map(String), value });
     else found.inactiveRefPaths.push(formatPath(path));
@@ -45,11 +49,28 @@ export function lookUpTargets({ config, resolved, fields, targets }: TargetOptio
   return found;
 }
 
-/** The places of references and templates, wherever they are in use or not. */
-export function refPaths(config: object, fields: SecretFields, only?: (path: readonly Segment[]) => boolean): Array<readonly Segment[]> {
-  const facts = { config, env: {}, isServed: () => true };
-  const { uses } = collectUses({ value: config, fields, facts, envAlias: 'default', sources: new Set(), only });
-  return uses.filter(({ refs }) => refs.length > 0).map(({ path }) => path);
+export interface TargetedOptions {
+  config: object;
+  fields: SecretFields;
+  facts: Omit<RuleFacts, 'config'>;
+  /** As `TargetOptions.targets`; absent: every field. One that names no field is passed over. */
+  targets?: readonly string[] | undefined;
+}
+
+/** The references and templates of some fields, each with whether it is in use. */
+export function targetedUses({ config, fields, facts, targets }: TargetedOptions): SecretUse[] {
+  const tests = targets?.map((target) => targetTest(fields, target));
+  const { defaults } = sourceSettings(config);
+  const { uses } = collectUses({
+    value: config,
+    fields,
+    facts: { ...facts, config },
+    envAlias: typeof defaults.env === 'string' ? defaults.env : 'default',
+    sources: new Set(),
+    only: tests === undefined ? undefined : (path) => tests.some((test) => test?.(path) === true),
+  });
+  settleChoices(uses);
+  return uses.filter(({ refs }) => refs.length > 0);
 }
 
 function segmentsOf(target: string): Segment[] | undefined {
