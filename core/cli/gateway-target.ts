@@ -31,15 +31,16 @@ interface TargetOptions {
 /**
  * Finds the gateway (reference: security, section 2). `--url` takes explicit credentials only and `Durar_GATEWAY_URL` those of the environment, so
  * that no stored secret goes to an address that somebody else chose. Otherwise flag, environment, configuration, generated token. Throws
- * `DUR_CLI_CREDENTIALS`, `DUR_SECRET_UNRESOLVED`.
+ * `DUR_CLI_CREDENTIALS`, `DUR_SECRET_UNRESOLVED`; the latter not with `readOnly`, which goes on without.
  */
-export async function findTarget(context: CommandContext): Promise<GatewayTarget> {
+export async function findTarget(context: CommandContext, { readOnly = false }: { readOnly?: boolean } = {}): Promise<GatewayTarget> {
   const { tlsFingerprint } = context.options as TargetOptions;
-  const target = await findGateway(context);
+  const target = await findGateway(context, readOnly);
   return tlsFingerprint === undefined ? target : { ...target, tlsFingerprint };
 }
 
-async function findGateway({ options, env, paths }: CommandContext): Promise<GatewayTarget> {
+async function findGateway(context: CommandContext, readOnly: boolean): Promise<GatewayTarget> {
+  const { options, env, paths } = context;
   const flags = options as TargetOptions;
   if (flags.url !== undefined) {
     if (flags.token === undefined && flags.password === undefined) throw durarError('DUR_CLI_CREDENTIALS');
@@ -52,23 +53,37 @@ async function findGateway({ options, env, paths }: CommandContext): Promise<Gat
 
   const { config, env: environment } = await loadConfig({ paths, env });
   const { auth, remote, mode } = config.gateway;
-  const resolve = (path: string, value: unknown) => resolveSecret(path, value, environment);
+  let isMissing = false;
+  const resolve = async (path: string, value: unknown) => {
+    try {
+      return await resolveSecret(context, path, value, environment);
+    } catch (error) {
+      if (!readOnly) throw error;
+      isMissing = true;
+      return undefined;
+    }
+  };
   if (mode === 'remote' && remote?.url !== undefined) {
     return credentials(
       { url: socketUrl(remote.url), ...pin(remote.tlsFingerprint) },
-      flags.token ?? resolve('gateway.remote.token', remote.token) ?? fromEnv.token ?? resolve('gateway.auth.token', auth.token),
-      flags.password ?? fromEnv.password ?? resolve('gateway.remote.password', remote.password) ?? resolve('gateway.auth.password', auth.password),
+      flags.token ?? (await resolve('gateway.remote.token', remote.token)) ?? fromEnv.token ?? (await resolve('gateway.auth.token', auth.token)),
+      flags.password ??
+        fromEnv.password ??
+        (await resolve('gateway.remote.password', remote.password)) ??
+        (await resolve('gateway.auth.password', auth.password)),
     );
   }
   const here = { local: true, ...((await addressInUse(env, paths)) ?? (await configuredAddress(config, env, paths))) };
   // Nothing is asked for, or nothing that a command could show.
   if (auth.mode === 'none' || auth.mode === 'trusted-proxy') return credentials(here, token, password);
   const local = {
-    token: token ?? (auth.mode === 'password' ? undefined : resolve('gateway.auth.token', auth.token)),
-    password: password ?? (auth.mode === 'token' ? undefined : resolve('gateway.auth.password', auth.password)),
+    token: token ?? (auth.mode === 'password' ? undefined : await resolve('gateway.auth.token', auth.token)),
+    password: password ?? (auth.mode === 'token' ? undefined : await resolve('gateway.auth.password', auth.password)),
   };
+  // Another credential must not stand in for one that is configured.
+  if (isMissing) return credentials(here, token, password);
   if (local.token === undefined && local.password === undefined) {
-    return credentials(here, (await readOwnToken(paths.stateDbDir)) ?? resolve('gateway.remote.token', remote?.token), undefined);
+    return credentials(here, (await readOwnToken(paths.stateDbDir)) ?? (await resolve('gateway.remote.token', remote?.token)), undefined);
   }
   return credentials(here, local.token, local.password);
 }
@@ -125,15 +140,30 @@ export function socketUrl(text: string): string {
   throw durarError('DUR_CLI_USAGE', { reason: `'${text}' is not the address of a gateway` }, { hint: 'Write it as ws://host:port or wss://host:port.' });
 }
 
-/** A plain text, a template or a reference to the environment. What needs an extension to resolve is refused rather than passed over. */
-function resolveSecret(path: string, value: unknown, env: Readonly<Record<string, string | undefined>>): string | undefined {
+/** A plain text, or what a template or reference stands for. Throws `DUR_SECRET_UNRESOLVED`. */
+async function resolveSecret(
+  context: CommandContext,
+  path: string,
+  value: unknown,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<string | undefined> {
   if (value === undefined || value === '') return undefined;
   const name = envName(value);
   if (name === undefined && typeof value === 'string') return value;
-  const resolved = name === undefined ? undefined : env[name];
-  if (resolved) return resolved;
-  const reason = name === undefined ? 'its source is served by the gateway only' : `the environment variable ${name} is not set`;
-  throw durarError('DUR_SECRET_UNRESOLVED', { path, reason }, { hint: 'Pass --token or --password, or set Durar_GATEWAY_TOKEN.' });
+  const inEnv = name === undefined ? undefined : env[name];
+  if (inEnv) return inEnv;
+  const hint = { hint: 'Pass --token or --password, or set Durar_GATEWAY_TOKEN.' };
+  if (name !== undefined) throw durarError('DUR_SECRET_UNRESOLVED', { path, reason: `the environment variable ${name} is not set` }, hint);
+  const [{ resolveHere }, { readOutlook }, { isSecretRef, keyOf }] = await Promise.all([
+    import('./local-sources.ts'),
+    import('./planning.ts'),
+    import('../secrets/activate.ts'),
+  ]);
+  if (!isSecretRef(value)) return undefined;
+  const { values, problems } = await resolveHere(context, await readOutlook(context), [value]);
+  const problem = problems.get(keyOf(value));
+  if (problem !== undefined) throw problem(path.split('.'));
+  return values.get(keyOf(value));
 }
 
 function envName(value: unknown): string | undefined {
