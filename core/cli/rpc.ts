@@ -28,6 +28,8 @@ export interface Rpc {
 export interface RpcOptions {
   /** False: nobody at this end could answer an approval, so the gateway must not wait for this connection. */
   approves?: boolean;
+  /** A secret of the configuration that cannot be had does not stop it: what this device was given before may let it in. */
+  readOnly?: boolean;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -35,8 +37,8 @@ const TIMEOUT_MS = 10_000;
 const FOREVER_MS = 2_147_483_647;
 
 /** Connects to the gateway of this profile, or to the one that the flags name. Throws `DUR_GATEWAY_UNREACHABLE`, `DUR_GATEWAY_REFUSED`, and what `findTarget` throws. */
-export async function openRpc(context: CommandContext, { approves = true }: RpcOptions = {}): Promise<Rpc> {
-  const target = await findTarget(context);
+export async function openRpc(context: CommandContext, { approves = true, readOnly = false }: RpcOptions = {}): Promise<Rpc> {
+  const target = await findTarget(context, { readOnly });
   const { paths, env } = context;
   const isBlank = target.token === undefined && target.password === undefined && !env.Durar_GATEWAY_URL && !existsSync(paths.stateDir);
   // Without a state folder this profile has no gateway: what listens there is another's, and no key is made to knock at its door.
