@@ -36,7 +36,7 @@ interface StatusPayload {
 /** Asks the gateway; an error report when none answers. */
 export async function viewGateway(context: CommandContext): Promise<{ view: GatewayView } | { error: ErrorReport }> {
   try {
-    const rpc = await openRpc(context);
+    const rpc = await openRpc(context, { readOnly: true });
     try {
       const [status, health, plugins] = (await Promise.all([rpc.call('status', {}), rpc.call('health', {}), rpc.call('plugins.list', {})])) as [
         StatusPayload,
