@@ -8,6 +8,7 @@ import { checkPermissions } from './permissions.ts';
 import { type Outlook, readOutlook } from './planning.ts';
 import { listPluginRows } from './plugin-row.ts';
 import { findRuntime } from './runtime.ts';
+import { describeUnavailable, lookUpSecrets } from './secret-lookup.ts';
 import { readHostVersion } from './version.ts';
 
 /** One thing that `doctor` looked at. */
@@ -38,6 +39,7 @@ export async function diagnose(context: CommandContext, { fix, scope }: Diagnosi
       : [
           ...configChecks(outlook),
           ...exposureChecks(outlook),
+          ...(await secretChecks(context, outlook)),
           ...(await stateChecks(context, fix)),
           await gatewayCheck(context, view, 'error' in answer ? answer.error : undefined),
         ];
@@ -56,6 +58,26 @@ function configChecks({ loaded }: Outlook): Check[] {
 function exposureChecks({ loaded }: Outlook): Check[] {
   if (loaded.errors.length > 0) return [];
   return findExposures(loaded.config.gateway).map(({ path, message, hint }) => ({ id: path, status: 'warn', message, hint }));
+}
+
+async function secretChecks(context: CommandContext, outlook: Outlook): Promise<Check[]> {
+  if (outlook.loaded.errors.length > 0) return [];
+  const { states } = await lookUpSecrets(context, { command: 'doctor', outlook });
+  const missing = states.filter(({ state }) => state === 'unavailable');
+  const used = states.filter(({ state }) => state === 'available').length;
+  return [
+    ...missing.map(
+      (secret): Check => ({
+        id: `secret.${secret.path}`,
+        status: 'warn',
+        message: describeUnavailable(secret),
+        hint: 'Run it where the gateway runs, or see whether the source has it; a gateway does not start without.',
+      }),
+    ),
+    ...(used === 0
+      ? []
+      : [{ id: 'secrets', status: 'ok' as const, message: `${used} of the secrets that the configuration refers to ${used === 1 ? 'is' : 'are'} there` }]),
+  ];
 }
 
 async function stateChecks({ paths }: CommandContext, fix: boolean): Promise<Check[]> {
