@@ -5,13 +5,21 @@ import { viewGateway } from '../gateway-view.ts';
 import { readOutlook } from '../planning.ts';
 import { listPluginRows } from '../plugin-row.ts';
 import { findRuntime } from '../runtime.ts';
+import { describeUnavailable, GATEWAY_SECRETS, lookUpSecrets, type SecretState } from '../secret-lookup.ts';
 
 /** `durar status`: live when a gateway answers, else what the configuration says. */
 export const status: Action = async (context) => {
   const { output, paths } = context;
-  const [target, runtime, answer, outlook] = await Promise.all([findTarget(context), findRuntime(paths), viewGateway(context), readOutlook(context)]);
+  const [target, runtime, answer, outlook] = await Promise.all([
+    findTarget(context, { readOnly: true }),
+    findRuntime(paths),
+    viewGateway(context),
+    readOutlook(context),
+  ]);
   const view = 'view' in answer ? answer.view : undefined;
   const { loaded, plan } = outlook;
+  const targets = context.options.all === true ? {} : { targets: GATEWAY_SECRETS };
+  const secrets = (await lookUpSecrets(context, { command: 'status', outlook, ...targets })).states;
   const running = runtime.running || view !== undefined;
   const rows = listPluginRows(outlook);
   const agents = view?.health.agents.map(({ agentId }) => agentId) ?? agentsOf(loaded.config.agents);
@@ -32,6 +40,7 @@ export const status: Action = async (context) => {
     plugins: Object.fromEntries((['on', 'off', 'failed', 'broken'] as const).map((state) => [state, rows.filter((row) => row.status === state).length])),
     config: { file: loaded.file, exists: loaded.exists, valid: loaded.errors.length === 0 },
     stateDir: paths.stateDir,
+    secrets,
     findings,
     ...('error' in answer && running ? { error: answer.error } : {}),
   };
@@ -63,8 +72,10 @@ export const status: Action = async (context) => {
           .join(', '),
       ],
       ['config', `${loaded.file}${loaded.errors.length === 0 ? '' : paint.error(` (${countOf(loaded.errors.length, 'error')})`)}`],
+      ['secrets', secrets.length === 0 ? undefined : secretsLine(secrets)],
       ['state', paths.stateDir],
     ]);
+    for (const secret of secrets) if (secret.state === 'unavailable') output.line(`${paint.warn('!')} ${describeUnavailable(secret)}`);
     if (!running) output.line(paint.muted('\nStart it with `durar gateway run`.'));
     else if ('error' in answer) output.failure([answer.error]);
     if (findings.length > 0 || loaded.errors.length > 0)
@@ -74,6 +85,12 @@ export const status: Action = async (context) => {
 
 function agentsOf(agents: { list?: ReadonlyArray<{ id: string }> | undefined }): string[] {
   return agents.list === undefined || agents.list.length === 0 ? ['main'] : agents.list.map(({ id }) => id);
+}
+
+/** `3 references: 2 available, 1 inactive`. */
+function secretsLine(secrets: readonly SecretState[]): string {
+  const counts = Map.groupBy(secrets, ({ state }) => state);
+  return `${countOf(secrets.length, 'reference')}: ${[...counts].map(([state, members]) => `${members.length} ${state}`).join(', ')}`;
 }
 
 function describeDuration(ms: number): string {
