@@ -188,7 +188,12 @@ const CONFIG: CommandSpec = {
 /** Every command, in the order of the help. Reading this table imports none of them. */
 export const COMMANDS: readonly CommandSpec[] = [
   GATEWAY,
-  { name: 'status', summary: 'sum up gateway, agents, channels and extensions', options: RPC, load: async () => (await import('./commands/status.ts')).status },
+  {
+    name: 'status',
+    summary: 'sum up gateway, agents, channels and extensions',
+    options: [...RPC, { flags: '--all', text: 'with every secret that the configuration refers to' }],
+    load: async () => (await import('./commands/status.ts')).status,
+  },
   {
     name: 'health',
     summary: 'ask the running gateway how it is',
