@@ -27,7 +27,7 @@ export interface InstallerOptions {
   progress?(event: InstallProgress): void;
   /** Asked with the new version in its place, before the record names it; a throw refuses it (`DUR_INSTALL_REFUSED`). */
   preflight?(candidate: { id: string; record: InstallRecord }): Promise<void>;
-  /** Milliseconds the verify child may take. */
+  /** Milliseconds that one step of the verify child may take. */
   verifyTimeoutMs?: number;
   /** Where relative paths start; the working directory when absent. */
   cwd?: string;

@@ -1,18 +1,17 @@
-import { fork } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ANCESTOR } from '../../sdk/ancestor.ts';
 import { DurarError, durarError } from '../../sdk/errors.ts';
 import type { CatalogEntry } from '../manifest/catalog.ts';
 import { readExtension } from '../manifest/read.ts';
-import { productFile } from './product.ts';
+import { startPrivateProcess } from './private-process.ts';
 import type { VerifyCheck, VerifyJob, VerifyReport, VerifyStep } from './verification.ts';
 
 export type { VerifyCheck, VerifyReport } from './verification.ts';
 
+/** Of one step; how many there are depends on what the extension brings. */
 const TIME_LIMIT_MS = 30_000;
-const SUITES_LIMIT_MS = 180_000;
+const SUITES_LIMIT_MS = 90_000;
 const OUTPUT_LIMIT = 8_000;
 
 export interface VerifyOptions {
@@ -23,6 +22,7 @@ export interface VerifyOptions {
   suites: boolean;
   /** `plugins.entries.<id>.config` for this run. */
   pluginConfig?: Record<string, unknown>;
+  /** Milliseconds that one step may take. */
   timeoutMs?: number;
 }
 
@@ -56,28 +56,7 @@ async function runChild(options: VerifyOptions, stateDir: string): Promise<Verif
   const { root, hostVersion, suites, pluginConfig } = options;
   const job: VerifyJob = { root, hostVersion, suites, stateDir, ...(pluginConfig === undefined ? {} : { pluginConfig }) };
   const limit = options.timeoutMs ?? (suites ? SUITES_LIMIT_MS : TIME_LIMIT_MS);
-  const isGroup = process.platform !== 'win32';
-  const child = fork(productFile('core/install/verify-child'), {
-    cwd: stateDir,
-    // A home of its own as well: what it tries must not reach the data that it keeps there in earnest, nor anybody's credentials.
-    env: { ...withoutCredentials(options.env), HOME: stateDir, [ANCESTOR.stateDirEnv]: stateDir, Durar_STATE_DIR: stateDir, Durar_VERIFY: '1' },
-    execArgv: [],
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    detached: isGroup,
-  });
-  const end = () => {
-    if (child.pid === undefined) return;
-    try {
-      // Its own group: what it started goes with it.
-      if (isGroup) process.kill(-child.pid, 'SIGKILL');
-      else child.kill('SIGKILL');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
-  };
-  process.once('exit', end);
-  // not an argument: everybody may read those, and the plugin's configuration can hold secrets
-  child.send(job, () => undefined);
+  const { child, end } = startPrivateProcess('core/install/verify-child', { stateDir, env: options.env, job });
   const started = performance.now();
   const checks: VerifyCheck[] = [];
   let step: VerifyStep = { name: 'start', title: 'the process starts' };
@@ -91,6 +70,7 @@ async function runChild(options: VerifyOptions, stateDir: string): Promise<Verif
   child.stderr?.on('data', keep);
   child.on('message', (message) => {
     if (!isOurs(message)) return;
+    timer.refresh();
     if ('report' in message) report = message.report;
     else if ('check' in message) checks.push(message.check);
     else step = message.step;
@@ -119,14 +99,7 @@ async function runChild(options: VerifyOptions, stateDir: string): Promise<Verif
     return { ok: false, root, extensions: [], checks: [...checks, failed], ...(output === '' ? {} : { output }) };
   } finally {
     clearTimeout(timer);
-    process.removeListener('exit', end);
   }
-}
-
-const CREDENTIAL = /(?:token|secret|password|passwd|passphrase|credentials?|(?:api|access|private|signing|encryption)_?key|_auth)$/i;
-
-function withoutCredentials(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !CREDENTIAL.test(name)));
 }
 
 /** The error of a process that gave no report. */
