@@ -13,4 +13,17 @@ export const ENGINE_COMMANDS: readonly CommandSpec[] = [
     ],
     load: async () => (await import('./commands/context-compare.ts')).contextCompare,
   },
+  {
+    name: 'replay',
+    summary: 'run a recorded session again, offline, through engines of your choice',
+    args: '<session>',
+    options: [
+      ...RPC,
+      { flags: '--engine <id>', text: 'an engine to replay with; once for each', repeat: true },
+      { flags: '--turns <count>', text: 'only the first turns', number: true },
+      { flags: '--model-window <tokens>', text: "the context window to replay for (the last run's)", number: true },
+    ],
+    examples: [['context replay main --engine legacy --engine recall --model-window 16000', 'how both would fit into a small window']],
+    load: async () => (await import('./commands/context-replay.ts')).contextReplay,
+  },
 ];

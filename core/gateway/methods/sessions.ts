@@ -1,4 +1,4 @@
-import { errorText } from '../../../sdk/errors.ts';
+import { durarError, errorText } from '../../../sdk/errors.ts';
 import type { SessionListParams, SessionRecord } from '../../../sdk/index.ts';
 import { ProtocolError } from '../../../sdk/protocol/errors.ts';
 import type { MethodFamily } from '../call.ts';
@@ -20,6 +20,7 @@ type Names =
   | 'sessions.turns'
   | 'sessions.turn'
   | 'sessions.compare'
+  | 'sessions.entries'
   | 'sessions.resolve'
   | 'sessions.preview'
   | 'sessions.subscribe'
@@ -112,6 +113,12 @@ export function sessionsMethods(context: GatewayContext): MethodFamily<Names> {
     },
 
     'sessions.compare': ({ key, since }) => agent.compareEngines({ sessionKey: key === undefined ? undefined : sessions.canonicalKey(key), since }),
+    async 'sessions.entries'({ key, fromSeq = 1, limit = 100 }) {
+      const record = await sessions.get(sessions.canonicalKey(key));
+      if (record === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key });
+      const { entries, lastSeq } = await sessions.read(record, { fromSeq, limit });
+      return { key: record.key, sessionId: record.sessionId, entries: entries as unknown as Array<Record<string, unknown>>, lastSeq };
+    },
     'sessions.context': ({ key }) => agent.inspect({ sessionKey: key }),
 
     'sessions.turns': ({ key, limit }) => agent.turns({ sessionKey: key, limit }),

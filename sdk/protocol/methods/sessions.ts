@@ -147,6 +147,13 @@ export const SESSIONS_METHODS = defineMethods({
     params: closed({ key: optional(sessionKey()), since: optional(Type.Number({ minimum: 0 })) }),
     result: EngineComparison,
   },
+  /** The session's log as it is stored, in pages. */
+  'sessions.entries': {
+    scope: 'operator.read',
+    unlisted: true,
+    params: closed({ key: sessionKey(), fromSeq: optional(Type.Integer({ minimum: 1 })), limit: optional(Type.Integer({ minimum: 1, maximum: 500 })) }),
+    result: open({ key: Type.String(), sessionId: Type.String(), entries: Type.Array(Type.Record(Type.String(), Type.Unknown())), lastSeq: Type.Integer() }),
+  },
   'sessions.resolve': {
     scope: 'operator.read',
     unlisted: true,
