@@ -51,6 +51,7 @@ export interface HostParts {
   limits?: NonNullable<AgentServiceOptions['limits']>;
   env?: NodeJS.ProcessEnv;
   now?: () => number;
+  deliver?: AgentServiceOptions['deliver'];
 }
 
 export interface AgentHost {
@@ -170,6 +171,7 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
     ...(parts.limits === undefined ? {} : { limits: parts.limits }),
     env: () => parts.env ?? {},
     ...(parts.now === undefined ? {} : { now: parts.now }),
+    ...(parts.deliver === undefined ? {} : { deliver: parts.deliver }),
   });
   const events: AgentEvent[] = [];
   agent.onEvent((event) => events.push(structuredClone(event)));
