@@ -78,7 +78,7 @@ describe('the house', () => {
 
   it('names no extension in the core, the defaults excepted', () => {
     const ids = files.filter((file) => /^extensions\/[^/]+\/[^/]+\/Durar\.plugin\.json$/.test(file)).map((file) => file.split('/')[2] as string);
-    const distinctive = ids.filter((id) => !['legacy', 'local', 'offline', 'operator'].includes(id));
+    const distinctive = ids.filter((id) => !['legacy', 'local', 'offline', 'operator', 'skills'].includes(id));
     const wrong = sources
       .filter((file) => file.startsWith('core/'))
       .flatMap((file) =>
