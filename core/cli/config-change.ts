@@ -3,7 +3,8 @@ import { DurarError, durarError, errorCode } from '../../sdk/errors.ts';
 import { hashFile, type LoadedConfig } from '../config/load.ts';
 import { writeConfig } from '../config/write.ts';
 import type { CommandContext } from './command.ts';
-import { assertNoWorse, readOutlook } from './planning.ts';
+import { type ConfigEffect, effectBetween } from './config-effect.ts';
+import { assertNoWorse, type Outlook, readOutlook } from './planning.ts';
 import { type Applied, reloadGateway } from './reload.ts';
 
 export interface ConfigChange {
@@ -11,6 +12,9 @@ export interface ConfigChange {
   file: string;
   /** Absent in a dry run and when nothing changed. */
   applied?: Applied;
+  /** Of a dry run that would change something: what it would do to a gateway that uses the present configuration. */
+  effect?: ConfigEffect;
+  candidate?: Outlook;
 }
 
 /** Stops a dry run where the file would be written. */
@@ -35,10 +39,12 @@ export async function changeConfig(
   const { paths, env } = context;
   let before = await readOutlook(context);
   let changed = false;
+  let after: Outlook | undefined;
   let present = before.loaded;
   let written = present;
   const approve = async (candidate: LoadedConfig) => {
-    if (!lenient) assertNoWorse(before, await readOutlook(context, { loaded: candidate, records: before.records }));
+    after = lenient && !dryRun ? undefined : await readOutlook(context, { loaded: candidate, records: before.records });
+    if (!lenient && after !== undefined) assertNoWorse(before, after);
     changed = true;
     if (dryRun) throw STOP;
   };
@@ -63,6 +69,7 @@ export async function changeConfig(
     }
   }
   const file = paths.configFile;
+  if (dryRun && after !== undefined) return { changed, file, effect: effectBetween(before, after), candidate: after };
   if (!changed || dryRun) return { changed, file };
   if (before.loaded.config.gateway.reload.mode === 'off') return { changed, file, applied: { gateway: 'off' } };
   const applied = await reloadGateway(context);

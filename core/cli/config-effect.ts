@@ -4,7 +4,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import { carryOverKey } from '../kernel/carry-over.ts';
 import type { Plan } from '../manifest/catalog.ts';
 import { createSecretFields } from '../secrets/activate.ts';
-import { collectUses } from '../secrets/uses.ts';
+import { collectUses, type SecretUse } from '../secrets/uses.ts';
 import type { Output } from './output.ts';
 import type { Outlook } from './planning.ts';
 
@@ -78,7 +78,8 @@ function runningKeys({ loaded, plan }: { loaded: LoadedConfig; plan: Plan }): Ma
   return new Map(running.map((planned) => [planned.entry.id, carryOverKey(planned, '', planned.config, loaded.config, plan)]));
 }
 
-function activeSecrets({ loaded, plan, catalog }: Outlook): ConfigEffect['secrets'] {
+/** The references and templates that a configuration would have resolved. */
+export function secretUses({ loaded, plan, catalog }: Outlook): SecretUse[] {
   const { config, env } = loaded;
   const { uses } = collectUses({
     value: config,
@@ -87,11 +88,13 @@ function activeSecrets({ loaded, plan, catalog }: Outlook): ConfigEffect['secret
     envAlias: config.secrets.defaults.env,
     sources: new Set(['env', 'file', 'exec', ...Object.values(config.secrets.providers).map(({ source }) => source)]),
   });
-  return uses
-    .filter(({ refs, activity }) => refs.length > 0 && activity.state !== 'inactive')
-    .map(({ path, refs, activity }) => ({
-      path: formatPath(path),
-      refs: refs.map(({ source, provider, id }) => `${source}:${provider}:${id}`),
-      because: activity.because,
-    }));
+  return uses.filter(({ refs, activity }) => refs.length > 0 && activity.state !== 'inactive');
+}
+
+function activeSecrets(outlook: Outlook): ConfigEffect['secrets'] {
+  return secretUses(outlook).map(({ path, refs, activity }) => ({
+    path: formatPath(path),
+    refs: refs.map(({ source, provider, id }) => `${source}:${provider}:${id}`),
+    because: activity.because,
+  }));
 }

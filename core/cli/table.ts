@@ -1,4 +1,5 @@
 import type { CommandSpec, OptionSpec } from './command.ts';
+import { CONFIG } from './config-commands.ts';
 import { CONTEXT } from './context-commands.ts';
 import { DEVICES, PAIRING } from './device-commands.ts';
 import { MESSAGING } from './messaging-table.ts';
@@ -150,38 +151,6 @@ const PLUGINS: CommandSpec = {
       load: async () => (await import('./commands/plugins-create.ts')).pluginsCreate,
     },
     { name: 'doctor', summary: 'check only what concerns extensions', options: RPC, load: async () => (await import('./commands/doctor.ts')).pluginsDoctor },
-  ],
-};
-
-const CONFIG: CommandSpec = {
-  name: 'config',
-  summary: 'read and change the configuration',
-  commands: [
-    { name: 'get', summary: 'print a value', args: '[path]', load: async () => (await import('./commands/config-get.ts')).configGet },
-    {
-      name: 'set',
-      summary: 'set a value, keeping comments and order',
-      args: '<path> <value>',
-      options: [
-        { flags: '--strict-json', text: 'the value must be JSON5; without it anything else is a text' },
-        { flags: '--dry-run', text: 'check it and write nothing' },
-      ],
-      examples: [
-        ['config set agents.defaults.model offline/echo', 'choose a model'],
-        ['config set plugins.slots.contextEngine my-engine', 'the next turn is served by it'],
-      ],
-      load: async () => (await import('./commands/config-set.ts')).configSet,
-    },
-    {
-      name: 'unset',
-      summary: 'remove a value, so that its default counts',
-      args: '<path>',
-      options: [{ flags: '--dry-run', text: 'check it and write nothing' }],
-      load: async () => (await import('./commands/config-set.ts')).configUnset,
-    },
-    { name: 'validate', summary: 'list every error of the configuration', load: async () => (await import('./commands/config-validate.ts')).configValidate },
-    { name: 'file', summary: 'print the path of the configuration file', load: async () => (await import('./commands/config-get.ts')).configFile },
-    { name: 'schema', summary: 'print the JSON Schema of the configuration', load: async () => (await import('./commands/config-get.ts')).configSchema },
   ],
 };
 

@@ -257,8 +257,7 @@ export async function startGateway(
         env: {},
         isSecret: () => false,
         live: ({ config: live }) => ({ config: live, changes: [] }),
-        // a process whose listener stays where it is
-        adopt: async ({ config }) => ({ later: config.gateway.port === 18_789 ? [] : ['gateway.port'] }),
+        adopt: async () => ({ later: [] }),
         revert: async () => {},
       },
       secrets: { fields: () => createSecretFields(), diagnostics: () => [] },

@@ -298,8 +298,8 @@ describe('configuration', () => {
     expect(JSON.parse(text()).ui).toEqual({ seamColor: '#111111' });
   });
 
-  it('tells which keys wait for a restart', async () => {
-    const { admin } = await start();
+  it('tells which keys wait for a restart (GW-061)', async () => {
+    const { admin } = await start({ gateway: { mode: 'local', auth: { mode: 'token', token: TOKEN }, reload: { mode: 'hot' } } });
     const { hash } = await payload<{ hash: string }>(admin, 'config.get');
     const done = await payload(admin, 'config.patch', { raw: '{gateway:{port:19000}}', baseHash: hash, restartDelayMs: 5, sessionKey: 'main' });
     expect(done).toMatchObject({ restart: { ok: false, reason: 'config.patch', paths: ['gateway.port'] }, sentinel: { payload: { sessionKey: 'main' } } });
