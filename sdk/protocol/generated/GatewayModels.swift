@@ -85,6 +85,7 @@ public enum GatewayMethod: String, Codable, CaseIterable, Sendable {
     case sessionsTurns = "sessions.turns"
     case sessionsTurn = "sessions.turn"
     case sessionsCompare = "sessions.compare"
+    case sessionsEntries = "sessions.entries"
     case sessionsResolve = "sessions.resolve"
     case sessionsSubscribe = "sessions.subscribe"
     case sessionsUnsubscribe = "sessions.unsubscribe"
@@ -3157,6 +3158,41 @@ public struct SessionsCompareParams: Codable, Hashable, Sendable {
     ) {
         self.key = key
         self.since = since
+    }
+}
+
+public struct SessionsEntriesParams: Codable, Hashable, Sendable {
+    public var key: String
+    public var fromSeq: Int?
+    public var limit: Int?
+
+    public init(
+        key: String,
+        fromSeq: Int? = nil,
+        limit: Int? = nil
+    ) {
+        self.key = key
+        self.fromSeq = fromSeq
+        self.limit = limit
+    }
+}
+
+public struct SessionsEntriesResult: Codable, Hashable, Sendable {
+    public var key: String
+    public var sessionId: String
+    public var entries: [[String: JSONValue]]
+    public var lastSeq: Int
+
+    public init(
+        key: String,
+        sessionId: String,
+        entries: [[String: JSONValue]],
+        lastSeq: Int
+    ) {
+        self.key = key
+        self.sessionId = sessionId
+        self.entries = entries
+        self.lastSeq = lastSeq
     }
 }
 

@@ -20,6 +20,7 @@ export const METHODS = {
   'sessions.turns': { scope: 'operator.read', sideEffecting: false, listed: false, params: 'sessionsTurnsParams' },
   'sessions.turn': { scope: 'operator.read', sideEffecting: false, listed: false, params: 'sessionsTurnParams' },
   'sessions.compare': { scope: 'operator.read', sideEffecting: false, listed: false, params: 'sessionsCompareParams' },
+  'sessions.entries': { scope: 'operator.read', sideEffecting: false, listed: false, params: 'sessionsEntriesParams' },
   'sessions.resolve': { scope: 'operator.read', sideEffecting: false, listed: false, params: 'sessionsResolveParams' },
   'sessions.subscribe': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'sessionsSubscribeParams' },
   'sessions.unsubscribe': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'sessionsUnsubscribeParams' },

@@ -331,6 +331,19 @@ export type SessionsCompareParams = {
 
 export type SessionsCompareResult = EngineComparison;
 
+export type SessionsEntriesParams = {
+  key: string;
+  fromSeq?: number;
+  limit?: number;
+};
+
+export type SessionsEntriesResult = {
+  key: string;
+  sessionId: string;
+  entries: Array<Record<string, unknown>>;
+  lastSeq: number;
+};
+
 export type SessionsResolveParams = {
   key?: string;
   sessionId?: string;
@@ -1728,6 +1741,7 @@ export interface MethodTypes {
   'sessions.turns': { params: SessionsTurnsParams; result: SessionsTurnsResult };
   'sessions.turn': { params: SessionsTurnParams; result: SessionsTurnResult };
   'sessions.compare': { params: SessionsCompareParams; result: SessionsCompareResult };
+  'sessions.entries': { params: SessionsEntriesParams; result: SessionsEntriesResult };
   'sessions.resolve': { params: SessionsResolveParams; result: SessionsResolveResult };
   'sessions.subscribe': { params: SessionsSubscribeParams; result: SessionsSubscribeResult };
   'sessions.unsubscribe': { params: SessionsUnsubscribeParams; result: SessionsUnsubscribeResult };

@@ -20,6 +20,7 @@ export declare const sessionsContextParams: ValidateFunction;
 export declare const sessionsTurnsParams: ValidateFunction;
 export declare const sessionsTurnParams: ValidateFunction;
 export declare const sessionsCompareParams: ValidateFunction;
+export declare const sessionsEntriesParams: ValidateFunction;
 export declare const sessionsResolveParams: ValidateFunction;
 export declare const sessionsSubscribeParams: ValidateFunction;
 export declare const sessionsUnsubscribeParams: ValidateFunction;
