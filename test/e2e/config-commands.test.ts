@@ -51,7 +51,7 @@ describe('durar config set', () => {
 
   it.each([
     [['gateway.port', '1', '--ref-id', 'x'], 'exclude each other'],
-    [['gateway.port'], "no value for 'gateway.port'"],
+    [['gateway.port'], "missing required argument 'value'"],
     [['gateway.auth.token', '--ref-id', 'X'], 'a reference needs'],
     [['gateway.port', '--provider-source', 'env'], '--provider-\\* describe a secret provider'],
     [['secrets.providers.x', '--provider-source', 'file'], 'needs --provider-path'],
