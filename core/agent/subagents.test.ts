@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createLegacyEngine } from '../../extensions/context-engines/legacy/engine.ts';
+import { createOfflineProvider } from '../../extensions/providers/offline/provider.ts';
 import { type ContextEngine, messageText, type SubagentEndedParams, type SubagentSpawnRequest, type Tool } from '../../sdk/index.ts';
 import { type AgentHost, createAgentHost, type HostParts } from '../../test/agent-host.ts';
 
@@ -315,5 +316,143 @@ describe('messages for a sub-agent', () => {
     expect(await announced(host)).toHaveLength(1);
     await until(() => ended.length === 2, 'both ends');
     expect(ended.map(({ childSessionKey }) => childSessionKey)).toEqual([below.childSessionKey, child.childSessionKey]);
+  });
+});
+
+describe('hooks around a sub-agent', () => {
+  it('subagent_spawning may refuse it, or make a thread ready; the others are told', async () => {
+    const { host } = await hostWith();
+    const told: object[] = [];
+    host.on('subagent_spawning', (event) => {
+      told.push({ spawning: event });
+      if (event.label === 'no') return { status: 'error', error: 'not now' };
+      return { status: 'ok', threadBindingReady: true };
+    });
+    host.on('subagent_spawned', ({ runId, ...event }) => void told.push({ spawned: event, hasRun: typeof runId === 'string' }));
+    host.on('subagent_ended', ({ endedAt, ...event }) => void told.push({ ended: event, hasTime: typeof endedAt === 'number' }));
+    await expect(spawn(host, 'x', { label: 'no' })).rejects.toMatchObject({ code: 'DUR_SUBAGENT_REFUSED', message: expect.stringContaining('not now') });
+    expect(host.agent.subagents.list({ requesterSessionKey: MAIN })).toEqual([]);
+    const { childSessionKey, runId } = await spawn(host, '[[offline: say hi]]', { thread: true, mode: 'session' });
+    await settled(host, childSessionKey);
+    await host.agent.remove({ sessionKey: childSessionKey });
+    const event = { childSessionKey, agentId: 'main', mode: 'session', threadRequested: true, requester: { sessionKey: MAIN } };
+    expect(told.slice(1)).toEqual([
+      { spawning: event },
+      { spawned: event, hasRun: true },
+      {
+        ended: { targetSessionKey: childSessionKey, targetKind: 'subagent', reason: 'subagent-complete', outcome: 'ok', runId, sendFarewell: false },
+        hasTime: true,
+      },
+    ]);
+  });
+
+  it('the answer to a result goes where the requester last talked, or where subagent_delivery_target says', async () => {
+    const delivered: object[] = [];
+    const { host } = await hostWith({ deliver: async (message) => void delivered.push(message) });
+    await host.run('[[offline: say hello]]', { channel: 'telegram', to: '7', accountId: 'a', threadId: 't' });
+    await spawn(host, 'nothing to say');
+    await until(() => delivered.length === 1, 'the first answer');
+    host.on('subagent_delivery_target', ({ requesterOrigin }) => ({ origin: { ...(requesterOrigin as object), to: '8', threadId: 9 } }));
+    await spawn(host, 'nothing to say');
+    await until(() => delivered.length === 2, 'the second answer');
+    expect(delivered).toEqual([
+      { channel: 'telegram', to: '7', accountId: 'a', threadId: 't', text: 'done' },
+      { channel: 'telegram', to: '8', accountId: 'a', threadId: '9', text: 'done' },
+    ]);
+  });
+});
+
+describe('sub-agents over a restart', () => {
+  it('one that was at work goes on, and ends once', async () => {
+    const { host, ended } = await hostWith();
+    const { childSessionKey } = await spawn(host, '[[offline: stall]]');
+    await until(async () => (await host.messages(childSessionKey)).length === 1, 'its begin');
+    const next = await host.restart();
+    expect(ended).toEqual([]);
+    await next.agent.subagents.start();
+    await until(async () => (await announced(next)).length === 1, 'the announcement');
+    await until(() => ended.length === 1, 'the end');
+    expect((await next.messages(childSessionKey)).map(messageText)).toEqual([
+      '[[offline: stall]]',
+      expect.stringContaining('The gateway restarted while you worked'),
+      'done',
+    ]);
+    const last = await next.restart();
+    await last.agent.subagents.start();
+    await last.run('[[offline: say after]]');
+    expect(await announced(last)).toHaveLength(1);
+    expect(ended).toEqual([{ childSessionKey, reason: 'completed' }]);
+  });
+
+  it('a result that waited for its requester is announced at the next start, once', async () => {
+    const { host, ended } = await hostWith();
+    await host.start('[[offline: stall]]');
+    const { childSessionKey } = await spawn(host, '[[offline: say worth knowing]]');
+    await until(() => ended.length === 1, 'the end');
+    await until(() => host.agent.active(MAIN).length === 2, 'the announcement to wait');
+    const next = await host.restart();
+    expect(await announced(next)).toEqual([]);
+    await next.agent.subagents.start();
+    await until(async () => (await announced(next)).length === 1, 'the announcement');
+    await next.idle();
+    const last = await next.restart();
+    await last.agent.subagents.start();
+    expect(await announced(last)).toHaveLength(1);
+    expect(ended).toEqual([{ childSessionKey, reason: 'completed' }]);
+  });
+
+  it('one that never gets to its end is given up and announced as a failure', async () => {
+    const slow = () => createOfflineProvider({ latencyMs: 60_000 });
+    let host = (await hostWith()).host;
+    const { childSessionKey } = await spawn(host, '[[offline: stall]]', { label: 'doomed' });
+    for (let restart = 0; restart < 3; restart += 1) {
+      host = await host.restart({ providers: [slow()] });
+      await host.agent.subagents.start();
+      const seen = restart + 1;
+      await until(async () => (await host.messages(childSessionKey)).filter(({ role }) => role === 'user').length > seen, 'its next begin');
+    }
+    host = await host.restart({ providers: [createOfflineProvider({})] });
+    await host.agent.subagents.start();
+    await until(async () => (await announced(host)).length === 1, 'the announcement');
+    expect((await announced(host))[0]).toContain('"doomed" failed: it was interrupted 4 times by a restart');
+  });
+});
+
+describe('chat commands for sub-agents', () => {
+  const person = { channel: 'telegram', senderId: '1', senderAllowed: true };
+  const reply = async (host: AgentHost, message: string, more: object = person) => {
+    const result = await host.agent.wait(await host.start(message, more), 10_000);
+    return result?.payloads.map(({ text }) => text).join('\n');
+  };
+
+  it('list, info, log, send, spawn, steer and kill', async () => {
+    const { host } = await hostWith();
+    expect(await reply(host, '/subagents')).toBe('This session has no sub-agents.');
+    expect(await reply(host, '/subagents spawn')).toContain('a sub-agent needs a task');
+    expect(await reply(host, '/subagents spawn [[offline: say spawned]]')).toMatch(/^Started [0-9a-f]{8}\./);
+    await until(async () => (await announced(host)).length === 1, 'the result');
+    const [row] = host.agent.subagents.list({ requesterSessionKey: MAIN });
+    if (row === undefined) throw new Error('no sub-agent');
+    expect(await reply(host, '/subagents list')).toMatch(/^Sub-agents:\n1\. [0-9a-f]{8} ok, 0s: \[\[offline: say spawned\]\]$/);
+    expect(await reply(host, '/subagents info 1')).toContain(`Session: ${row.childSessionKey}`);
+    expect(await reply(host, '/subagents log 1 1')).toBe('assistant: spawned');
+    expect(await reply(host, '/subagents send 1 [[offline: stall]]')).toMatch(/^Sent to [0-9a-f]{8}\.$/);
+    await until(() => host.agent.active(row.childSessionKey).length === 1, 'the run');
+    expect(await reply(host, '/tell 1 [[offline: stall]] again')).toMatch(/^Steered /);
+    expect(await reply(host, '/kill 1')).toMatch(/^Stopped [0-9a-f]{8}\.$/);
+    await until(() => host.agent.active(row.childSessionKey).length === 0, 'the end');
+    expect(await reply(host, '/kill all')).toBe('No sub-agent is running.');
+    expect(await reply(host, '/subagents info 9')).toContain("there is no sub-agent '9' of this session");
+    expect(await reply(host, '/subagents dance')).toContain('Use /subagents list');
+  });
+
+  it('/stop stops those at work, also when nothing else runs; a client without admin stops none', async () => {
+    const { host } = await hostWith();
+    await spawn(host, '[[offline: stall]]');
+    await spawn(host, '[[offline: stall]]');
+    expect(await reply(host, '/kill 1', { scopes: ['operator.write'] })).toBe('Not allowed: missing scope: operator.admin.');
+    expect(await reply(host, '/stop')).toBe('Stopped 2 sub-agents.');
+    await until(() => host.agent.active().length === 0, 'the ends');
+    expect(await reply(host, '/stop')).toBe('Nothing is running.');
   });
 });

@@ -36,3 +36,24 @@ describe('the tool policy', () => {
     expect(permitted({ profile: 'coding' }, { profile: 'full', deny: ['exec'] })).toEqual(['read', 'write', 'message', 'lcm_grep']);
   });
 });
+
+describe('the tools of a sub-agent', () => {
+  const names = ['read', 'message', 'sessions_send', 'sessions_list', 'sessions_spawn', 'subagents'];
+  const offered = (role: 'orchestrator' | 'leaf' | undefined, tools: Record<string, unknown> = {}) => {
+    const policy = createToolPolicy(applyDefaults({ tools }), undefined, role);
+    return names.filter((name) => policy.permits({ name, owner: 'any', isBundled: true, optional: false }));
+  };
+
+  it('leave out what speaks for it to others, and at the depth limit what starts more', () => {
+    expect(offered(undefined)).toEqual(names);
+    expect(offered('orchestrator')).toEqual(['read', 'sessions_list', 'sessions_spawn', 'subagents']);
+    expect(offered('leaf')).toEqual(['read']);
+  });
+
+  it('are what tools.subagents.tools says, but for starting more at the depth limit', () => {
+    const tools = (rules: object) => ({ subagents: { tools: rules } });
+    expect(offered('leaf', tools({ allow: ['read', 'message', 'sessions_spawn'] }))).toEqual(['read', 'message']);
+    expect(offered('orchestrator', tools({ deny: ['sessions_spawn'] }))).toEqual(['read', 'sessions_list', 'subagents']);
+    expect(offered('orchestrator', { ...tools({ allow: ['*'] }), deny: ['read'] })).toEqual(names.slice(1));
+  });
+});
