@@ -490,7 +490,7 @@ describe('tools', () => {
     expect(usable).toEqual({
       main: { core: expect.arrayContaining(['edit', 'exec', 'read', 'write']) },
       bold: { core: ['read'], channel: ['fix_lookup'] },
-      shy: {},
+      shy: { core: ['session_status'] },
     });
     expect((await refusal(admin, 'tools.effective', { sessionKey: 'agent:bold:main', agentId: 'main' })).message).toContain('does not match session agent');
   });
