@@ -124,6 +124,26 @@ it('no secret stands in what the gateway printed, logged, stored, or answers (SE
   expect(await readFile(`/proc/${gateway.child.pid}/cmdline`, 'utf8')).not.toContain('sk-');
 });
 
+it('a source of a third party is installed, configured and used while the gateway runs; its manifest checks its block (CARD-013, AMB-012)', async () => {
+  const folder = join(machine.home, 'json-vault');
+  await mkdir(folder);
+  for (const { title = '', text } of blocksOf('docs/writing-extensions.md'))
+    if (/^json-vault\/[^/]+\.(?:ts|json)$/.test(title) && !title.includes('.test.')) await writeFile(join(machine.home, title), text);
+  const durar = (...args: string[]) => machine.cli(args);
+  expect((await durar('plugins', 'install', '-l', folder)).code).toBe(0);
+  const vault = join(machine.home, 'vault.json');
+  await writeFile(vault, JSON.stringify({ acme: secret('third') }));
+  const refused = await durar('config', 'set', 'secrets.providers.third', `{ source: 'json-vault', file: '${vault}' }`);
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/'secrets\.providers\.third.*'/) });
+  expect(await durar('config', 'set', 'secrets.providers.third', `{ source: 'json-vault', path: '${vault}' }`)).toMatchObject({ code: 0, stderr: '' });
+  const baseUrl = `http://127.0.0.1:${(model.address() as AddressInfo).port}/third/v1`;
+  const provider = { baseUrl, models: [{ id: 'gpt-5' }], apiKey: { source: 'json-vault', provider: 'third', id: 'acme' } };
+  expect(await durar('config', 'set', 'models.providers.third', JSON.stringify(provider))).toMatchObject({ code: 0, stderr: '' });
+  await ask('third');
+  expect(authorizations.get('third')).toBe(`Bearer ${secret('third')}`);
+  expect(gateway.output()).not.toContain(secret('third'));
+});
+
 describe('a source that fails stops the start, and says why', () => {
   const body = (text: string) => `#!/bin/bash\nread -r request\n${text}\n`;
   const spilled = '{"protocolVersion":1,"values":{"value":"sk-spilled-1"}}';
