@@ -1,19 +1,27 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { dirname, resolve, sep } from 'node:path';
 import { durarError, errorCode, errorText } from '../../sdk/errors.ts';
-import { isForbiddenKey, isRecord } from './config-path.ts';
+import { isForbiddenKey, isRecord, type Segment } from './config-path.ts';
 import { parseText } from './parse.ts';
 
 const MAX_DEPTH = 10;
 
+/** A file that was looked for. */
+export interface IncludedFile {
+  /** Empty when it does not exist. */
+  text: string;
+  /** Where its content stands. */
+  at: readonly Segment[];
+}
+
 /**
  * Replaces `$include`. Text: the file takes the place of the object. A list: its files are merged in order (objects merge, all else replaces).
  * Keys beside `$include` are merged last. Paths are relative to the including file and stay in the folder of `file`. Throws the first failure.
- * `files` gets every file that was looked for, with its text, also when it fails: the empty text where there is none.
+ * `files` gets every file that was looked for, also when it fails.
  */
-export async function resolveIncludes(value: unknown, file: string, files: Map<string, string>): Promise<unknown> {
+export async function resolveIncludes(value: unknown, file: string, files: Map<string, IncludedFile>): Promise<unknown> {
   const root = await realpath(dirname(file)).catch(() => dirname(file));
-  return await expand(value, { file, root, chain: [file], files });
+  return await expand(value, { file, root, chain: [file], files, at: [] });
 }
 
 /** Objects merge key by key; everything else is replaced by the later value. */
@@ -28,28 +36,29 @@ interface Place {
   file: string;
   root: string;
   chain: string[];
-  files: Map<string, string>;
+  files: Map<string, IncludedFile>;
+  at: readonly Segment[];
 }
 
 async function expand(value: unknown, place: Place): Promise<unknown> {
-  if (Array.isArray(value)) return (await mapChanged(value, place)) ?? value;
+  if (Array.isArray(value)) return (await mapChanged([...value.entries()], place)) ?? value;
   if (!isRecord(value)) return value;
   const forbidden = Object.keys(value).find(isForbiddenKey);
   if (forbidden !== undefined) throw durarError('DUR_CONFIG_PATH', { path: forbidden, reason: 'this key is not allowed' }, { owner: { file: place.file } });
   if (Object.hasOwn(value, '$include')) return await include(value, place);
   const keys = Object.keys(value);
-  const children = await mapChanged(Object.values(value), place);
+  const children = await mapChanged(Object.entries(value), place);
   return children === undefined ? value : Object.fromEntries(keys.map((key, index) => [key, children[index]]));
 }
 
 /** undefined when no item changed. */
-async function mapChanged(values: unknown[], place: Place): Promise<unknown[] | undefined> {
+async function mapChanged(members: ReadonlyArray<readonly [Segment, unknown]>, place: Place): Promise<unknown[] | undefined> {
   let changed: unknown[] | undefined;
-  for (const [index, value] of values.entries()) {
+  for (const [index, [key, value]] of members.entries()) {
     if (typeof value !== 'object' || value === null) continue;
-    const next = await expand(value, place);
+    const next = await expand(value, { ...place, at: [...place.at, key] });
     if (next !== value) {
-      changed ??= [...values];
+      changed ??= members.map(([, member]) => member);
       changed[index] = next;
     }
   }
@@ -76,7 +85,7 @@ async function load(target: string, place: Place): Promise<unknown> {
   const path = resolve(dirname(place.file), target);
   if (place.chain.length > MAX_DEPTH) throw failure(target, `more than ${MAX_DEPTH} levels of includes`, place);
   const real = await realpath(path).catch((error: unknown) => {
-    if (path.startsWith(place.root + sep)) place.files.set(path, '');
+    if (path.startsWith(place.root + sep)) place.files.set(path, { text: '', at: place.at });
     if (errorCode(error) === 'ENOENT') throw failure(target, 'the file does not exist', place, error);
     throw failure(target, errorText(error), place, error);
   });
@@ -85,7 +94,7 @@ async function load(target: string, place: Place): Promise<unknown> {
   const text = await readFile(real, 'utf8').catch((error: unknown) => {
     throw failure(target, errorText(error), place, error);
   });
-  place.files.set(real, text);
+  place.files.set(real, { text, at: place.at });
   return await expand(await parseText(text, real), { ...place, file: real, chain: [...place.chain, real] });
 }
 

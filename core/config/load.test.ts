@@ -202,6 +202,24 @@ describe('$include', () => {
     expect((await load()).errors).toMatchObject([{ code: 'DUR_CONFIG_INCLUDE', message: expect.stringMatching(/leaves the folder/) }]);
   });
 
+  it('gives the place of each error in the file that holds it, the deepest too', async () => {
+    await put('Durar.json', '{\n  gateway: { $include: "gateway.json5" },\n  agents: { $include: ["a.json5", "b.json5"], list: "none" },\n}');
+    await put('gateway.json5', '{\n  port: 70000,\n  auth: { $include: "auth.json5" },\n}');
+    await put('auth.json5', '{\n\n  mode: "open" }');
+    await put('a.json5', '{ defaults: {\n workspce: "x" } }');
+    await put('b.json5', '{ defaults: { model: "a/b" } }');
+    const { errors, files, hashes } = await load();
+    const places = errors.map(({ owner }) => [owner.pointer, owner.file?.slice(paths.stateDir.length + 1), owner.line, owner.column]);
+    expect(places.toSorted()).toEqual([
+      ['/agents/defaults/workspce', 'a.json5', 2, 2],
+      ['/agents/list', 'Durar.json', 3, 47],
+      ['/gateway/auth/mode', 'auth.json5', 3, 3],
+      ['/gateway/port', 'gateway.json5', 2, 3],
+    ]);
+    expect(files).toHaveLength(5);
+    expect([...hashes.keys()]).toEqual(files);
+  });
+
   it('gives the place of a syntax error in the included file', async () => {
     await put('Durar.json', '{gateway: {$include: "a.json"}}');
     await put('a.json', '{\n  x y\n}');

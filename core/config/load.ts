@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type DurarError, durarError, errorCode, errorText } from '../../sdk/errors.ts';
-import { getAt, isRecord } from './config-path.ts';
+import { getAt, isRecord, type Segment } from './config-path.ts';
 import { applyDefaults } from './defaults.ts';
 import { substituteTree } from './env.ts';
 import { buildEnvironment } from './environment.ts';
-import { resolveIncludes } from './include.ts';
-import { locate as locatePath, type RangeNode, scanRanges } from './json5-ranges.ts';
+import { type IncludedFile, resolveIncludes } from './include.ts';
+import { findRange, locate as locatePath, type RangeNode, scanRanges } from './json5-ranges.ts';
 import { parseText } from './parse.ts';
 import type { Environment, Paths } from './paths.ts';
 import type { Config } from './schema.ts';
@@ -62,12 +62,11 @@ export async function loadText(text: string | undefined, { paths, env, cwd = pro
   const file = paths.configFile;
   const errors: DurarError[] = [];
   const warnings: DurarError[] = [];
-  const included = new Map<string, string>();
+  const included = new Map<string, IncludedFile>();
   const value = await readSource(text ?? '', file, included, errors);
   const source = isRecord(value) ? value : {};
   if (!isRecord(value)) errors.push(...validateConfig(value, { file }));
-  // With includes, a value may stand in another file.
-  const locate = included.size === 0 ? createLocator(text ?? '') : () => undefined;
+  const locate = createLocator(file, text ?? '', included);
 
   const environment = await buildEnvironment({ paths, env, cwd, block: source.env, file, errors, warnings, locate });
   const { env: block, ...rest } = source;
@@ -80,7 +79,7 @@ export async function loadText(text: string | undefined, { paths, env, cwd = pro
   if (getAt(effective, ['gateway', 'port']) === undefined) config.gateway.port = paths.port;
   if (getAt(effective, ['agents', 'defaults', 'workspace']) === undefined) config.agents.defaults.workspace = paths.workspaceDir;
   const hashes = new Map<string, string>();
-  for (const [name, content] of [[file, text ?? ''] as const, ...included]) hashes.set(name, hashText(content));
+  for (const [name, content] of [[file, { text: text ?? '' }] as const, ...included]) hashes.set(name, hashText(content.text));
   return {
     config,
     file,
@@ -110,16 +109,28 @@ export async function hashFile(file: string): Promise<string> {
   }
 }
 
-/** Line and column by path; the text is scanned when the first error asks. */
-function createLocator(text: string): Locate {
-  let root: RangeNode | undefined;
+/** The place of a value: in the file that really has it, else the nearest one above it in the first file. Texts are scanned when the first error asks. */
+function createLocator(file: string, text: string, included: ReadonlyMap<string, IncludedFile>): Locate {
+  const scanned = new Map<string, RangeNode>();
+  const scan = (content: string) => {
+    const root = scanned.get(content) ?? scanRanges(content);
+    scanned.set(content, root);
+    return root;
+  };
   return (path) => {
-    root ??= scanRanges(text);
-    return locatePath(text, root, path);
+    if (included.size === 0) return locatePath(text, scan(text), path);
+    // what is merged last counts: the file itself, then its includes from the last to the first
+    const files = [[file, { text, at: [] as readonly Segment[] }] as const, ...[...included].reverse()];
+    for (const [name, { text: content, at }] of files) {
+      const rest = path.slice(at.length);
+      if (content.trim() === '' || !at.every((segment, index) => segment === path[index]) || rest.length === 0) continue;
+      if (findRange(scan(content), rest) !== undefined) return { file: name, ...locatePath(content, scan(content), rest) };
+    }
+    return undefined;
   };
 }
 
-async function readSource(text: string, file: string, included: Map<string, string>, errors: DurarError[]): Promise<unknown> {
+async function readSource(text: string, file: string, included: Map<string, IncludedFile>, errors: DurarError[]): Promise<unknown> {
   try {
     return await resolveIncludes(await parseText(text, file), file, included);
   } catch (error) {

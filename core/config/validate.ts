@@ -4,8 +4,8 @@ import { checkSchema, type Schema, type Violation } from './check-schema.ts';
 import { formatPath, type Segment, toPointer, withoutAt } from './config-path.ts';
 import schema from './generated/schema.json' with { type: 'json' };
 
-/** Where a value stands in its file, when that is known. */
-export type Locate = (path: readonly Segment[]) => { line: number; column: number } | undefined;
+/** Where a value stands, when that is known; `file` where it is not the one that the caller names. */
+export type Locate = (path: readonly Segment[]) => { file?: string; line: number; column: number } | undefined;
 
 export interface ValidationOptions {
   /** Named in the errors. */
