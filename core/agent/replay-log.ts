@@ -1,3 +1,4 @@
+import { appendFileSync, writeFileSync } from 'node:fs';
 import type { AgentMessage, StoredEntry } from '../../sdk/index.ts';
 import type { EnginesOptions } from './engine.ts';
 
@@ -15,7 +16,8 @@ export interface ReplayLog {
 
 const SUMMARY_PREFIX = 'Summary of the conversation before this point:\n\n';
 
-export function createReplayLog(): ReplayLog {
+/** `file`: where the log is kept as a transcript, for engines that read one. */
+export function createReplayLog(file: string): ReplayLog {
   const entries: StoredEntry[] = [];
   let messages: AgentMessage[] = [];
   let entryIds: string[] = [];
@@ -23,11 +25,14 @@ export function createReplayLog(): ReplayLog {
 
   function add(entry: StoredEntry, message: AgentMessage, at: number): void {
     entries.push(entry);
+    const { seq: _seq, ...line } = entry;
+    appendFileSync(file, `${JSON.stringify(line)}\n`);
     messages.splice(at, 0, message);
     entryIds.splice(at, 0, entry.id);
     seqs.splice(at, 0, entry.seq);
   }
 
+  writeFileSync(file, `${JSON.stringify({ type: 'session', version: 3, id: 'replay', timestamp: new Date(0).toISOString(), cwd: '/' })}\n`, { mode: 0o600 });
   const place = () => ({ parentId: entries.at(-1)?.id ?? null, seq: entries.length + 1 });
 
   return {
@@ -36,7 +41,7 @@ export function createReplayLog(): ReplayLog {
       async read(_session, { fromSeq = 1, limit = entries.length } = {}) {
         return { entries: entries.slice(fromSeq - 1, fromSeq - 1 + limit), lastSeq: entries.length };
       },
-      sessionFile: async () => undefined,
+      sessionFile: async () => file,
     },
     get messages() {
       return messages;

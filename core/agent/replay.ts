@@ -46,6 +46,8 @@ export interface ReplayOptions {
   model?: string | undefined;
   /** Only the first of them. */
   turns?: number | undefined;
+  /** A transcript is written there, for engines that read one. */
+  sessionFile: string;
   cursors: State['cursors'];
   estimator: TokenEstimator;
   signal: AbortSignal;
@@ -62,7 +64,7 @@ const EXTRACT = { line: 160, all: 4_000 };
  */
 export async function replaySession(options: ReplayOptions): Promise<{ summaries: ReplaySummaries; stopped?: string }> {
   const { id, owner, engine, sessionKey, tokenBudget, estimator, signal } = options;
-  const log = createReplayLog();
+  const log = createReplayLog(options.sessionFile);
   const index = createEntryIndex();
   const engines = createEngines({ cursors: options.cursors, sessions: log.sessions, timeouts: ENGINE_TIMEOUTS, hooks: noHooks });
   // as much of a generation as the calls of an engine look at
@@ -143,7 +145,14 @@ export async function replaySession(options: ReplayOptions): Promise<{ summaries
     const { engine: calls, sampler } = open;
     if (tokens <= tokenBudget || calls === undefined) return;
     const compacting = sampler.compacting();
-    const params = { tokenBudget, currentTokenCount: tokens, compactionTarget: 'budget' as const, signal, runtimeContext: lent(open) };
+    const params = {
+      sessionFile: options.sessionFile,
+      tokenBudget,
+      currentTokenCount: tokens,
+      compactionTarget: 'budget' as const,
+      signal,
+      runtimeContext: lent(open),
+    };
     const result = await attempt(open, 'compact', () => calls.compact(params));
     compacting.done(result?.compacted === true);
     if (result?.compacted === true) await assemble(open, prompt);
@@ -151,7 +160,13 @@ export async function replaySession(options: ReplayOptions): Promise<{ summaries
 
   async function end(open: OpenTurn): Promise<void> {
     const { engine: calls, sampler } = open;
-    const facts = { messages: [...log.messages], prePromptMessageCount: Math.min(open.before, log.messages.length), tokenBudget, runtimeContext: lent(open) };
+    const facts = {
+      sessionFile: options.sessionFile,
+      messages: [...log.messages],
+      prePromptMessageCount: Math.min(open.before, log.messages.length),
+      tokenBudget,
+      runtimeContext: lent(open),
+    };
     if (calls !== undefined) await attempt(open, 'finish', () => calls.finish(facts, signal));
     const { sample, kept } = sampler.sample(id, index, tokenBudget);
     done += 1;

@@ -2,6 +2,7 @@ import type { AfterTurnParams, AssembleParams, CompactParams, HookContext, Runti
 import type { Generation } from '../kernel/generation.ts';
 import type { Engines, EngineTurn } from './engine.ts';
 import type { AssemblyInput, EngineSampler } from './engine-sample.ts';
+import type { TranscriptCopies, TranscriptState } from './transcript-copy.ts';
 
 type Given<Params> = Omit<Params, 'sessionId' | 'sessionKey' | 'signal'>;
 
@@ -9,8 +10,8 @@ type Given<Params> = Omit<Params, 'sessionId' | 'sessionKey' | 'signal'>;
 export type ShadowStep =
   | { method: 'deliver'; entries: readonly StoredEntry[] }
   | { method: 'assemble'; given: Given<AssembleParams> }
-  | { method: 'compact'; given: Omit<CompactParams, 'sessionId' | 'sessionKey'> }
-  | { method: 'finish'; given: Given<AfterTurnParams> };
+  | { method: 'compact'; given: Omit<CompactParams, 'sessionId' | 'sessionKey'>; transcript: TranscriptState | undefined }
+  | { method: 'finish'; given: Given<AfterTurnParams>; transcript: TranscriptState | undefined };
 
 /** One turn of the active engine. */
 export interface FollowedTurn {
@@ -19,6 +20,7 @@ export interface FollowedTurn {
   isHeartbeat: boolean;
   /** Where the session stood when the turn began. */
   history: NonNullable<Parameters<Engines['open']>[0]['history']>;
+  transcript: TranscriptState | undefined;
   steps: readonly ShadowStep[];
 }
 
@@ -28,7 +30,7 @@ const REFUSAL = 'a shadow engine changes nothing: the host does no work for it';
 export async function repeatTurn(
   engines: Engines,
   turn: FollowedTurn,
-  { generation, signal, sampler }: { generation: Generation; signal: AbortSignal; sampler: EngineSampler },
+  { generation, signal, sampler, copies }: { generation: Generation; signal: AbortSignal; sampler: EngineSampler; copies: TranscriptCopies },
 ): Promise<void> {
   const { session, context, isHeartbeat, history } = turn;
   const attempt = async <Result>(method: string, work: () => Promise<Result>): Promise<Result | undefined> => {
@@ -44,10 +46,14 @@ export async function repeatTurn(
   const opening = { generation, session, context: { ...plain, signal }, signal, isHeartbeat, history, onCall: sampler.onCall };
   const engine = await attempt('open', () => engines.open(opening));
   if (engine === undefined) return;
-  for (const step of turn.steps) await attempt(step.method, () => repeatStep(engine, step, sampler, signal));
+  for (const step of turn.steps) await attempt(step.method, () => repeatStep(engine, step, { sampler, copies, signal }));
 }
 
-async function repeatStep(engine: EngineTurn, step: ShadowStep, sampler: EngineSampler, signal: AbortSignal): Promise<void> {
+async function repeatStep(
+  engine: EngineTurn,
+  step: ShadowStep,
+  { sampler, copies, signal }: { sampler: EngineSampler; copies: TranscriptCopies; signal: AbortSignal },
+): Promise<void> {
   switch (step.method) {
     case 'deliver':
       return engine.deliver(step.entries.map(copied));
@@ -56,13 +62,16 @@ async function repeatStep(engine: EngineTurn, step: ShadowStep, sampler: EngineS
       return;
     case 'compact': {
       const attempt = sampler.compacting();
-      const { compacted } = await engine.compact({ ...step.given, signal, runtimeContext: withoutEffect(step.given.runtimeContext) });
+      const { sessionFile: _file, runtimeContext, ...given } = step.given;
+      const file = await copies.make(step.transcript);
+      const { compacted } = await engine.compact({ ...given, ...file, signal, runtimeContext: withoutEffect(runtimeContext) });
       attempt.done(compacted);
       return;
     }
     case 'finish': {
-      const { runtimeContext, ...given } = step.given;
-      await engine.finish({ ...given, ...(runtimeContext === undefined ? {} : { runtimeContext: withoutEffect(runtimeContext) }) }, signal);
+      const { sessionFile: _file, runtimeContext, ...given } = step.given;
+      const file = engine.hasAfterTurn ? await copies.make(step.transcript) : {};
+      await engine.finish({ ...given, ...file, ...(runtimeContext === undefined ? {} : { runtimeContext: withoutEffect(runtimeContext) }) }, signal);
     }
   }
 }

@@ -1,3 +1,5 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createOfflineProvider } from '../../extensions/providers/offline/provider.ts';
 import { type ContextEngine, type IngestParams, messageText, type ProviderRequest } from '../../sdk/index.ts';
@@ -272,6 +274,35 @@ describe('what is recorded', () => {
     expect((await host.entries()).length - before).toBeLessThanOrEqual(1);
   });
 
+  it('the transcript is a copy, as far as it went when each call was made', async () => {
+    const files: Array<{ method: string; lines: string[]; file: string }> = [];
+    const note = (method: string, file = '') => void files.push({ method, file, lines: readFileSync(file, 'utf8').trim().split('\n') });
+    const shadow = keeper('shadow', [], {
+      async bootstrap({ sessionFile }) {
+        note('bootstrap', sessionFile);
+        writeFileSync(sessionFile ?? '', 'spoilt');
+        return { bootstrapped: true };
+      },
+      async afterTurn({ sessionFile }) {
+        note('afterTurn', sessionFile);
+      },
+    });
+    const host = await createAgentHost({});
+    await host.run('[[offline: say one]]');
+    host.swap({ shadow });
+    await host.run('[[offline: say two]]');
+    await rows(host, 1);
+    // a header, then two entries a turn
+    expect(files.map(({ method, lines }) => [method, lines.length])).toEqual([
+      ['bootstrap', 3],
+      ['afterTurn', 5],
+    ]);
+    expect(files.every(({ file }) => file.startsWith(join(host.dir, 'shadow')))).toBe(true);
+    await host.idle();
+    await vi.waitFor(() => expect(files.some(({ file }) => existsSync(file))).toBe(false));
+    expect((await host.messages()).map(messageText)).toContain('one');
+  });
+
   it('goes with its session', async () => {
     const host = await createAgentHost({ shadow: keeper('shadow', []) });
     await host.run('[[offline: say one]]');
@@ -297,9 +328,16 @@ describe('each entry reaches the shadow exactly once', () => {
   it('when the process ends while the shadow is behind: what it lacks comes after the restart, flagged', async () => {
     const seen: Seen[] = [];
     let stuck = true;
-    const shadow = keeper('shadow', seen, { afterTurn: async () => (stuck ? never() : undefined) });
+    const reached = Promise.withResolvers<void>();
+    const shadow = keeper('shadow', seen, {
+      async afterTurn() {
+        reached.resolve();
+        if (stuck) await never();
+      },
+    });
     const host = await createAgentHost({ shadow });
     for (const text of ['one', 'two']) await host.agent.wait(await host.start(`[[offline: say ${text}]]`), 5_000);
+    await reached.promise;
     stuck = false;
     const restarted = await host.restart();
     await restarted.run('[[offline: say three]]');
@@ -334,9 +372,16 @@ describe('each entry reaches the shadow exactly once', () => {
   it('becomes active while it hangs as a shadow: the turn does not wait', async () => {
     const seen: Seen[] = [];
     let stuck = true;
-    const engine = keeper('late', seen, { afterTurn: async () => (stuck ? never() : undefined) });
+    const reached = Promise.withResolvers<void>();
+    const engine = keeper('late', seen, {
+      async afterTurn() {
+        reached.resolve();
+        if (stuck) await never();
+      },
+    });
     const host = await createAgentHost({ shadow: engine });
     await host.agent.wait(await host.start('[[offline: say one]]'), 5_000);
+    await reached.promise;
     stuck = false;
     host.swap({ engine, shadow: keeper('other', []) });
     const result = await host.agent.wait(await host.start('[[offline: say two]]'), 5_000);

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { SessionService } from '../sessions/service.ts';
@@ -6,9 +7,11 @@ import { type ComparedTurn, type Comparison, compareTurns } from './comparison.t
 import { createEngines, type EngineOpening, type Engines, type EngineTimeouts, type EngineTurn } from './engine.ts';
 import { createEngineSampler, createEntryIndex, type EngineSampler, markDropped } from './engine-sample.ts';
 import { noHooks } from './no-hooks.ts';
+import type { AgentPaths } from './settings.ts';
 import { createShadowQueue } from './shadow-queue.ts';
 import { type FollowedTurn, lastAssembly, repeatTurn, type ShadowStep } from './shadow-turn.ts';
 import type { TokenEstimator } from './tokens.ts';
+import { createTranscriptCopies, type TranscriptState, transcriptState } from './transcript-copy.ts';
 
 /**
  * The engine of the slot `contextEngineShadow`: it gets what the active engine gets, when the reply is out and off everybody's way, and what it
@@ -30,6 +33,7 @@ export interface ShadowOptions {
   shadowTurns: State['shadow'];
   timeouts: EngineTimeouts;
   estimator: TokenEstimator;
+  paths: AgentPaths;
   log: Logger;
   now: () => number;
 }
@@ -41,7 +45,19 @@ const DRAIN_MS = 2_000;
 
 export function createShadow(options: ShadowOptions): Shadow {
   const { source, sessions, cursors, shadowTurns: turns, estimator, log, now } = options;
-  const shadows = createEngines({ ...options, slot: 'contextEngineShadow', hooks: noHooks });
+  const copies = createTranscriptCopies(join(options.paths.stateDir, 'shadow'));
+  /** How far the transcript went when the turn began that is repeated now. */
+  const transcripts = new Map<string, TranscriptState | undefined>();
+  const shadows = createEngines({
+    ...options,
+    sessions: {
+      context: sessions.context,
+      read: sessions.read,
+      sessionFile: async ({ sessionId }) => (await copies.make(transcripts.get(sessionId))).sessionFile,
+    },
+    slot: 'contextEngineShadow',
+    hooks: noHooks,
+  });
   const queue = createShadowQueue({ log });
   /** The engine that works for a session at this moment. */
   const working = new Map<string, string>();
@@ -67,11 +83,14 @@ export function createShadow(options: ShadowOptions): Shadow {
       working.set(sessionId, choice.key);
       const sampler = createEngineSampler(estimator);
       const ended = AbortSignal.any([signal, lease.expired]);
-      await repeatTurn(shadows, turn, { generation: lease.generation, signal: ended, sampler });
+      transcripts.set(sessionId, turn.transcript);
+      await repeatTurn(shadows, turn, { generation: lease.generation, signal: ended, sampler, copies });
       write(turn, active, { id: choice.key, sampler });
     } finally {
       working.delete(sessionId);
+      transcripts.delete(sessionId);
       lease.release();
+      await copies.remove(turn.transcript);
     }
   }
 
@@ -113,11 +132,12 @@ export function createShadow(options: ShadowOptions): Shadow {
     if (working.get(sessionId) === contextEngine.key) await queue.end(sessionId);
     if (!('owner' in contextEngineShadow)) return active.open(opening);
     const history = await sessions.context(session);
+    const transcript = await transcriptState(await sessions.sessionFile(session));
     const sampler = createEngineSampler(estimator);
     const turn = await active.open({ ...opening, onCall: sampler.onCall });
     let steps: ShadowStep[] = [];
     const repeatLater = (): void => {
-      const followed = { session, context, isHeartbeat, history, steps };
+      const followed = { session, context, isHeartbeat, history, transcript, steps };
       steps = [];
       const taken = queue.add(sessionId, (signal) => repeat(followed, { id: turn.id, sampler }, signal));
       if (!taken) skip(sessionId);
@@ -134,7 +154,7 @@ export function createShadow(options: ShadowOptions): Shadow {
         return turn.assemble(given);
       },
       async compact(given, base) {
-        steps.push({ method: 'compact', given });
+        steps.push({ method: 'compact', given, transcript: await transcriptState(given.sessionFile) });
         const attempt = sampler.compacting();
         try {
           const result = await turn.compact(given, base);
@@ -149,7 +169,7 @@ export function createShadow(options: ShadowOptions): Shadow {
         try {
           await turn.finish(given, signal);
         } finally {
-          steps.push({ method: 'finish', given });
+          steps.push({ method: 'finish', given, transcript: await transcriptState(given.sessionFile) });
           repeatLater();
         }
       },

@@ -32,6 +32,7 @@ try {
   const { sessionKey, tokenBudget, model, turns } = job;
   const result = await replaySession({
     ...{ id, owner: entry.id, engine, entries, sessionKey, tokenBudget, model, turns },
+    sessionFile: join(stateDir, 'replay.jsonl'),
     cursors: state.cursors,
     estimator: createTokenEstimator(),
     signal: new AbortController().signal,
