@@ -38,7 +38,7 @@ interface Batch {
 /** A source that does not say how long it may take is cut off then, milliseconds. */
 const LIMIT_MS = 15_000;
 /** A source with a limit of its own ends by itself; this is how much longer it may take to say so. */
-const GRACE_MS = 2_000;
+const GRACE_MS = 1_000;
 
 /** What `secrets` of a configuration says, with the defaults for what it leaves out. */
 export function sourceSettings(config: unknown): SourceSettings {

@@ -89,8 +89,9 @@ function agentsOf(agents: { list?: ReadonlyArray<{ id: string }> | undefined }):
 
 /** `3 references: 2 available, 1 inactive`. */
 function secretsLine(secrets: readonly SecretState[]): string {
-  const counts = Map.groupBy(secrets, ({ state }) => state);
-  return `${countOf(secrets.length, 'reference')}: ${[...counts].map(([state, members]) => `${members.length} ${state}`).join(', ')}`;
+  const count = (wanted: SecretState['state']) => secrets.filter(({ state }) => state === wanted).length;
+  const parts = (['available', 'inactive', 'unavailable'] as const).filter((state) => count(state) > 0).map((state) => `${count(state)} ${state}`);
+  return `${countOf(secrets.length, 'reference')}: ${parts.join(', ')}`;
 }
 
 function describeDuration(ms: number): string {
