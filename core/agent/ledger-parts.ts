@@ -22,6 +22,8 @@ const SKILL = /<skill>[\s\S]*?<\/skill>/g;
 const SKILL_NAME = /<name>([\s\S]*?)<\/name>/;
 const NAME_CHARS = 64;
 const SEPARATOR_CHARS = 2;
+/** What is left of a part beside its pieces is not worth a line of its own: separators. */
+const LEAST_FRAME_CHARS = 16;
 /** `### `, the line's end and the empty line before the next. */
 const FILE_FRAME_CHARS = 7;
 
@@ -46,11 +48,14 @@ function systemParts({ sent, prompt }: LedgerRequest): TurnPart[] {
   for (const [index, one] of sent.parts.entries()) {
     const chars = one.text.length + (index === 0 ? 0 : SEPARATOR_CHARS);
     left -= chars;
-    let frame = chars;
-    for (const piece of piecesOf(one, prompt)) {
-      parts.push(part(piece.name, piece.source, piece.chars));
-      frame -= piece.chars;
+    const pieces = piecesOf(one, prompt);
+    const last = pieces.at(-1);
+    let frame = chars - pieces.reduce((sum, piece) => sum + piece.chars, 0);
+    if (last !== undefined && frame <= LEAST_FRAME_CHARS) {
+      last.chars += frame;
+      frame = 0;
     }
+    for (const { name, source, chars: own } of pieces) parts.push(part(name, source, own));
     if (frame > 0) parts.push(part(one.name, one.source, frame));
   }
   if (left !== 0) parts.push({ ...part('Other', 'hook:provider.request', Math.abs(left)), tokens: Math.sign(left) * tokensOf(Math.abs(left)) });

@@ -19,6 +19,9 @@ export interface ModelCallInput {
   trail: Omit<MessageTrail, 'prepended' | 'clean'>;
 }
 
+/** What a picture costs is a guess; where they are more than one part in so many, a request says little about how text is counted. */
+const PICTURE_SHARE = 8;
+
 /** One call of the run's model: request hooks, streaming events, output hooks. Never throws for what the provider does. */
 export async function callModel(turn: Turn, input: ModelCallInput): Promise<StreamOutcome> {
   const { deps, run, session, generation, model, tools, hookContext } = turn;
@@ -113,7 +116,8 @@ function noteCall(
   const { usage, stopReason } = message;
   const failed = error === undefined ? {} : { error: kind ?? error.code };
   totals.calls.push({ ms: Math.round(ms), estimated, factor: correction.factor(model.ref), usage, stopReason, ...failed });
-  if (error === undefined) correction.learn(model.ref, estimated, usage);
+  const pictures = messages.reduce((sum, one) => sum + estimator.size(one).pictures, 0);
+  if (error === undefined && pictures * PICTURE_SHARE <= estimated) correction.learn(model.ref, estimated, usage);
 }
 
 /** Without its credential. */

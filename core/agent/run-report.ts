@@ -125,7 +125,9 @@ export function promptParts(prompt: RunPrompt, hooks: PromptParts, engine?: { id
 /** The extensions behind one text of the hooks. */
 export function ownersOf(hooks: PromptParts, key: string): PromptPart['owners'] {
   const owners = hooks[GIVEN_BY]?.filter((origin) => origin.key === key).map(({ owner, chars }) => ({ owner, chars }));
-  return owners === undefined || owners.length === 0 ? undefined : owners;
+  if (owners === undefined || owners.length === 0) return undefined;
+  // all others are joined
+  return key === 'systemPrompt' ? owners.slice(0, 1) : owners;
 }
 
 /** Each with the empty line before it. What a hook of the request added or took away is named too. */

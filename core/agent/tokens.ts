@@ -4,10 +4,18 @@ import type { AgentMessage, ToolSchema } from '../../sdk/index.ts';
 export interface TokenEstimator {
   text(text: string): number;
   message(message: AgentMessage): number;
-  /** The same with the characters of all that is text; pictures count in tokens only. */
-  size(message: AgentMessage): { chars: number; tokens: number };
+  /** The same with the characters of all that is text; pictures count in tokens only, which are told apart too. */
+  size(message: AgentMessage): MessageSize;
   messages(messages: readonly AgentMessage[]): number;
   tools(tools: readonly ToolSchema[]): number;
+}
+
+export interface MessageSize {
+  /** without pictures */
+  chars: number;
+  tokens: number;
+  /** tokens of pictures */
+  pictures: number;
 }
 
 /** How the window of one model call is divided. Tokens as the provider counts them, where nothing else is said. */
@@ -37,10 +45,10 @@ const LEAST_SHARE = 8;
 
 /** Remembers the cost of each message and schema by identity: a long history is measured once, not at every turn. */
 export function createTokenEstimator(): TokenEstimator {
-  const sizes = new WeakMap<AgentMessage, { chars: number; tokens: number }>();
+  const sizes = new WeakMap<AgentMessage, MessageSize>();
   const schemaChars = new WeakMap<object, number>();
 
-  function size(one: AgentMessage): { chars: number; tokens: number } {
+  function size(one: AgentMessage): MessageSize {
     let known = sizes.get(one);
     if (known === undefined) {
       known = measure(one);
@@ -90,7 +98,7 @@ export function divideWindow(params: { window: number; reserveTokens: number; fl
   return { window, reserve, overhead, room, messages, estimatedOverhead, factor };
 }
 
-function measure(message: AgentMessage): { chars: number; tokens: number } {
+function measure(message: AgentMessage): MessageSize {
   let chars = 0;
   let images = 0;
   if (typeof message.content === 'string') chars += message.content.length;
@@ -102,5 +110,6 @@ function measure(message: AgentMessage): { chars: number; tokens: number } {
       else images += 1;
     }
   }
-  return { chars, tokens: Math.ceil((chars + MESSAGE_CHARS) / CHARS_PER_TOKEN) + images * IMAGE_TOKENS };
+  const pictures = images * IMAGE_TOKENS;
+  return { chars, tokens: Math.ceil((chars + MESSAGE_CHARS) / CHARS_PER_TOKEN) + pictures, pictures };
 }

@@ -131,6 +131,22 @@ describe('a provider that counts more than the host', () => {
   });
 });
 
+describe('pictures', () => {
+  it('say nothing about how a provider counts text', async () => {
+    const cheap: Provider = { ...strictProvider(0.6) };
+    const host = await createAgentHost(parts(cheap));
+    const picture = { type: 'image' as const, data: 'AAAA', mimeType: 'image/png' };
+    const { session } = await host.sessions.open({ key: 'main' });
+    await host.sessions.append(session, [{ type: 'message', message: { role: 'user', content: [picture], timestamp: Date.now() } }]);
+    await host.run('look at it');
+    await host.run('and again');
+    expect(host.agent.turn({ sessionKey: 'main' }).budget?.factor).toBe(1);
+    await host.run('as text', { sessionKey: 'other' });
+    await host.run('and again', { sessionKey: 'other' });
+    expect(host.agent.turn({ sessionKey: 'other' }).budget?.factor).toBeCloseTo(0.6, 1);
+  });
+});
+
 describe('what goes along with the messages', () => {
   it('an addition of the engine that leaves no room is its fault, and nothing is sent', async () => {
     const seen: Array<{ counted: number; refused: boolean }> = [];

@@ -93,7 +93,10 @@ export interface AssembleParams extends SessionParams {
   messages: AgentMessage[];
   /** The entry of each message, same length and order: what `ingest` got as `entryId`; a summary goes by the id of its compaction. */
   entryIds?: string[];
-  /** Tokens the result may cost: the model's window less the system prompt, the tools and the reply's reserve. Always positive. */
+  /**
+   * Tokens the result may cost, an addition to the prompt included: the model's window less the system prompt, the tools and the reply's reserve.
+   * Always positive; four characters to a token is the right count for it, as it is smaller for models whose provider counts more.
+   */
   tokenBudget: number;
   /** Model ref, `provider/model`. */
   model?: string;
@@ -106,7 +109,7 @@ export interface AssembleResult {
   messages: AgentMessage[];
   /** Your estimate for `messages`; feeds the compaction threshold and the diagnostics. */
   estimatedTokens: number;
-  /** Prepended to the system prompt of this run only. */
+  /** Prepended to the system prompt of this run only. Measured together with `messages`. */
   systemPromptAddition?: string;
 }
 
