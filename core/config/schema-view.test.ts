@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { compileCheck } from '../manifest/validator.ts';
 import { lookupSchema } from './schema-lookup.ts';
 import { type Node, viewSchema } from './schema-view.ts';
 
@@ -27,7 +28,7 @@ const view = viewSchema({
   channels: [{ id: 'fixchat', label: 'Fix chat', schema: { type: 'object', properties: { room: { type: 'string' } } } }],
 });
 const at = (path: string) => lookupSchema(view, path);
-const schemaAt = (path: string) => path.split('.').reduce((node: Node, key) => (node.properties as Record<string, Node>)[key] ?? {}, view.schema);
+const schemaAt = (path: string, of = view) => path.split('.').reduce((node: Node, key) => (node.properties as Record<string, Node>)[key] ?? {}, of.schema);
 
 describe('the schema as interfaces get it', () => {
   it('has the texts of the hints on its fields: nested, below maps, in lists and in branches (PROTO-137 to PROTO-141)', () => {
@@ -106,5 +107,39 @@ describe('the lookup of one place', () => {
     expect(at('gateway.bind')?.schema).toMatchObject({ enum: expect.arrayContaining(['loopback']), default: 'loopback' });
     expect(at('agents.list[].id')?.schema).toMatchObject({ pattern: expect.stringContaining('A-Z') });
     expect(at(`${block}.list.0.self.self.key`)?.schema).toMatchObject({ type: 'string' });
+  });
+});
+
+describe('the blocks of secret sources', () => {
+  const path = { type: 'string', minLength: 1, description: 'where it lies' };
+  const sources = [
+    { id: 'file', label: 'File', schema: { type: 'object', additionalProperties: false, required: ['path'], properties: { path } } },
+    { id: 'exec', label: 'Command', schema: { type: 'object', additionalProperties: false, properties: { env: { type: 'object', sensitive: true } } } },
+  ];
+  const withSources = viewSchema({ plugins: [], channels: [], sources });
+
+  it('are told apart by their source; what no manifest describes may hold anything (SEC-062, SEC-065)', () => {
+    const isValid = compileCheck(schemaAt('secrets.providers', withSources));
+    const good = [
+      { source: 'file', path: '/x', timeoutMs: 5 },
+      { source: 'exec', env: {} },
+      { source: 'vault', anything: 1 },
+    ];
+    for (const block of good) expect(isValid({ alias: block }), JSON.stringify(block)).toBeUndefined();
+    for (const block of [
+      { source: 'file' },
+      { source: 'file', path: '' },
+      { source: 'exec', path: '/x' },
+      { path: '/x' },
+      { source: 'file', path: '/x', timeoutMs: 'x' },
+    ])
+      expect(isValid({ alias: block }), JSON.stringify(block)).toBeDefined();
+  });
+
+  it('are found with their texts by the alias', () => {
+    const place = lookupSchema(withSources, 'secrets.providers.keys');
+    expect(place?.children.map(({ key }) => key).sort()).toEqual(['env', 'path', 'source', 'timeoutMs']);
+    expect(lookupSchema(withSources, 'secrets.providers.keys.path')?.hint).toMatchObject({ label: 'Path', help: 'where it lies' });
+    expect(lookupSchema(withSources, 'secrets.providers.keys.env')?.hint).toMatchObject({ sensitive: true });
   });
 });

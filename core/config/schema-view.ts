@@ -37,8 +37,17 @@ const MAX_DEPTH = 24;
 const BRANCHES = ['anyOf', 'oneOf', 'allOf'] as const;
 const STRUCTURE = new Set<string>(['$ref', '$defs', 'definitions', 'properties', 'items', 'additionalProperties', 'x-reload', ...BRANCHES]);
 
-/** `plugins` are blocks under `plugins.entries.<id>.config`, `channels` those under `channels.<id>`. */
-export function viewSchema(blocks: { plugins: readonly Block[]; channels: readonly Block[] }): SchemaView {
+/** What extensions put into the schema. */
+export interface Blocks {
+  /** Under `plugins.entries.<id>.config`. */
+  plugins: readonly Block[];
+  /** Under `channels.<id>`. */
+  channels: readonly Block[];
+  /** Under `secrets.providers.<alias>`, by the source that the block names. */
+  sources?: readonly Block[];
+}
+
+export function viewSchema(blocks: Blocks): SchemaView {
   const hints: Record<string, Hint> = {};
   const root = expand(schema as Node, { root: schema as Node, path: [], hints, depth: 0 });
   const place = (block: Block, path: string[]) => {
@@ -58,6 +67,19 @@ export function viewSchema(blocks: { plugins: readonly Block[]; channels: readon
   }
   const channels = child(root, 'channels');
   for (const block of blocks.channels) if (channels !== undefined) setChild(channels, block.id, place(block, ['channels', block.id]));
+  const providers = child(child(root, 'secrets'), 'providers');
+  const anyBlock = providers?.additionalProperties;
+  if (providers !== undefined && isRecord(anyBlock) && blocks.sources !== undefined) {
+    const own = isRecord(anyBlock.properties) ? anyBlock.properties : {};
+    const known = blocks.sources.map((block) => {
+      const made = place(block, ['secrets', 'providers', '*']);
+      const properties = { ...own, ...(isRecord(made.properties) ? made.properties : {}), source: { ...(own.source as Node), const: block.id } };
+      return { ...made, properties, required: ['source', ...(Array.isArray(made.required) ? made.required : [])] };
+    });
+    // a source that says nothing of its blocks takes any
+    const named = { ...own, source: { ...(own.source as Node), not: { enum: blocks.sources.map(({ id }) => id) } } };
+    providers.additionalProperties = { ...anyBlock, anyOf: [...known, { ...anyBlock, properties: named }] };
+  }
   return { schema: root, hints };
 }
 

@@ -1,6 +1,7 @@
+import type { PluginManifest } from '../../sdk/index.ts';
 import type { ConfigSchemaLookupResult, ConfigSchemaResult } from '../../sdk/protocol/generated/types.ts';
 import { lookupSchema } from '../config/schema-lookup.ts';
-import { type Block, type SchemaView, viewSchema } from '../config/schema-view.ts';
+import { type Block, type Blocks, type SchemaView, viewSchema } from '../config/schema-view.ts';
 import type { Generation } from '../kernel/generation.ts';
 import type { GatewayOptions } from './options.ts';
 
@@ -30,7 +31,7 @@ export function createConfigSchemas({ source, version }: Source): ConfigSchemas 
   };
 }
 
-function blocksOf(generation: Generation): { plugins: Block[]; channels: Block[] } {
+function blocksOf(generation: Generation): Blocks {
   const manifests = Array.from(generation.plan.extensions.values(), ({ entry }) => ({ id: entry.id, manifest: entry.manifest }));
   return {
     plugins: manifests.map(({ id, manifest }) => ({
@@ -40,14 +41,11 @@ function blocksOf(generation: Generation): { plugins: Block[]; channels: Block[]
       description: manifest.description,
       hints: manifest.uiHints,
     })),
-    channels: manifests.flatMap(({ manifest }) =>
-      Object.entries(manifest.channelConfigs ?? {}).map(([id, config]) => ({
-        id,
-        schema: config.schema,
-        label: config.label,
-        description: config.description,
-        hints: config.uiHints,
-      })),
-    ),
+    channels: manifests.flatMap(({ manifest }) => named(manifest.channelConfigs)),
+    sources: manifests.flatMap(({ manifest }) => named(manifest.secretSourceConfigs)),
   };
+}
+
+function named(configs: PluginManifest['secretSourceConfigs'] = {}): Block[] {
+  return Object.entries(configs).map(([id, { schema, label, description, uiHints: hints }]) => ({ id, schema, label, description, hints }));
 }
