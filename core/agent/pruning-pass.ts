@@ -47,10 +47,11 @@ export function decide(messages: readonly AgentMessage[], rules: TrimRules, size
   for (let index = start; index < end; index++) {
     const message = messages[index];
     if (message?.role !== 'toolResult' || !rules.covers(message.toolName) || message.content.some(({ type }) => type === 'image')) continue;
-    let { length } = messageText(message);
+    const text = messageText(message);
+    let { length } = text;
     if (length > maxChars) {
       const trimmed: Trimmed = { how: 'soft', headChars, tailChars };
-      const after = messageText(trim(message, trimmed)).length;
+      const after = shortLength(text, headChars, tailChars);
       if (after < length) {
         decisions.set(index, trimmed);
         chars -= length - after;
@@ -87,10 +88,27 @@ function shorten(text: string, trimmed: Trimmed): string {
   if (trimmed.how === 'clear') return trimmed.placeholder;
   const { headChars, tailChars } = trimmed;
   if (text.length <= headChars + tailChars) return text;
-  const head = text.slice(0, isSplit(text, headChars) ? headChars - 1 : headChars);
-  const from = text.length - tailChars;
-  const tail = text.slice(isSplit(text, from) ? from + 1 : from);
-  return `${head}${TRIM_MARK}${head.length} and the last ${tail.length} of ${text.length} characters are shown]\n...\n${tail}`;
+  const { head, tail } = cuts(text, headChars, tailChars);
+  return `${text.slice(0, head)}${mark(text, head, tail)}${text.slice(text.length - tail)}`;
+}
+
+/** What `shorten` leaves, without making it. */
+function shortLength(text: string, headChars: number, tailChars: number): number {
+  if (text.length <= headChars + tailChars) return text.length;
+  const { head, tail } = cuts(text, headChars, tailChars);
+  return head + mark(text, head, tail).length + tail;
+}
+
+/** How much stays of either end; no character is parted. */
+function cuts(text: string, headChars: number, tailChars: number): { head: number; tail: number } {
+  return {
+    head: isSplit(text, headChars) ? headChars - 1 : headChars,
+    tail: isSplit(text, text.length - tailChars) ? tailChars - 1 : tailChars,
+  };
+}
+
+function mark({ length }: string, head: number, tail: number): string {
+  return `${TRIM_MARK}${head} and the last ${tail} of ${length} characters are shown]\n...\n`;
 }
 
 /** A cut here would part the two halves of one character. */

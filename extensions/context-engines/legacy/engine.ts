@@ -6,10 +6,20 @@ const IMAGE_CHARS = 4_800;
 
 /** The engine that adds nothing: the host keeps the messages, the whole history goes to the model, the host summarises when it must. */
 export function createLegacyEngine(): ContextEngine {
+  /** By identity: the host gives the same messages at every turn, and nobody can change them. */
+  const costs = new WeakMap<AgentMessage, number>();
+  const cost = (message: AgentMessage): number => {
+    let known = costs.get(message);
+    if (known === undefined) {
+      known = estimate(message);
+      costs.set(message, known);
+    }
+    return known;
+  };
   return {
     info: { id: 'legacy', name: 'Legacy context engine', version: '1.0.0' },
     ingest: async () => ({ ingested: false }),
-    assemble: async ({ messages }) => ({ messages, estimatedTokens: messages.reduce((sum, message) => sum + estimate(message), 0) }),
+    assemble: async ({ messages }) => ({ messages, estimatedTokens: messages.reduce((sum, message) => sum + cost(message), 0) }),
     compact: delegateCompactionToRuntime,
   };
 }
