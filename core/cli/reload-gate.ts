@@ -28,7 +28,7 @@ export function createReloadGate(stages: HostStages): ReloadGate {
     stages: {
       ...stages,
       async loadConfig() {
-        const read = await stages.loadConfig();
+        const read = withoutLoss(await stages.loadConfig(), live);
         last = read;
         held = [];
         if (read.errors.length > 0 || live?.config.gateway.reload.mode !== 'hot') return read;
@@ -56,6 +56,14 @@ export function createReloadGate(stages: HostStages): ReloadGate {
     },
     seen: () => last?.hashes ?? new Map(),
   };
+}
+
+/** A file that is gone or empty is no wish for the defaults while a gateway runs: somebody is about to write it anew. */
+function withoutLoss(read: LoadedConfig, live: LoadedConfig | undefined): LoadedConfig {
+  if (live === undefined || live.raw.trim() === '' || read.raw.trim() !== '' || read.errors.length > 0) return read;
+  const { file, exists } = read;
+  const hint = 'Put it back, or restart the gateway to use the defaults.';
+  return { ...read, errors: [durarError('DUR_CONFIG_UNREADABLE', { file, reason: exists ? 'it is empty' : 'it was removed' }, { owner: { file }, hint })] };
 }
 
 /** The keys of a configuration that would have an effect if it were live. */

@@ -95,6 +95,8 @@ async function load(target: string, place: Place): Promise<unknown> {
     throw failure(target, errorText(error), place, error);
   });
   place.files.set(real, { text, at: place.at });
+  // as it is for a moment while somebody writes it
+  if (text.trim() === '') throw failure(target, 'the file is empty', place);
   return await expand(await parseText(text, real), { ...place, file: real, chain: [...place.chain, real] });
 }
 
