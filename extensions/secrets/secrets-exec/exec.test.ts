@@ -269,7 +269,7 @@ describe('the path of the command', () => {
 
   it('a folder on the way that others may write to fails; a sticky one does not (SEC-084)', async () => {
     const folder = join(dir, 'open');
-    await mkdir(folder);
+    await mkdir(folder, { mode: 0o700 });
     await writeFile(join(folder, 'tool'), '#!/bin/bash\necho ok\n', { mode: 0o700 });
     const command = join(folder, 'tool');
     for (const mode of [0o777, 0o770]) {
@@ -282,7 +282,7 @@ describe('the path of the command', () => {
 
   it('a link in a folder that others may write to fails, wherever it leads (SEC-084)', async () => {
     const folder = join(dir, 'open');
-    await mkdir(folder);
+    await mkdir(folder, { mode: 0o700 });
     await chmod(folder, 0o777);
     const command = join(folder, 'link');
     await symlink(await program('echo ok'), command);
@@ -306,9 +306,9 @@ describe('the path of the command', () => {
 
   it('trustedDirs say where the target may be (SEC-085)', async () => {
     const folder = join(dir, 'cellar');
-    await mkdir(folder);
+    await mkdir(folder, { mode: 0o700 });
     await writeFile(join(folder, 'tool'), '#!/bin/bash\necho ok\n', { mode: 0o700 });
-    await mkdir(join(dir, 'bin'));
+    await mkdir(join(dir, 'bin'), { mode: 0o700 });
     const command = join(dir, 'bin/tool');
     await symlink(join(folder, 'tool'), command);
     const trust = (trustedDirs: string[]) => ask({ command, allowSymlinkCommand: true, jsonOnly: false, trustedDirs });
