@@ -1,4 +1,4 @@
-import { type AgentMessage, messageText } from '../../sdk/index.ts';
+import { type AgentMessage, type HookName, messageText } from '../../sdk/index.ts';
 import { tokensOf } from './context-report.ts';
 import { createEntryFinder } from './entry-finder.ts';
 import type { TurnPart, TurnRecord } from './ledger.ts';
@@ -16,6 +16,8 @@ export interface LedgerRequest {
   tools: ToolSet;
   engine: string;
   estimator: TokenEstimator;
+  /** Extensions that tap a hook point. */
+  owners(hook: HookName): string[];
 }
 
 const SKILL = /<skill>[\s\S]*?<\/skill>/g;
@@ -41,7 +43,7 @@ export function pruningEffect({ sent, estimator }: LedgerRequest, parts: readonl
   return { savedTokens, trimmed: marked('trimmed'), cleared: marked('cleared'), images: marked('images') };
 }
 
-function systemParts({ sent, prompt }: LedgerRequest): TurnPart[] {
+function systemParts({ sent, prompt, ...request }: LedgerRequest): TurnPart[] {
   const part = (name: string, source: string, chars: number): TurnPart => ({ kind: 'system', name: short(name), source, tokens: tokensOf(chars) });
   const parts: TurnPart[] = [];
   let left = sent.request.systemPrompt?.length ?? 0;
@@ -58,7 +60,7 @@ function systemParts({ sent, prompt }: LedgerRequest): TurnPart[] {
     for (const { name, source, chars: own } of pieces) parts.push(part(name, source, own));
     if (frame > 0) parts.push(part(one.name, one.source, frame));
   }
-  if (left !== 0) parts.push({ ...part('Other', 'hook:provider.request', Math.abs(left)), tokens: Math.sign(left) * tokensOf(Math.abs(left)) });
+  if (left !== 0) parts.push({ ...part('Other', hookSource(request, 'provider.request'), Math.abs(left)), tokens: Math.sign(left) * tokensOf(Math.abs(left)) });
   return parts;
 }
 
@@ -80,19 +82,19 @@ function workspaceFile({ name, path }: { name: string; path: string }): { name: 
   return { name, source: `workspace:${path}` };
 }
 
-function toolParts({ sent, tools, estimator }: LedgerRequest): TurnPart[] {
+function toolParts({ sent, tools, estimator, ...request }: LedgerRequest): TurnPart[] {
   return sent.request.tools.map((schema) => {
     const owner = tools.get(schema.name)?.owner;
     return {
       kind: 'tool',
       name: short(schema.name),
-      source: owner === undefined ? 'hook:provider.request' : `extension:${owner}`,
+      source: owner === undefined ? hookSource(request, 'provider.request') : `extension:${owner}`,
       tokens: estimator.tools([schema]),
     };
   });
 }
 
-function messageParts({ sent, engine, estimator }: LedgerRequest): TurnPart[] {
+function messageParts({ sent, engine, estimator, ...hooks }: LedgerRequest): TurnPart[] {
   const { trail, request } = sent;
   if (trail === undefined) return [];
   const { history, assembled } = trail;
@@ -106,15 +108,15 @@ function messageParts({ sent, engine, estimator }: LedgerRequest): TurnPart[] {
     const shown = place === undefined ? undefined : trail.pruned[place];
     const made = place === undefined ? undefined : assembled.messages[place];
     if (shown === undefined || made === undefined) {
-      parts.push({ ...messagePart(message, estimator), source: trail.clean.includes(message) ? 'durar' : 'hook:provider.request' });
+      parts.push({ ...messagePart(message, estimator), source: trail.clean.includes(message) ? 'durar' : hookSource(hooks, 'provider.request') });
       continue;
     }
     const origin = find(made);
     const entryId = origin === undefined ? undefined : history.entryIds[origin.index];
     const seq = origin === undefined ? 0 : (history.seqs[origin.index] ?? 0);
     const changed = shown === made ? undefined : changeOf(made, shown);
-    const by = own === undefined || own.has(made) ? `engine:${engine}` : 'hook:context.assemble';
-    const stored = seq === 0 ? 'hook:before_message_write' : `${origin?.index === 0 && hasSummary ? 'summary' : 'entry'}:${entryId}`;
+    const by = own === undefined || own.has(made) ? `engine:${engine}` : hookSource(hooks, 'context.assemble');
+    const stored = seq === 0 ? hookSource(hooks, 'before_message_write') : `${origin?.index === 0 && hasSummary ? 'summary' : 'entry'}:${entryId}`;
     parts.push({
       ...messagePart(shown, estimator),
       source: origin?.isSame === true ? stored : by,
@@ -142,6 +144,11 @@ function messagePart(message: AgentMessage, estimator: TokenEstimator): Omit<Tur
 function prependedParts({ prepended = '', prependedBy }: SentContext): TurnPart[] {
   const owners = prependedBy ?? [{ owner: 'before_prompt_build', chars: prepended.length }];
   return owners.map(({ owner, chars }) => ({ kind: 'message', name: 'text before the message', source: `hook:${owner}`, tokens: tokensOf(chars) }));
+}
+
+/** By the extensions behind a hook point; which of several it was, nobody keeps. */
+function hookSource({ owners }: Pick<LedgerRequest, 'owners'>, hook: HookName): string {
+  return `hook:${owners(hook).join(',') || hook}`;
 }
 
 function changeOf(made: AgentMessage, shown: AgentMessage): NonNullable<TurnPart['changed']> {

@@ -49,11 +49,11 @@ function turnRecord(deps: TurnDeps, state: TurnState, result: RunResult): TurnRe
   };
 }
 
-function requestOf({ estimator }: TurnDeps, { totals, prompt, tools, engine }: TurnState): LedgerRequest | undefined {
+function requestOf({ estimator }: TurnDeps, { totals, prompt, tools, engine, generation }: TurnState): LedgerRequest | undefined {
   const { sent } = totals;
-  return sent === undefined || prompt === undefined || tools === undefined || engine === undefined
+  return sent === undefined || prompt === undefined || tools === undefined || engine === undefined || generation === undefined
     ? undefined
-    : { sent, prompt, tools, engine: engine.id, estimator };
+    : { sent, prompt, tools, engine: engine.id, estimator, owners: (hook) => generation.hooks.owners(hook) };
 }
 
 /** What everybody said of the last request. */

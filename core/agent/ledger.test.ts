@@ -123,14 +123,14 @@ describe('the record of a turn', () => {
     }));
     await host.run('[[offline: say one]]');
     const record = last(host);
-    expect(sources(record)[0]).toBe('hook:provider.request');
+    expect(sources(record)[0]).toBe('hook:hook-extension');
     expect(sources(record).slice(1)).not.toContain('engine:legacy');
-    expect(sources(record, 'tool')).toEqual(['extension:tool-extension', 'hook:provider.request']);
-    expect(ofKind(record, 'system').at(-1)).toMatchObject({ name: 'Other', source: 'hook:provider.request', tokens: 4 });
+    expect(sources(record, 'tool')).toEqual(['extension:tool-extension', 'hook:hook-extension']);
+    expect(ofKind(record, 'system').at(-1)).toMatchObject({ name: 'Other', source: 'hook:hook-extension', tokens: 4 });
     const plain = await createAgentHost();
     plain.on('context.assemble', ({ messages, estimatedTokens }) => ({ messages: [note('an interceptor'), ...messages], estimatedTokens }));
     await plain.run('[[offline: say one]]');
-    expect(sources(last(plain))).toEqual(['hook:context.assemble', (await entrySources(plain))[0]]);
+    expect(sources(last(plain))).toEqual(['hook:hook-extension', (await entrySources(plain))[0]]);
   });
 
   it('marks what was pruned and says what that saved (CTX-042)', async () => {

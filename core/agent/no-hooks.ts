@@ -5,5 +5,6 @@ export const noHooks: HookDispatcher = {
   has: () => false,
   call: async (_hook, event, _context, base) => base?.(event),
   callSync: () => undefined,
+  owners: () => [],
   emit() {},
 };

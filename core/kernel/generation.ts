@@ -15,6 +15,8 @@ export interface Contribution<Kind extends ContributionKind = ContributionKind> 
 export interface HookDispatcher {
   /** True when somebody taps it; lets hot paths skip building the event. */
   has(hook: HookName): boolean;
+  /** Extensions that tap it, in the order in which they are called. */
+  owners(hook: HookName): string[];
   /** series, waterfall, bail and merge. `base` is the selected port's part; where it stands is the hook point's own rule. */
   call<Name extends HookName>(
     hook: Name,

@@ -30,6 +30,8 @@ describe('hook table (CARD-007)', () => {
     const event = { messages: [], estimatedTokens: 0, params: { sessionId: 's', messages: [], tokenBudget: 1 } };
     const result = await hooks.call('context.assemble', event, {}, async () => ({ messages: [], estimatedTokens: 2 }));
     expect(result?.estimatedTokens).toBe(30);
+    expect(hooks.owners('context.assemble')).toEqual(['high', 'none', 'low']);
+    expect(hooks.owners('agent_end')).toEqual([]);
   });
 
   it('assemble: a failing interceptor ends the call with its name (CARD-016)', async () => {

@@ -195,6 +195,7 @@ export function createHookTable(options: HookTableOptions): HookTable {
       else tapAsync(tap);
     },
     has: (name) => asyncHooks.has(name) || syncHooks.has(name),
+    owners: (name) => [...new Set((asyncHooks.get(name) ?? syncHooks.get(name))?.taps.map((tap) => tap.name))],
 
     async call<Name extends HookName>(
       name: Name,

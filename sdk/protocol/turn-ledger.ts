@@ -55,7 +55,7 @@ const TurnPart = open(
     kind: Type.Union([Type.Literal('system'), Type.Literal('tool'), Type.Literal('message')]),
     /** Section, file, skill or tool; of a message its role. */
     name: Type.String(),
-    /** `durar`, `request`, `workspace:<path>`, `skill:<name>`, `extension:<id>`, `hook:<extension or hook point>`, `engine:<id>`, `entry:<id>` or `summary:<entry id>` */
+    /** `durar`, `request`, `workspace:<path>`, `skill:<name>`, `extension:<id>`, `hook:<extensions>`, `engine:<id>`, `entry:<id>` or `summary:<entry id>` */
     source: Type.String(),
     tokens: Type.Integer(),
     /** The entry that it comes from, or that it was made of. */
