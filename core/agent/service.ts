@@ -208,6 +208,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     models: access,
     remove: sessionWork.remove,
     begin: accept,
+    alone: (key, task) => lanes.run(`session:${key}`, task, closing.signal),
   });
   const work = withSubagents(sessionWork, subagents, sessions.canonicalKey);
   const intake = createIntake({ ...deps, models: access, runs, work, subagents, open, track });

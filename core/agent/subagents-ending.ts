@@ -16,8 +16,8 @@ const HOOK_REASONS: Record<SubagentOutcome, string> = {
 };
 
 /**
- * Ends a sub-agent for the context engine and the hooks: once for each, whatever else ends it later. What a crash kept from the engine it is told at
- * the next start.
+ * Ends a sub-agent for the context engine and the hooks: once for each, whatever else ends it later. That it ends, and why, holds at once; who is told
+ * of it is told when its session is quiet. What a crash kept from the engine it is told at the next start.
  */
 export type EndSubagent = (row: SubagentRow, reason: SubagentEndedParams['reason'], outcome: SubagentOutcome) => Promise<void>;
 
@@ -28,6 +28,8 @@ export function createSubagentEnding(deps: {
   log: Logger;
   now: () => number;
   closing: AbortSignal;
+  /** Waits for the session's turns, their ends included. */
+  alone(sessionKey: string, work: () => Promise<void>): Promise<void>;
 }): EndSubagent {
   const { source, engines, book, log } = deps;
   const underWay = new Map<string, Promise<void>>();
@@ -39,8 +41,10 @@ export function createSubagentEnding(deps: {
       const { generation, expired } = lease;
       const signal = AbortSignal.any([deps.closing, expired]);
       await engines.subagentEnded({ childSessionKey, reason: ended.reason }, { generation, signal }).catch((error: unknown) => {
-        log.error(`the end of a sub-agent was not taken by the context engine: ${errorText(error)}`, { sessionKey: childSessionKey });
+        if (!signal.aborted) log.error(`the end of a sub-agent was not taken by the context engine: ${errorText(error)}`, { sessionKey: childSessionKey });
       });
+      // the next start tells it
+      if (signal.aborted) return;
       ended.told = true;
       if (book.get(childSessionKey) === row) book.save(row);
       if (!generation.hooks.has('subagent_ended')) return;
@@ -71,7 +75,8 @@ export function createSubagentEnding(deps: {
     }
     const { ended } = row;
     if (ended.told) return;
-    const telling = underWay.get(row.child) ?? tell(row, ended).finally(() => underWay.delete(row.child));
+    // the engine gets what is left of the last turn first
+    const telling = underWay.get(row.child) ?? deps.alone(row.child, () => tell(row, ended)).finally(() => underWay.delete(row.child));
     underWay.set(row.child, telling);
     await telling;
   };

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { errorText, messageText } from '../../sdk/index.ts';
+import { errorText, messageText, type SubagentOutcome } from '../../sdk/index.ts';
 import type { Runs } from './run.ts';
 import type { AcceptedRun, RunRequest, RunResult } from './run-request.ts';
 import type { SessionWork } from './session-work.ts';
@@ -39,11 +39,13 @@ export function createSubagentProgress(options: {
   remove: SessionWork['remove'];
   begin(request: RunRequest): Promise<AcceptedRun>;
   track(task: Promise<void>): void;
+  /** Waits for the session's turns. */
+  alone(sessionKey: string, work: () => Promise<void>): Promise<void>;
   deliver?: DeliverReply | undefined;
 }): SubagentProgress {
   const { deps, book, runs, begin, track } = options;
   const { sessions, log, now } = deps;
-  const end = createSubagentEnding({ ...deps, book });
+  const end = createSubagentEnding({ ...deps, book, alone: options.alone });
   const announce = createAnnouncer({
     ...deps,
     book,
@@ -110,8 +112,9 @@ export function createSubagentProgress(options: {
   /** What follows from a conclusion, as far as it is not done yet. */
   async function carryOut(row: SubagentRow, run: SubagentRunEnd): Promise<void> {
     const isRun = row.mode === 'run';
-    if (isRun && row.cleanup === 'keep') await end(row, 'completed', run.outcome);
+    const ending = isRun && row.cleanup === 'keep' ? end(row, 'completed', run.outcome) : undefined;
     await announce(row);
+    await ending;
     if (isRun && row.cleanup === 'delete' && row.sessionGone !== true) await archive(row, 'deleted');
     if (row.announcement === undefined) await concludeParent(row);
   }
@@ -126,10 +129,10 @@ export function createSubagentProgress(options: {
     await gone(row, reason);
   }
 
-  async function gone(row: SubagentRow, reason: 'deleted' | 'swept'): Promise<void> {
+  async function gone(row: SubagentRow, reason: 'deleted' | 'swept', outcome: SubagentOutcome = row.run?.outcome ?? 'deleted'): Promise<void> {
     row.sessionGone = true;
     book.save(row);
-    await end(row, reason, reason === 'swept' ? (row.run?.outcome ?? 'ok') : (row.run?.outcome ?? 'deleted'));
+    await end(row, reason, outcome);
     if (row.announcement === undefined) book.drop(row.child);
   }
 

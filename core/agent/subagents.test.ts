@@ -219,6 +219,28 @@ describe('the end of a sub-agent', () => {
     expect((await announced(host)).filter((text) => text.includes(below.childSessionKey))).toEqual([]);
   });
 
+  it('one that is deleted or reset at work ends for that reason, after its turn, and announces nothing (ENGINE-070)', async () => {
+    const calls: string[] = [];
+    const engine = watching([], {
+      afterTurn: async ({ sessionKey }) => void calls.push(`afterTurn ${sessionKey}`),
+      onSubagentEnded: async ({ childSessionKey, reason }) => void calls.push(`${reason} ${childSessionKey}`),
+    });
+    const { host } = await hostWith({ engine });
+    const deleted = (await spawn(host, '[[offline: stall]]')).childSessionKey;
+    const reset = (await spawn(host, '[[offline: stall]]')).childSessionKey;
+    const finished = (await spawn(host, '[[offline: say ANNOUNCE_SKIP]]')).childSessionKey;
+    await until(async () => (await host.messages(reset)).length > 0, 'their begin');
+    await settled(host, finished);
+    await host.agent.remove({ sessionKey: deleted });
+    await host.agent.reset({ sessionKey: reset, reason: 'reset' });
+    await host.idle();
+    const of = (key: string) => calls.filter((call) => call.endsWith(key)).map((call) => call.split(' ')[0]);
+    expect(of(deleted)).toEqual(['afterTurn', 'deleted']);
+    expect(of(reset)).toEqual(['afterTurn', 'released']);
+    expect(of(finished)).toEqual(['afterTurn', 'completed']);
+    expect(await announced(host)).toEqual([]);
+  });
+
   it('a reset of the requester lets a kept one go (ENGINE-070)', async () => {
     const { host, ended } = await hostWith();
     const { childSessionKey } = await spawn(host, '[[offline: say ready]]', { mode: 'session' });
@@ -340,7 +362,7 @@ describe('hooks around a sub-agent', () => {
       { spawning: event },
       { spawned: event, hasRun: true },
       {
-        ended: { targetSessionKey: childSessionKey, targetKind: 'subagent', reason: 'subagent-complete', outcome: 'ok', runId, sendFarewell: false },
+        ended: { targetSessionKey: childSessionKey, targetKind: 'subagent', reason: 'session-delete', outcome: 'deleted', runId, sendFarewell: false },
         hasTime: true,
       },
     ]);

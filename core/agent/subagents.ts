@@ -35,10 +35,8 @@ export interface Subagents {
 
 /** What the service calls when sessions go. */
 export interface SubagentCare extends Subagents {
-  /** A session begins anew or goes: what it started is let go. */
-  release(requester: string): Promise<void>;
-  /** A session is over: if it was a sub-agent, that is over too. */
-  over(key: string, how: 'reset' | 'deleted'): Promise<void>;
+  /** A session is reset or deleted by `work`: what it started is let go, and if it was a sub-agent, that is over too. */
+  leaving<Done>(key: string, how: 'reset' | 'deleted', work: () => Promise<Done>): Promise<Done>;
   close(): void;
 }
 
@@ -55,6 +53,8 @@ export function createSubagents(options: {
   steer(request: RunRequest): Promise<{ run: AcceptedRun }>;
   /** The service waits for it before it closes. */
   track(task: Promise<void>): void;
+  /** Waits for the session's turns. */
+  alone(sessionKey: string, work: () => Promise<void>): Promise<void>;
   deliver?: DeliverReply | undefined;
 }): SubagentCare {
   const { deps, runs, track } = options;
@@ -75,11 +75,11 @@ export function createSubagents(options: {
   }
 
   async function release(requester: string): Promise<void> {
+    const children = book.childrenOf(requester);
+    const endings = children.map((row) => end(row, 'released', isActive(row) ? 'killed' : (row.run?.outcome ?? 'ok')));
     stop(requester);
-    for (const row of book.childrenOf(requester)) {
-      await release(row.child);
-      await end(row, 'released', isActive(row) ? 'killed' : (row.run?.outcome ?? 'ok'));
-    }
+    for (const { child } of children) await release(child);
+    await Promise.all(endings);
   }
 
   async function sweep(): Promise<void> {
@@ -128,13 +128,17 @@ export function createSubagents(options: {
     },
 
     stop: (requesterSessionKey) => stop(sessions.canonicalKey(requesterSessionKey)),
-    release,
 
-    async over(key, how) {
+    async leaving(key, how, work) {
+      await release(key);
       const row = book.get(key);
-      if (row === undefined) return;
+      if (row === undefined) return work();
+      if (isActive(row)) row.quiet = true;
+      const ending = end(row, how === 'deleted' ? 'deleted' : 'released', how);
+      const done = await work();
+      await ending;
       if (how === 'deleted') await progress.gone(row, 'deleted');
-      else await end(row, 'released', 'reset');
+      return done;
     },
 
     async start() {
@@ -157,19 +161,7 @@ export function createSubagents(options: {
 export function withSubagents(work: SessionWork, care: SubagentCare, keyOf: (sessionKey: string) => string): SessionWork {
   return {
     ...work,
-    async reset(params) {
-      const key = keyOf(params.sessionKey);
-      await care.release(key);
-      const session = await work.reset(params);
-      await care.over(key, 'reset');
-      return session;
-    },
-    async remove(params) {
-      const key = keyOf(params.sessionKey);
-      await care.release(key);
-      const removed = await work.remove(params);
-      if (removed.deleted) await care.over(key, 'deleted');
-      return removed;
-    },
+    reset: (params) => care.leaving(keyOf(params.sessionKey), 'reset', () => work.reset(params)),
+    remove: (params) => care.leaving(keyOf(params.sessionKey), 'deleted', () => work.remove(params)),
   };
 }
