@@ -1,5 +1,5 @@
 import { createProgramFinder, type Eligibility, judge } from './eligibility.ts';
-import { type BrokenSkill, createSkillRoot, type Skill, type SkillRoot } from './root.ts';
+import { type BrokenSkill, createSkillRoot, type Place, type Skill, type SkillRoot } from './root.ts';
 import { record } from './skill-file.ts';
 import { type Source, type SourceName, type SourceParams, skillSources } from './sources.ts';
 
@@ -46,19 +46,20 @@ export function createSkillLibrary({ params, complain }: LibraryOptions): SkillL
     timer.unref();
   }
 
-  function rootOf(dir: string): SkillRoot {
+  function rootOf(place: Place): SkillRoot {
+    const { dir } = place;
     const { watch } = loadSettings(params().config);
     const known = roots.get(dir);
     if (known?.isWatched === watch) return known.root;
     known?.root.close();
-    const root = createSkillRoot(dir, watch ? readSoon : undefined);
+    const root = createSkillRoot(place, watch ? readSoon : undefined);
     roots.set(dir, { root, isWatched: watch });
     return root;
   }
 
   async function contents({ workspaceDir }: Whose) {
     const sources: Source[] = skillSources(workspaceDir, params());
-    return Promise.all(sources.map(async ({ name, dir }) => ({ source: name, ...(await rootOf(dir).content()) })));
+    return Promise.all(sources.map(async ({ name, ...place }) => ({ source: name, ...(await rootOf(place).content()) })));
   }
 
   return {

@@ -31,6 +31,12 @@ export const SKILL_FILE = 'SKILL.md';
 const MAX_FOLDERS = 300;
 const MAX_FILE_BYTES = 256_000;
 
+export interface Place {
+  dir: string;
+  /** The folder may not lead out of this one. */
+  within?: string;
+}
+
 /** One reading of a root, as long as nothing in it changed. */
 interface Reading {
   content?: Promise<RootContent>;
@@ -39,7 +45,8 @@ interface Reading {
 }
 
 /** With `changed` the root watches itself, and the place where it is to be when it is not there yet; without it nothing is read twice. */
-export function createSkillRoot(dir: string, changed?: () => void): SkillRoot {
+export function createSkillRoot(place: Place, changed?: () => void): SkillRoot {
+  const { dir } = place;
   let current: Reading | undefined;
 
   function end(reading: Reading): void {
@@ -71,7 +78,7 @@ export function createSkillRoot(dir: string, changed?: () => void): SkillRoot {
   async function read(reading: Reading): Promise<RootContent> {
     const nearest = await nearestFolder(dir);
     if (nearest !== undefined) follow(reading, nearest.path, nearest.waitsFor);
-    return scan(dir, (folder) => follow(reading, folder, SKILL_FILE));
+    return scan(place, (folder) => follow(reading, folder, SKILL_FILE));
   }
 
   return {
@@ -105,10 +112,15 @@ async function nearestFolder(dir: string): Promise<{ path: string; waitsFor?: st
   return { path, ...(waitsFor === undefined ? {} : { waitsFor }) };
 }
 
-async function scan(dir: string, enter: (folder: string) => void): Promise<RootContent> {
+async function scan({ dir, within }: Place, enter: (folder: string) => void): Promise<RootContent> {
   const found: RootContent = { skills: [], broken: [] };
   const real = await realpathOf(dir);
   if (real === undefined || (await statOf(real))?.isDirectory() !== true) return found;
+  const limit = within === undefined ? undefined : await realpathOf(within);
+  if (limit !== undefined && !real.startsWith(limit + sep)) {
+    found.broken.push({ filePath: dir, reason: 'it leads out of the workspace' });
+    return found;
+  }
   // a folder may be a skill itself
   if (await isFile(join(dir, SKILL_FILE))) {
     await add(found, dir, real);
@@ -118,11 +130,17 @@ async function scan(dir: string, enter: (folder: string) => void): Promise<RootC
     .filter((entry) => (entry.isDirectory() || entry.isSymbolicLink()) && !entry.name.startsWith('.') && entry.name !== 'node_modules')
     .map(({ name }) => name)
     .sort();
-  for (const name of names.slice(0, MAX_FOLDERS)) {
+  const look = async (name: string): Promise<RootContent> => {
+    const own: RootContent = { skills: [], broken: [] };
     const folder = join(dir, name);
-    if ((await statOf(folder))?.isDirectory() !== true) continue;
+    if ((await statOf(folder))?.isDirectory() !== true) return own;
     enter(folder);
-    if (await isFile(join(folder, SKILL_FILE))) await add(found, folder, real);
+    if (await isFile(join(folder, SKILL_FILE))) await add(own, folder, real);
+    return own;
+  };
+  for (const { skills, broken } of await Promise.all(names.slice(0, MAX_FOLDERS).map(look))) {
+    found.skills.push(...skills);
+    found.broken.push(...broken);
   }
   if (names.length > MAX_FOLDERS) found.broken.push({ filePath: dir, reason: `it holds more than ${MAX_FOLDERS} folders; the rest is left out` });
   return found;

@@ -151,6 +151,14 @@ describe('skills', () => {
     ]);
   });
 
+  it('of a workspace lie inside it, wherever a link leads', async () => {
+    const place = createPlace();
+    place.write('elsewhere', 'bad');
+    symlinkSync(join(place.dir, 'elsewhere'), join(place.dir, 'workspace/skills'));
+    expect(await place.names()).toEqual([]);
+    expect(place.complaints).toEqual(['workspace/skills: it leads out of the workspace']);
+  });
+
   it('are there as soon as they are written, and gone as soon as they are removed', async () => {
     const place = createPlace();
     expect(await place.names()).toEqual([]);

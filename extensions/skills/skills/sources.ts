@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
+import type { Place } from './root.ts';
 import { record, texts } from './skill-file.ts';
 
 /** Where a skill comes from, as `skills.status` names it. */
@@ -13,9 +14,8 @@ export type SourceName =
   | 'Durar-extra'
   | 'Durar-extension';
 
-export interface Source {
+export interface Source extends Place {
   name: SourceName;
-  dir: string;
 }
 
 export interface SourceParams {
@@ -29,8 +29,8 @@ export interface SourceParams {
 export function skillSources(workspaceDir: string, { config, stateDir, bundledDir, extensionDirs }: SourceParams): Source[] {
   const extra = texts(record(record(config.skills).load).extraDirs).map((dir) => expand(dir, workspaceDir));
   return [
-    { name: 'Durar-workspace', dir: join(workspaceDir, 'skills') },
-    { name: 'agents-skills-project', dir: join(workspaceDir, '.agents', 'skills') },
+    { name: 'Durar-workspace', dir: join(workspaceDir, 'skills'), within: workspaceDir },
+    { name: 'agents-skills-project', dir: join(workspaceDir, '.agents', 'skills'), within: workspaceDir },
     { name: 'agents-skills-personal', dir: join(homedir(), '.agents', 'skills') },
     { name: 'Durar-managed', dir: join(stateDir, 'skills') },
     ...(bundledDir === undefined ? [] : [{ name: 'Durar-bundled' as const, dir: bundledDir }]),
