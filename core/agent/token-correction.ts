@@ -11,7 +11,8 @@ export interface TokenCorrection {
 
 const NAMESPACE = 'core.token-correction';
 const LEAST = 0.5;
-const MOST = 2;
+/** Scripts without an alphabet come near it: about a token for each character. */
+const MOST = 4;
 /** What is further off is not about the same request: a provider that reports only a part, or none. */
 const PLAUSIBLE = 2;
 /** Below this many tokens, roundings and the provider's own wrapping weigh more than the text. */

@@ -91,7 +91,7 @@ describe('a provider that counts more than the host', () => {
 
   it('any factor: what an engine fills up to its budget fits the window, and the next process knows', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.double({ min: 0.5, max: 2, noNaN: true }), async (factor) => {
+      fc.asyncProperty(fc.double({ min: 0.5, max: 4, noNaN: true }), async (factor) => {
         const seen: Array<{ counted: number; refused: boolean }> = [];
         const budgets: number[] = [];
         const host = await createAgentHost(parts(strictProvider(factor, seen), greedyEngine(budgets)));
