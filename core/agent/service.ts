@@ -3,6 +3,7 @@ import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { SessionService } from '../sessions/service.ts';
 import type { State } from '../state/state.ts';
+import { createAdmission } from './admission.ts';
 import { createIntake, type Intake } from './directives/intake.ts';
 import { isStopWord } from './directives/stop-words.ts';
 import { createEngines, ENGINE_TIMEOUTS, type EngineTimeouts } from './engine.ts';
@@ -134,15 +135,12 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     if (lane === DEFAULT_LANE) return defaults.maxConcurrent;
     return lane === SUBAGENT_LANE ? defaults.subagents.maxConcurrent : 1;
   });
-  /** Ids between `accept` and their run, so that a repeated request meets the first one. */
-  const accepting = new Map<string, Promise<AcceptedRun>>();
   const tasks = new Set<Promise<void>>();
 
   function noteWait({ runId, sessionKey, acceptedAt }: AcceptedRun): void {
     const waited = now() - acceptedAt;
     if (waited > LONG_WAIT_MS) log.debug(`queued for ${waited}ms`, { runId, sessionKey });
   }
-  let draining = false;
   const { session, open } = createSessionOpening({ source, sessions, paths, now });
 
   /** One turn of its session at a time, and of all sessions as many as the lane allows. The engine's end of turn holds only the session. */
@@ -203,57 +201,22 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
   }
 
   const subagents = createSubagents({
-    ...{ deps, runs, session, steer, track, deliver: options.deliver },
+    ...{ deps, runs, session, track, deliver: options.deliver },
     table: options.subagents,
     models: access,
     remove: sessionWork.remove,
-    begin: accept,
+    begin: (request) => admission.accept(request),
+    steer: (request) => admission.steer(request),
     alone: (key, task) => lanes.run(`session:${key}`, task, closing.signal),
   });
   const work = withSubagents(sessionWork, subagents, sessions.canonicalKey);
   const intake = createIntake({ ...deps, models: access, runs, work, subagents, open, track });
 
-  async function accept(request: RunRequest): Promise<AcceptedRun> {
-    const known = runs.accepted(request.runId) ?? accepting.get(request.runId);
-    if (known !== undefined) return known;
-    if (draining) throw durarError('DUR_HOST_STOPPED');
-    const opening = intake.admit<AcceptedRun>(request, (own, accepted) => {
-      start(own, accepted);
-      return accepted;
-    });
-    accepting.set(request.runId, opening);
-    try {
-      return await opening;
-    } finally {
-      accepting.delete(request.runId);
-    }
-  }
-
-  async function steer(request: RunRequest): Promise<{ run: AcceptedRun; interrupted: boolean }> {
-    const known = runs.accepted(request.runId) ?? accepting.get(request.runId);
-    if (known !== undefined) return { run: await known, interrupted: false };
-    if (draining) throw durarError('DUR_HOST_STOPPED');
-    let interrupted = false;
-    const steering = intake.admit<AcceptedRun>(request, async (own, run) => {
-      const { sessionKey } = run;
-      interrupted = runs.active(sessionKey).length > 0;
-      const offered = runs.steerable(sessionKey)?.steering.offer?.({ request: own, accepted: run });
-      // a turn that ended over the offer makes room by itself; what was accepted meanwhile stays
-      if (offered === undefined) runs.abort({ sessionKey, origin: 'rpc' });
-      if ((await offered) !== true) start(own, run);
-      return run;
-    });
-    accepting.set(request.runId, steering);
-    try {
-      return { run: await steering, interrupted };
-    } finally {
-      accepting.delete(request.runId);
-    }
-  }
+  const admission = createAdmission({ runs, intake, start });
 
   return {
-    accept,
-    steer,
+    accept: admission.accept,
+    steer: admission.steer,
     session,
     wait: (runId, timeoutMs) => runs.wait(runId, timeoutMs),
 
@@ -274,9 +237,8 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     isCommand: intake.isCommand,
 
     async drain(ms) {
-      draining = true;
       subagents.close();
-      await Promise.allSettled(accepting.values());
+      await admission.close();
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, ms);
