@@ -1,4 +1,5 @@
 import { definePluginEntry } from 'Durar/plugin-sdk/core';
+import { registerApproveCommand } from './approve-command.ts';
 import { createOperatorApprover } from './approver.ts';
 import { registerMethods } from './methods.ts';
 import { PendingApprovals } from './pending.ts';
@@ -12,6 +13,7 @@ export default definePluginEntry({
     api.defer(() => pending.close());
     api.registerApprover(createOperatorApprover(pending, api.runtime.gateway));
     registerMethods(api, pending);
+    registerApproveCommand(api, pending);
     registerPolicyMethods(api);
   },
 });

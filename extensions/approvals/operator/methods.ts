@@ -71,7 +71,13 @@ async function request(api: PluginApi, pending: PendingApprovals, rules: FamilyR
   return decisionOf(approval, await outcome);
 }
 
-function resolve(pending: PendingApprovals, family: Family, params: Fields, context: GatewayMethodContext): { ok: true } {
+/** Decides one request; the beginning of its id is enough where it names one. Throws what the client did wrong. */
+export function resolve(
+  pending: PendingApprovals,
+  family: Family,
+  params: Fields,
+  context: Pick<GatewayMethodContext, 'clientId' | 'displayName'>,
+): { ok: true } {
   const id = idOf(params);
   const { decision } = params;
   if (!isDecision(decision)) throw invalid('invalid decision');

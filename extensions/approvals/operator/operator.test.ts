@@ -1,4 +1,4 @@
-import type { ApprovalRequest, Approver, GatewayMethodContext, GatewayMethodHandler, PluginApi } from 'Durar/plugin-sdk/core';
+import type { ApprovalRequest, Approver, Command, CommandContext, GatewayMethodContext, GatewayMethodHandler, PluginApi } from 'Durar/plugin-sdk/core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { approvalContract } from '../../../sdk/contract/approval.ts';
 import { describeContract } from '../../../test/contract-adapter.ts';
@@ -16,11 +16,16 @@ async function load() {
   const sent: Sent[] = [];
   const disposers: Array<() => Promise<void> | void> = [];
   let approver: Approver | undefined;
+  let command: Command | undefined;
   let listeners = 2;
   const api = {
     defer: (dispose: () => void) => disposers.push(dispose),
     registerApprover: (value: Approver) => {
       approver = value;
+      return { ok: true };
+    },
+    registerCommand: (value: Command) => {
+      command = value;
       return { ok: true };
     },
     registerGatewayMethod: (method: string, handler: GatewayMethodHandler, options: { scope?: string }) => {
@@ -47,8 +52,11 @@ async function load() {
       accepted() {},
       ...context,
     });
+  const say = async (args: string, more: Partial<CommandContext> = {}) =>
+    command?.handler({ channel: 'webchat', isAuthorizedSender: true, commandBody: `/approve ${args}`, config: {}, args, ...more });
   return {
     approver,
+    say,
     methods,
     sent,
     call,
@@ -283,4 +291,52 @@ it('a request has one decision, however many decide at once', async () => {
   expect(decided.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
   expect(await asked).toMatchObject({ decision: 'deny' });
   expect(sent.filter(({ event }) => event === 'exec.approval.resolved')).toHaveLength(1);
+});
+
+describe('/approve', () => {
+  const scopes = { gatewayClientScopes: ['operator.write', 'operator.approvals'] };
+
+  it.each([
+    ['allow-once', 'allow-once', 'Approved (allow-once).'],
+    ['always', 'allow-always', 'Approved (allow-always).'],
+    ['deny', 'deny', 'Denied.'],
+  ])('%s decides what waits', async (word, decision, text) => {
+    const { approver, say } = await load();
+    const deciding = approver.decide(request(), open);
+    expect(await say(`approval-1 ${word}`, scopes)).toEqual({ text });
+    expect(await deciding).toMatchObject({ decision });
+  });
+
+  it('finds requests of extensions, and says what it does not understand', async () => {
+    const { approver, say } = await load();
+    const deciding = approver.decide(request({ id: 'other-1', kind: 'plugin' }), open);
+    expect(await say('nothing deny', scopes)).toEqual({ text: 'Nothing with the id "nothing" waits for an approval.', isError: true });
+    for (const args of ['', 'other-1', 'other-1 maybe', 'other-1 deny please'])
+      expect(await say(args, scopes)).toMatchObject({ text: expect.stringContaining('Usage'), isError: true });
+    await say('other-1 allow', scopes);
+    expect(await deciding).toMatchObject({ decision: 'allow-once' });
+    expect(await say('other-1 deny', scopes)).toMatchObject({ isError: true });
+  });
+
+  it('does not allow what the request does not', async () => {
+    const { approver, say } = await load();
+    const deciding = approver.decide(request({ allowedDecisions: ['allow-once', 'deny'] }), open);
+    expect(await say('approval-1 always', scopes)).toMatchObject({ isError: true, text: expect.stringContaining('unavailable') });
+    await say('approval-1 deny', scopes);
+    await deciding;
+  });
+
+  it.each([
+    ['a client without the scope', { gatewayClientScopes: ['operator.write'] }, false],
+    ['an administrator', { gatewayClientScopes: ['operator.admin'] }, true],
+    ['a sender who may use commands', { channel: 'irc', senderId: 'ann' }, false],
+    ['an owner', { channel: 'irc', senderId: 'ann', config: { commands: { ownerAllowFrom: ['irc:ann'] } } }, true],
+    ['an owner elsewhere', { channel: 'irc', senderId: 'ann', config: { commands: { ownerAllowFrom: ['telegram:ann', 'bob'] } } }, false],
+  ])('is for those who may: %s', async (_who, more, allowed) => {
+    const { approver, say, call } = await load();
+    const deciding = approver.decide(request(), open);
+    expect((await say('approval-1 deny', more))?.isError).toBe(allowed ? undefined : true);
+    if (!allowed) await call('exec.approval.resolve', { id: 'approval-1', decision: 'deny' });
+    await deciding;
+  });
 });
