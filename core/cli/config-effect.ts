@@ -3,10 +3,10 @@ import { formatPath } from '../config/config-path.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { carryOverKey } from '../kernel/carry-over.ts';
 import type { Plan } from '../manifest/catalog.ts';
-import { createSecretFields } from '../secrets/activate.ts';
-import { collectUses, type SecretUse } from '../secrets/uses.ts';
+import { createSecretFields, type SecretUse, targetedUses } from '../secrets/activate.ts';
 import type { Output } from './output.ts';
 import type { Outlook } from './planning.ts';
+import { isServed } from './served.ts';
 
 /** What a change of one key does to a running gateway. */
 export type KeyEffect = 'hot' | 'listener' | 'none' | 'restart';
@@ -81,14 +81,8 @@ function runningKeys({ loaded, plan }: { loaded: LoadedConfig; plan: Plan }): Ma
 /** The references and templates that a configuration would have resolved. */
 export function secretUses({ loaded, plan, catalog }: Outlook): SecretUse[] {
   const { config, env } = loaded;
-  const { uses } = collectUses({
-    value: config,
-    fields: createSecretFields(catalog.entries),
-    facts: { config, env, isServed: (kind, id) => (kind === 'channel' ? plan.owners.has(`channel:${id}`) : plan.extensions.get(id)?.enabled === true) },
-    envAlias: config.secrets.defaults.env,
-    sources: new Set(['env', 'file', 'exec', ...Object.values(config.secrets.providers).map(({ source }) => source)]),
-  });
-  return uses.filter(({ refs, activity }) => refs.length > 0 && activity.state !== 'inactive');
+  const uses = targetedUses({ config, fields: createSecretFields(catalog.entries), facts: { env, isServed: isServed(plan) } });
+  return uses.filter(({ activity }) => activity.state !== 'inactive');
 }
 
 function activeSecrets(outlook: Outlook): ConfigEffect['secrets'] {

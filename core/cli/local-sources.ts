@@ -1,44 +1,35 @@
-import { durarError, type SecretsProvider } from '../../sdk/index.ts';
-import type { LoadedConfig } from '../config/load.ts';
-import type { Config } from '../config/schema.ts';
-import { createGeneration } from '../kernel/activation.ts';
+import type { SecretRef, SecretsProvider } from '../../sdk/index.ts';
+import { createTrial, type Trial } from '../install/trial.ts';
 import { silentLogger } from '../logging/logger.ts';
-import { createLogging } from '../logging/logging.ts';
-import { isSecretRef, resolveRefs, type SecretResolution, sourceSettings } from '../secrets/activate.ts';
+import type { Plan } from '../manifest/catalog.ts';
+import { resolveRefs, type SecretResolution, sourceSettings } from '../secrets/activate.ts';
 import type { CommandContext } from './command.ts';
 import type { Outlook } from './planning.ts';
-import { createStages } from './stages.ts';
 import { readHostVersion } from './version.ts';
 
-type Refs = Parameters<typeof resolveRefs>[0];
-
 /** Resolves references in this process: only the extensions of their sources are loaded, and only these ids are asked for. */
-export async function resolveHere({ paths, env }: CommandContext, { loaded, plan }: Pick<Outlook, 'loaded' | 'plan'>, refs: Refs): Promise<SecretResolution> {
-  const settings = sourceSettings(loaded.config);
-  const log = createLogging({ level: 'silent', consoleLevel: 'silent', file: false });
-  const stages = createStages({
-    ...{ paths, env, log, version: readHostVersion(), verbose: false, loaded: loaded as LoadedConfig },
-    room(room) {
-      throw durarError('DUR_HOST_STARTING', { room });
-    },
-    mayStart: () => true,
-  });
-  const visible = stages.redact(loaded.config);
-  const generation = createGeneration({
-    number: 1,
-    config: visible as unknown as Config,
-    plan,
-    log: silentLogger,
-    products: new WeakMap(),
-    codeDigest: stages.codeDigest,
-    importEntry: stages.importEntry,
-    createRuntime: stages.createRuntime,
-    visibleConfig: () => visible,
-  });
+export async function resolveHere(
+  { paths }: Pick<CommandContext, 'paths'>,
+  { loaded, plan }: Pick<Outlook, 'loaded' | 'plan'>,
+  refs: readonly SecretRef[],
+): Promise<SecretResolution> {
+  const trials = new Map<string, Promise<Trial | undefined>>();
+  const source = async (name: string): Promise<SecretsProvider | undefined> => {
+    const trial = trials.get(name) ?? tryOwner(name, plan, paths.stateDir);
+    trials.set(name, trial);
+    return (await trial)?.contributions('secretsProvider').find(({ key }) => key === name)?.value;
+  };
   try {
-    const source = async (name: string): Promise<SecretsProvider | undefined> => (await generation.contribution('secretsProvider', name))?.value;
-    return await resolveRefs(refs.filter(isSecretRef), { settings, source, env: loaded.env });
+    return await resolveRefs(refs, { settings: sourceSettings(loaded.config), source, env: loaded.env });
   } finally {
-    await generation.retire();
+    const started = await Promise.allSettled(trials.values());
+    await Promise.all(started.map((trial) => (trial.status === 'fulfilled' ? trial.value?.dispose() : undefined)));
   }
+}
+
+async function tryOwner(name: string, plan: Plan, stateDir: string): Promise<Trial | undefined> {
+  const owner = plan.owners.get(`secretsProvider:${name}`)?.[0];
+  const planned = owner === undefined ? undefined : plan.extensions.get(owner);
+  if (planned === undefined) return undefined;
+  return await createTrial({ entry: planned.entry, pluginConfig: planned.config, stateDir, hostVersion: readHostVersion(), log: silentLogger });
 }
