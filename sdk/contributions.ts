@@ -75,7 +75,7 @@ export const CONTRIBUTIONS = {
     slot: 'sessionStore',
     reserved: ['local'],
   },
-  memoryRuntime: { method: 'registerMemoryRuntime', noun: 'memory runtime', form: 'single', manifestKey: 'contracts.memory', slot: 'memory', unused: true },
+  memoryRuntime: { method: 'registerMemoryRuntime', noun: 'memory runtime', form: 'single', manifestKey: 'contracts.memory', slot: 'memory' },
   memoryPromptSection: {
     method: 'registerMemoryPromptSection',
     noun: 'memory prompt section',

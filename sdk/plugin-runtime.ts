@@ -1,6 +1,7 @@
 import type { AgentMessage } from './messages.ts';
 import type { PluginLogger } from './plugin-logger.ts';
 import type { RecordedApproval } from './ports/approval.ts';
+import type { MemoryRuntime } from './ports/memory.ts';
 import type { ModelEntry } from './ports/provider.ts';
 import type { SessionListParams, SessionRecord } from './ports/session-store.ts';
 import type { SubagentInfo, SubagentSpawned, SubagentSpawnRequest } from './subagents.ts';
@@ -51,6 +52,10 @@ export interface PluginRuntime {
   readonly modelAuth: {
     getApiKeyForModel(params: { model: { provider: string }; cfg?: Record<string, unknown> }): Promise<{ apiKey?: string; source?: string }>;
     resolveApiKeyForProvider(params: { provider: string; cfg?: Record<string, unknown> }): Promise<{ apiKey?: string; source?: string }>;
+  };
+  readonly memory: {
+    /** What serves `plugins.slots.memory` now; undefined for `none`. Throws `DUR_SLOT_*` when that failed. */
+    runtime(): Promise<MemoryRuntime | undefined>;
   };
   readonly sessions: {
     /** Newest first. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { type AgentMessage, durarError, type PluginLogger, type PluginRuntime, type StoredEntry } from '../../sdk/index.ts';
+import { type AgentMessage, durarError, type MemoryRuntime, type PluginLogger, type PluginRuntime, type StoredEntry } from '../../sdk/index.ts';
 import { parseModelRef } from '../agent/models.ts';
 import type { AgentService } from '../agent/service.ts';
 import { agentEntry, agentWorkspaceDir, defaultAgentId, defaultModelRef } from '../agent/settings.ts';
@@ -93,6 +93,9 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
     modelAuth: {
       getApiKeyForModel: ({ model }) => room('agent').models.credential(model.provider),
       resolveApiKeyForProvider: ({ provider }) => room('agent').models.credential(provider),
+    },
+    memory: {
+      runtime: async () => (await room('host').current().slot('memory'))?.instance as MemoryRuntime | undefined,
     },
     sessions: {
       list: async (params = {}) => (await room('sessions').list(params)).sessions,

@@ -71,6 +71,7 @@ export function createTrialRuntime({ stateDir, hostVersion, config, logger, comp
       },
     },
     modelAuth: { getApiKeyForModel: async () => ({}), resolveApiKeyForProvider: async () => ({}) },
+    memory: { runtime: async () => undefined },
     sessions: {
       list: async () => [],
       get: async () => undefined,

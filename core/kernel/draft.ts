@@ -48,7 +48,7 @@ export function createDraft({ entry, ownerOf, onRefused }: DraftOptions): Draft 
       const place = { ...owner, hook: row.method };
       if (row.reserved?.includes(key) && entry.origin !== 'bundled')
         throw durarError('DUR_EXT_RESERVED', { id: entry.id, kind: row.noun, key }, { owner: place });
-      if (isStrict && !isDeclared(entry, kind, key)) throw undeclared(row.noun, key, row.manifestKey, row.method);
+      if (isStrict && !isDeclared(entry, kind, key)) throw undeclared(row.noun, row.form === 'single' ? row.method : key, row.manifestKey, row.method);
       if (contributions.some((made) => made.kind === kind && made.key === key)) {
         throw durarError('DUR_EXT_TWICE', { id: entry.id, kind: row.noun, key }, { owner: place });
       }
