@@ -41,6 +41,8 @@ export function createSubagentProgress(options: {
   track(task: Promise<void>): void;
   /** Waits for the session's turns. */
   alone(sessionKey: string, work: () => Promise<void>): Promise<void>;
+  /** A session was removed because its time was over. */
+  archived(sessionKey: string): void;
   deliver?: DeliverReply | undefined;
 }): SubagentProgress {
   const { deps, book, runs, begin, track } = options;
@@ -126,6 +128,7 @@ export function createSubagentProgress(options: {
 
   async function archive(row: SubagentRow, reason: 'deleted' | 'swept'): Promise<void> {
     await options.remove({ sessionKey: row.child });
+    options.archived(row.child);
     await gone(row, reason);
   }
 

@@ -18,6 +18,7 @@ export function createSpawn(options: {
   models: ModelAccess;
   session(params: { sessionKey: string; agentId: string; create: Partial<SessionRecord> }): Promise<OpenSession>;
   begin(request: RunRequest): Promise<AcceptedRun>;
+  created(sessionKey: string): void;
 }): SpawnSubagent {
   const { book, models, progress } = options;
   const { source, sessions, now } = options.deps;
@@ -89,6 +90,7 @@ export function createSpawn(options: {
         throw error;
       }
       progress.follow(row);
+      options.created(row.child);
       if (hooks.has('subagent_spawned'))
         hooks.emit('subagent_spawned', { ...eventOf(plan, requester, request, label), runId: row.runId }, contextOf(requester));
       return { runId: row.runId, childSessionKey: row.child, mode: row.mode, ...(label === undefined ? {} : { label }) };

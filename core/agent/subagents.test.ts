@@ -105,6 +105,20 @@ describe('limits of sub-agents', () => {
     await spawn(host, '[[offline: say fits]]');
   });
 
+  it('eight are at work at once, whoever started them; the ninth waits (QUEUE-009)', async () => {
+    const { host } = await hostWith({ config: { agents: { defaults: { subagents: { maxChildrenPerAgent: 9 } } } } });
+    const spawned = await Promise.all(Array.from({ length: 9 }, () => spawn(host, '[[offline: stall]]')));
+    const begun = async () => {
+      const all = await Promise.all(spawned.map(({ childSessionKey }) => host.messages(childSessionKey)));
+      return all.filter((messages) => messages.length > 0).length;
+    };
+    await until(async () => (await begun()) === 8, 'eight of them');
+    expect(host.agent.active()).toHaveLength(9);
+    expect(host.agent.subagents.list({ requesterSessionKey: MAIN }).filter(({ status }) => status === 'running')).toHaveLength(9);
+    await host.agent.subagents.kill({ requesterSessionKey: MAIN, id: spawned[0]?.runId ?? '' });
+    await until(async () => (await begun()) === 9, 'the ninth');
+  });
+
   it('other agents need to be allowed, known and, where it is asked for, named', async () => {
     const list = [{ id: 'main', subagents: { allowAgents: ['helper'] } }, { id: 'helper' }, { id: 'other' }];
     const { host } = await hostWith({ config: { agents: { list } } });
@@ -174,6 +188,8 @@ describe('the end of a sub-agent', () => {
 
   it('with cleanup delete the session goes and the engine hears that alone; the result is announced (ENGINE-070)', async () => {
     const { host, ended } = await hostWith();
+    const changes: object[] = [];
+    host.agent.subagents.onChange((change) => changes.push(change));
     const { childSessionKey } = await spawn(host, '[[offline: say the last words]]', { cleanup: 'delete' });
     await until(() => ended.length > 0, 'the end');
     await until(async () => (await announced(host)).length > 0, 'the announcement');
@@ -182,6 +198,7 @@ describe('the end of a sub-agent', () => {
     expect(await archivedFiles(host)).toHaveLength(1);
     await until(() => host.agent.subagents.list({ requesterSessionKey: MAIN }).length === 0, 'the row to go');
     expect(host.state.subagents.all()).toEqual([]);
+    expect(changes).toEqual(['create', 'delete'].map((reason) => ({ sessionKey: childSessionKey, reason })));
   });
 
   it('an idle one is swept: its transcript is archived and the engine told, once (ENGINE-028)', async () => {

@@ -31,6 +31,13 @@ export interface Subagents {
   start(): Promise<void>;
   /** Archives those that have been idle for too long. */
   sweep(): Promise<void>;
+  /** Hears of sessions that come and go here, not at anybody's request for a session. Returns its own remover. */
+  onChange(listener: (change: SubagentChange) => void): () => void;
+}
+
+export interface SubagentChange {
+  sessionKey: string;
+  reason: 'create' | 'delete';
 }
 
 /** What the service calls when sessions go. */
@@ -59,8 +66,14 @@ export function createSubagents(options: {
 }): SubagentCare {
   const { deps, runs, track } = options;
   const { source, sessions, log, now } = deps;
+  const listeners = new Set<(change: SubagentChange) => void>();
+  /** Listeners must not throw. */
+  function tell(change: SubagentChange): void {
+    for (const listener of listeners) listener(change);
+  }
+
   const book = createSubagentBook(options.table);
-  const progress = createSubagentProgress({ ...options, book });
+  const progress = createSubagentProgress({ ...options, book, archived: (sessionKey) => tell({ sessionKey, reason: 'delete' }) });
   const { end, reopened, follow } = progress;
   let timer: NodeJS.Timeout | undefined;
 
@@ -94,7 +107,7 @@ export function createSubagents(options: {
   }
 
   return {
-    spawn: createSpawn({ ...options, book, progress }),
+    spawn: createSpawn({ ...options, book, progress, created: (sessionKey) => tell({ sessionKey, reason: 'create' }) }),
     list: ({ requesterSessionKey }) => book.childrenOf(sessions.canonicalKey(requesterSessionKey)).map((row) => infoOf(row, now())),
     find: ({ requesterSessionKey, id }) => infoOf(book.find(sessions.canonicalKey(requesterSessionKey), id), now()),
 
@@ -117,8 +130,8 @@ export function createSubagents(options: {
       const before = structuredClone(row);
       const request = requestOf(reopened(row, randomUUID()), message);
       try {
-        if (steer) await options.steer(request);
-        else await options.begin(request);
+        const run = steer ? (await options.steer(request)).run : await options.begin(request);
+        if (run.runId !== row.runId) reopened(row, run.runId);
       } catch (error) {
         book.save(Object.assign(row, before));
         throw error;
@@ -153,6 +166,10 @@ export function createSubagents(options: {
       timer ??= setInterval(() => track(tick()), SWEEP_MS).unref();
     },
     sweep,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     close: () => clearInterval(timer),
   };
 }
