@@ -133,6 +133,7 @@ export type GatewayAgent = Pick<
   | 'isCommand'
 > & {
   models: Pick<AgentService['models'], 'defaults' | 'choose'>;
+  subagents?: Pick<AgentService['subagents'], 'onChange'>;
 };
 
 /** What it asks of the sessions. */

@@ -129,7 +129,20 @@ export function createSessionEvents(params: {
     if (event.stream === 'tool') tool(key, event);
     else if (event.stream === 'lifecycle' && ['start', 'end', 'error'].includes(String(event.data.phase))) lifecycle(key, event);
   });
+  const changed: SessionEvents['changed'] = (sessionKey, reason, { compacted, gone = false } = {}) => {
+    if (!gone && live.has(sessionKey)) refreshLive(sessionKey);
+    if (followers.size === 0) return;
+    const ts = Date.now();
+    enqueue(async () => {
+      const row = gone ? undefined : await rowOf(sessionKey);
+      const snapshot = row === undefined ? {} : snapshotOf(row);
+      hub.send(followers, 'sessions.changed', { ...snapshot, sessionKey, reason, ts, ...(compacted === undefined ? {} : { compacted }) });
+    });
+  };
+
   const stopUpdates = sessions.onUpdate(({ sessionKey, entries }) => written(sessionKey, entries));
+
+  const stopSubagents = agent.subagents?.onChange(({ sessionKey, reason }) => changed(sessionKey, reason, { gone: reason === 'delete' }));
 
   const leave = (connection: Connection): void => {
     followers.delete(connection);
@@ -170,16 +183,7 @@ export function createSessionEvents(params: {
       keysOf.get(connection)?.delete(key);
       drop(connection, key);
     },
-    changed(sessionKey, reason, { compacted, gone = false } = {}) {
-      if (!gone && live.has(sessionKey)) refreshLive(sessionKey);
-      if (followers.size === 0) return;
-      const ts = Date.now();
-      enqueue(async () => {
-        const row = gone ? undefined : await rowOf(sessionKey);
-        const snapshot = row === undefined ? {} : snapshotOf(row);
-        hub.send(followers, 'sessions.changed', { ...snapshot, sessionKey, reason, ts, ...(compacted === undefined ? {} : { compacted }) });
-      });
-    },
+    changed,
     announce(sessionKey, { text, timestamp, seq }) {
       if (!isFollowed(sessionKey)) return;
       const message = { role: 'user', content: text, timestamp, __openclaw: { seq } };
@@ -191,6 +195,7 @@ export function createSessionEvents(params: {
     close() {
       stopEvents();
       stopUpdates();
+      stopSubagents?.();
       followers.clear();
       followersOf.clear();
       live.clear();
