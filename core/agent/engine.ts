@@ -21,7 +21,7 @@ import type { EndedSession, State } from '../state/state.ts';
 import { createEngineCall, type EngineCall, type EngineObservation, type EngineTimeouts } from './engine-call.ts';
 import { createDelivery } from './engine-delivery.ts';
 import { RESULT_CHECKS } from './engine-result.ts';
-import { lend } from './runtime-context.ts';
+import { lend } from './lending.ts';
 
 export { ENGINE_TIMEOUTS, type EngineObservation, type EngineTimeouts } from './engine-call.ts';
 

@@ -1,13 +1,5 @@
-import {
-  type CompactParams,
-  type CompactResult,
-  durarError,
-  errorCode,
-  errorText,
-  type MaintainResult,
-  type RuntimeContext,
-  type SessionRecord,
-} from '../../sdk/index.ts';
+import { type CompactParams, type CompactResult, errorCode, errorText, type MaintainResult, type RuntimeContext, type SessionRecord } from '../../sdk/index.ts';
+import { unchanged } from './lending.ts';
 import { summarize } from './summarize.ts';
 import type { Turn, TurnDeps } from './turn-state.ts';
 
@@ -36,28 +28,6 @@ export function hostCompaction({ deps, session, generation, model }: LendingTurn
   };
 }
 
-/** Runs an engine's call with what it is lent, which is taken back when the call has ended. */
-export async function lend<Result>(context: RuntimeContext | undefined, call: (context: RuntimeContext | undefined) => Promise<Result>): Promise<Result> {
-  if (context === undefined) return call(undefined);
-  let isOver = false;
-  const { compactSession, rewriteTranscriptEntries } = context;
-  const lent: RuntimeContext = { ...context };
-  if (compactSession !== undefined) {
-    lent.compactSession = async (params) => {
-      if (isOver) throw durarError('DUR_COMPACTION_DELEGATE', { reason: 'the call that it was lent to has ended' });
-      return compactSession(params);
-    };
-  }
-  if (rewriteTranscriptEntries !== undefined) {
-    lent.rewriteTranscriptEntries = async (params) => (isOver ? unchanged('the call that it was lent to has ended') : rewriteTranscriptEntries(params));
-  }
-  try {
-    return await call(lent);
-  } finally {
-    isOver = true;
-  }
-}
-
 async function rewrite(
   { sessions, log }: TurnDeps,
   session: SessionRecord,
@@ -75,8 +45,4 @@ async function rewrite(
     log.warn(errorText(error), { code: 'DUR_SESSION_REWRITE', sessionKey: session.key });
     return unchanged(errorText(error));
   }
-}
-
-function unchanged(reason: string): MaintainResult {
-  return { changed: false, bytesFreed: 0, rewrittenEntries: 0, reason };
 }
