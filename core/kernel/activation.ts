@@ -187,9 +187,11 @@ export function createGeneration(options: GenerationOptions, running?: LiveGener
     settle() {
       if (settleStarted) return;
       settleStarted = true;
-      void Promise.all([loadAll(idsToLoad(plan, 'settle')), occupyAll(true)]).then(() => {
+      void loadAll(idsToLoad(plan, 'settle')).then(() => {
         previous = undefined;
         settling.resolve();
+        // turns wait for what is settled, and not for a factory of what works aside
+        void occupyAll(true);
       });
     },
     async contribution<Kind extends ContributionKind>(kind: Kind, key: string) {

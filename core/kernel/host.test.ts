@@ -95,6 +95,60 @@ function collectGarbage(): void {
 
 const provider = (id: string): Plugin => ({ declares: { provider: [id] }, register: (api) => api.registerProvider({ id }) });
 
+describe('the shadow engine', () => {
+  const shadow = (factory: () => unknown): Plugin => ({
+    manifest: { kind: 'context-engine' },
+    declares: { contextEngine: ['shade'] },
+    register: (api) => api.registerContextEngine('shade', factory as never),
+  });
+  const slots = { plugins: { slots: { contextEngineShadow: 'shade' } } };
+
+  it('is made when the host is up, once, and goes into the next generation', async () => {
+    let made = 0;
+    const { state, host } = world(
+      {
+        shade: shadow(() => {
+          made += 1;
+          return engine('shade')();
+        }),
+      },
+      slots,
+    );
+    await host.activate('boot');
+    expect(state.imports).not.toContain('shade');
+    await host.start();
+    await host.current().settled;
+    await settled();
+    const first = await host.current().slot('contextEngineShadow');
+    expect(first).toMatchObject({ slot: 'contextEngineShadow', key: 'shade', owner: 'shade' });
+    await host.activate('reload');
+    await host.current().settled;
+    expect((await host.current().slot('contextEngineShadow'))?.instance).toBe(first?.instance);
+    expect(made).toBe(1);
+  });
+
+  it('that hangs in its factory holds up neither the activation nor what turns wait for', async () => {
+    const { host } = world({ shade: shadow(() => new Promise(() => undefined)) }, slots);
+    await host.activate('boot');
+    await host.start();
+    await host.current().settled;
+    expect((await host.current().slot('contextEngine'))?.key).toBe('legacy');
+    expect(await host.current().contributions('tool')).toEqual([]);
+  });
+
+  it('that fails is a finding; the active engine serves on', async () => {
+    const { host } = world({ shade: shadow(() => ({ info: { id: 'shade' } })) }, slots);
+    await host.activate('boot');
+    await host.start();
+    await host.current().settled;
+    await settled();
+    const failures = host.current().findings.filter(({ level }) => level === 'error');
+    expect(failures).toMatchObject([{ code: 'DUR_SLOT_FAILED', owner: { extension: 'shade' } }]);
+    await expect(host.current().slot('contextEngineShadow')).rejects.toMatchObject({ code: 'DUR_SLOT_FAILED' });
+    expect((await host.current().slot('contextEngine'))?.key).toBe('legacy');
+  });
+});
+
 describe('host: one generation at a time', () => {
   it('imports a declared extension only when something it contributes is asked for (CARD-005)', async () => {
     const { state, host } = world({ acme: provider('acme') });

@@ -135,6 +135,34 @@ describe('enablement', () => {
   });
 });
 
+describe('the shadow slot', () => {
+  const other: Given = { id: 'other', kind: 'context-engine' };
+  const shadow = (key: string, engine = 'legacy') => planOf([other], { slots: { contextEngine: engine, contextEngineShadow: key } });
+
+  it('is empty unless it is named, and switches on what it names, which is loaded when the host is up', () => {
+    expect(planOf([other]).slots.contextEngineShadow).toEqual({ slot: 'contextEngineShadow', key: 'none', none: true });
+    const plan = planOf([{ ...other, origin: 'bundled' }], { slots: { contextEngineShadow: 'other' } });
+    expect(plan.slots.contextEngineShadow).toEqual({ slot: 'contextEngineShadow', key: 'other', owner: 'other' });
+    expect(plan.extensions.get('other')).toMatchObject({ enabled: true, reason: 'plugins.slots.contextEngineShadow', load: 'settle' });
+    expect(plan.findings.filter(({ level }) => level !== 'info')).toEqual([]);
+  });
+
+  it('may not name the active engine, which stays what it is', () => {
+    const plan = shadow('legacy');
+    expect(plan.slots.contextEngineShadow).toMatchObject({ failed: { level: 'warn', code: 'DUR_SLOT_SHADOW' } });
+    expect(plan.slots.contextEngine).toMatchObject({ owner: 'legacy' });
+    expect(plan.extensions.get('legacy')).toMatchObject({ load: 'activation', reason: 'plugins.slots.contextEngine' });
+    expect(plan.findings.filter(({ level }) => level !== 'info').map(({ code }) => code)).toEqual(['DUR_SLOT_SHADOW']);
+    expect(shadow('legacy', 'other').slots.contextEngineShadow).toMatchObject({ owner: 'legacy' });
+  });
+
+  it('fails by itself when nobody offers what it names', () => {
+    const plan = shadow('othr');
+    expect(plan.slots.contextEngineShadow).toMatchObject({ failed: { level: 'error', code: 'DUR_SLOT_UNKNOWN', hint: expect.stringContaining("'other'") } });
+    expect(plan.slots.contextEngine).toMatchObject({ owner: 'legacy' });
+  });
+});
+
 describe('slots', () => {
   const engine: Given = { id: 'mine', kind: 'context-engine' };
   type Case = { name: string; given?: Given[]; key?: string; plugins?: PlanConfig['plugins']; owner?: string; code?: string; text?: string };
