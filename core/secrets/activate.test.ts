@@ -172,6 +172,17 @@ describe('failures', () => {
     expect(source).not.toHaveBeenCalled();
   });
 
+  it.each([[{ source: 'env', id: 'OPENAI_API_KEY' }], [{ ...ref('OPENAI_API_KEY'), extra: 1 }], [{ source: 'env', provider: 'default', id: 5 }]])(
+    'a secret field with %j is refused (SEC-050)',
+    async (value) => {
+      const { errors } = await setup().activate({ channels: { c: { token: value } } });
+      expect(errors).toMatchObject([
+        { code: 'DUR_SECRET_UNRESOLVED', owner: { pointer: '/channels/c/token' }, message: expect.stringContaining('keys source, provider and id') },
+      ]);
+      expect((await setup().activate({ channels: { c: { enabled: false, token: value } } })).errors).toEqual([]);
+    },
+  );
+
   it('an object that only looks like a reference stays', async () => {
     const config = { talk: { origin: { source: 'git', provider: 'hub', id: 'x' } } };
     expect(await setup().activate(config)).toMatchObject({ resolved: config, errors: [] });

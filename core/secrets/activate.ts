@@ -83,8 +83,10 @@ export async function activateSecrets<Configuration extends object>(options: Act
   const sources = new Set([...FIXED_SOURCES, ...Object.values(settings.providers).map((block) => (isRecord(block) ? String(block.source) : ''))]);
 
   const parts = [{ file: undefined, value: config as object, fields }, ...documents].map(({ file, value, fields: own }): Part => {
-    const { uses, misplaced } = collectUses({ value, fields: own, facts: { ...facts, config: value }, envAlias, sources });
+    const { uses, misplaced, malformed } = collectUses({ value, fields: own, facts: { ...facts, config: value }, envAlias, sources });
     errors.push(...misplaced.map((path) => durarError('DUR_SECRET_UNSUPPORTED', { path: formatPath(path) }, { owner: ownerOf(path, file) })));
+    const reason = 'a reference has the keys source, provider and id, all texts, and no others';
+    errors.push(...malformed.map((path) => durarError('DUR_SECRET_UNRESOLVED', { path: formatPath(path), reason }, { owner: ownerOf(path, file) })));
     settleChoices(uses);
     return { value, file, uses };
   });

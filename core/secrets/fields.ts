@@ -39,6 +39,7 @@ interface PlacedField {
 }
 
 const HOST: readonly PlacedField[] = HOST_SECRETS.map((field) => ({ segments: field.path.split('.'), field, owner: 'host' }));
+const HOST_CHOICES = HOST.filter(isChoiceField);
 const SCOPES = ACTIVE_SCOPES.map(({ path, rules }) => ({ segments: path === '' ? [] : path.split('.'), rules }));
 
 /** A manifest is looked at when its block is first asked about. */
@@ -71,8 +72,7 @@ export function createSecretFields(entries: ReadonlyMap<string, CatalogEntry> = 
       const { takesRef = true, rules = [], announce } = field ?? {};
       return { takesRef, rules: [...scopeRules(path), ...rules], ...(announce === undefined ? {} : { announce }) };
     },
-    isChoice: (path) =>
-      [HOST, blockOf(path)].flat().some(({ segments, field }) => fits(segments, path) && (field.rules ?? []).some(({ when }) => hasChoice(when))),
+    isChoice: (path) => [...HOST_CHOICES, ...blockOf(path).filter(isChoiceField)].some(({ segments }) => fits(segments, path)),
     surface() {
       const ids = [...entries.values()].flatMap(({ manifest }) => Object.keys(manifest.channelConfigs ?? {}));
       const all = [
@@ -168,6 +168,10 @@ function rebase(condition: Condition, block: string): Condition {
   if ('choice' in condition) return { ...condition, choice: at(condition.choice) };
   if ('path' in condition) return { ...condition, path: [condition.path].flat().map(at) } as Condition;
   return condition;
+}
+
+function isChoiceField({ field }: PlacedField): boolean {
+  return (field.rules ?? []).some(({ when }) => hasChoice(when));
 }
 
 function hasChoice(condition: Condition): boolean {

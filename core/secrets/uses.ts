@@ -20,6 +20,8 @@ export interface Uses {
   uses: SecretUse[];
   /** References at places that take none. */
   misplaced: Array<readonly Segment[]>;
+  /** What was meant as a reference and has other keys than one. */
+  malformed: Array<readonly Segment[]>;
 }
 
 export interface UsesOptions {
@@ -38,6 +40,7 @@ export interface UsesOptions {
 export function collectUses({ value: root, fields, facts, envAlias, sources, only = () => true }: UsesOptions): Uses {
   const uses: SecretUse[] = [];
   const misplaced: Array<readonly Segment[]> = [];
+  const malformed: Array<readonly Segment[]> = [];
   const path: Segment[] = [];
 
   function visit(value: unknown): void {
@@ -47,6 +50,7 @@ export function collectUses({ value: root, fields, facts, envAlias, sources, onl
   }
 
   function visitMembers(value: object): void {
+    if (isMeantAsRef(value) && isCounted() && fields.find(path)?.takesRef === true) malformed.push([...path]);
     const replaced = isRecord(value) ? replacedKeys(value) : undefined;
     for (const [key, child] of Object.entries(value)) {
       // the sources' own settings are theirs to read
@@ -71,8 +75,11 @@ export function collectUses({ value: root, fields, facts, envAlias, sources, onl
   function visitRef(ref: SecretRef): void {
     const field = fields.find(path);
     if (field?.takesRef === true) add(field, [ref], (values) => values.get(keyOf(ref)) ?? '');
-    else if (only(path) && sources.has(ref.source) && evaluateActivity(scopeRules(path), path, facts).state !== 'inactive') misplaced.push([...path]);
+    else if (sources.has(ref.source) && isCounted()) misplaced.push([...path]);
   }
+
+  /** Nothing above it is out of use. */
+  const isCounted = () => only(path) && evaluateActivity(scopeRules(path), path, facts).state !== 'inactive';
 
   function add({ rules, announce }: FoundField, refs: readonly SecretRef[], fill: SecretUse['fill']): void {
     if (!only(path)) return;
@@ -114,7 +121,11 @@ export function collectUses({ value: root, fields, facts, envAlias, sources, onl
     substituteText(text, Object.fromEntries(templateRefs(text).map((ref) => [ref.id, values.get(keyOf(ref))])), () => undefined);
 
   visit(root);
-  return { uses, misplaced };
+  return { uses, misplaced, malformed };
+}
+
+function isMeantAsRef(value: object): boolean {
+  return isRecord(value) && typeof value.source === 'string' && Object.hasOwn(value, 'id');
 }
 
 /** Several that are one choice: those after a plain text are never asked for. */
