@@ -1,7 +1,6 @@
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../sdk/errors.ts';
-import { writePrivateFile } from '../../sdk/private-file.ts';
 import { isRecord } from '../config/config-path.ts';
 
 /** Where the gateway of a state folder listens now, for the commands of this machine. */
@@ -12,8 +11,11 @@ export interface GatewayAddress {
   tlsFingerprint?: string;
 }
 
+/** Whole or not at all, but not forced to the disk: after a crash it is worth nothing. */
 export async function writeGatewayAddress(stateDbDir: string, address: GatewayAddress): Promise<void> {
-  await writePrivateFile(fileIn(stateDbDir), `${JSON.stringify({ version: 1, ...address }, null, 2)}\n`);
+  const temporary = `${fileIn(stateDbDir)}.tmp`;
+  await writeFile(temporary, `${JSON.stringify({ version: 1, ...address }, null, 2)}\n`, { mode: 0o600 });
+  await rename(temporary, fileIn(stateDbDir));
 }
 
 export async function removeGatewayAddress(stateDbDir: string): Promise<void> {
