@@ -130,6 +130,8 @@ describe('skills', () => {
     expect(await say('/skill from-extension [[offline: say by name]]')).toBe('by name\n');
     const before = (await requests()).length;
     expect(await say('/skill nothing')).toMatch(/^There is no skill "nothing".\nSkills:\n[\s\S]*\/draw_things - what draw-things does/);
+    expect(await say('/skills')).toMatch(/^Skills:\n[\s\S]*\/draw_things - what draw-things does/);
+    expect(await say('/commands')).toContain('/skills - the skills that can be started');
     expect((await requests()).length).toBe(before);
   });
 

@@ -28,9 +28,14 @@ export function expandSkillCommand(
   const [, wanted = '', input = ''] = /^(\S*)\s*([\s\S]*)$/.exec(command.args) ?? [];
   const skill = [...commands.values()].find(({ name }) => name.toLowerCase() === wanted.toLowerCase()) ?? commands.get(commandName(wanted));
   if (skill !== undefined) return { message: request(skill, input) };
-  const list = [...commands].map(([name, { description }]) => `/${name} - ${description}`);
-  const names = list.length === 0 ? 'No skill can be started here.' : ['Skills:', ...list].join('\n');
+  const names = listSkillCommands(skills);
   return { reply: wanted === '' ? `Usage: /skill <name> [input]\n${names}` : `There is no skill "${wanted}".\n${names}` };
+}
+
+/** All of them, a line each. */
+export function listSkillCommands(skills: readonly KnownSkill[]): string {
+  const lines = [...skillCommands(skills)].map(([name, { description }]) => `/${name} - ${description}`);
+  return lines.length === 0 ? 'No skill can be started here.' : ['Skills:', ...lines].join('\n');
 }
 
 function request({ name, filePath }: KnownSkill, input: string): string {

@@ -1,5 +1,5 @@
 import { definePluginEntry } from 'Durar/plugin-sdk/core';
-import { expandSkillCommand } from './commands.ts';
+import { expandSkillCommand, listSkillCommands } from './commands.ts';
 import { createSkillLibrary, loadSettings } from './library.ts';
 import { registerMethods } from './methods.ts';
 import { skillsSection } from './prompt.ts';
@@ -32,6 +32,15 @@ export default definePluginEntry({
     api.on('command.expand', async (command, { agentId, workspaceDir }) =>
       agentId === undefined || workspaceDir === undefined ? undefined : expandSkillCommand(await library.list({ agentId, workspaceDir }), command),
     );
+    api.registerCommand({
+      name: 'skills',
+      description: 'the skills that can be started with /<name> or /skill <name>',
+      handler: async ({ sessionKey = '' }) => {
+        const agentId = /^agent:([^:]+):/.exec(sessionKey)?.[1] ?? 'main';
+        const workspaceDir = api.runtime.agent.resolveAgentWorkspaceDir(api.config, agentId);
+        return { text: listSkillCommands(await library.list({ agentId, workspaceDir })) };
+      },
+    });
     // without a watch a new session is the time to look again
     api.on('session_start', () => {
       if (!loadSettings(api.config).watch) library.forget();
