@@ -123,6 +123,18 @@ describe('an engine published for the ancestor, installed as it is', () => {
     expect((await durar('doctor')).stdout).toContain('context engine: dag is active');
   }, 60_000);
 
+  it('is disposed when the gateway stops, and goes on where it was when it starts again (ENGINE-065, ENGINE-071)', async () => {
+    client.close();
+    await gateway.stop();
+    expect(gateway.output().split('dag engine disposed')).toHaveLength(2);
+    const before = rows('SELECT count(*) AS value FROM messages');
+    gateway = await machine.start();
+    client = await machine.connect(gateway);
+    expect((await turn('still there?')).result?.meta.contextEngine).toBe('dag');
+    expect(events('bootstrap').slice(1)).toEqual([{ imported: 0 }]);
+    await until(async () => Number(rows('SELECT count(*) AS value FROM messages')[0]) === Number(before[0]) + 2, 'the turn, once');
+  }, 60_000);
+
   it('swapped back, the history is whole (ENGINE-017, ENGINE-099, ENGINE-104)', async () => {
     expect((await durar('config', 'unset', 'plugins.slots.contextEngine')).code).toBe(0);
     expect((await turn('and now?')).result?.meta.contextEngine).toBe('legacy');
