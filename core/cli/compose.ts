@@ -93,7 +93,16 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     undo.push(() => host.stop('stop', STOP_LIMIT_MS));
     const sessions = createSessionService({ source: host, log: options.log.child('sessions') });
     const agent = createAgentService({
-      ...{ source: host, sessions, paths, version, env: stages.env, cursors: state.cursors, shadowTurns: state.shadow, subagents: state.subagents, kv: state.kv, turns: state.turns },
+      source: host,
+      sessions,
+      paths,
+      version,
+      env: stages.env,
+      cursors: state.cursors,
+      shadowTurns: state.shadow,
+      subagents: state.subagents,
+      kv: state.kv,
+      turns: state.turns,
       log: options.log.child('agent'),
       deliver: (message) => channels.send(message),
     });
