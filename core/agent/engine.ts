@@ -37,6 +37,8 @@ export interface EngineTurn {
   /** extension that brought it */
   readonly owner: string;
   readonly version: string | undefined;
+  /** The engine that repeats the turn without effect when its reply is out. */
+  readonly shadow?: string;
   readonly ownsCompaction: boolean;
   /** True when `finish` has work beyond what was delivered. */
   readonly hasAfterTurn: boolean;

@@ -35,6 +35,7 @@ function turnRecord(deps: TurnDeps, state: TurnState, result: RunResult): TurnRe
     status: meta.aborted ? 'aborted' : result.status,
     ...(error === undefined ? {} : { error: { code: error.code, ...(error.owner.extension === undefined ? {} : { extension: error.owner.extension }) } }),
     ...(engine === undefined ? {} : { engine: { id: engine.id, owner: engine.owner, ...(engine.version === undefined ? {} : { version: engine.version }) } }),
+    ...(engine?.shadow === undefined ? {} : { shadow: engine.shadow }),
     ...(model === undefined ? {} : { model: model.ref }),
     ...(budget === undefined
       ? {}

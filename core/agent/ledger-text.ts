@@ -45,6 +45,7 @@ function header(record: TurnRecord): string[] {
     `Session: ${record.sessionKey} (${record.sessionId})`,
     `When: ${time(record.startedAt)}, ${number(record.endedAt - record.startedAt)} ms, ${record.status}${error === undefined ? '' : ` (${error.code})`}`,
     `Engine: ${engine === undefined ? 'none' : `${engine.id}${engine.version === undefined ? '' : ` ${engine.version}`} (extension ${engine.owner})`}`,
+    ...(record.shadow === undefined ? [] : [`Shadow engine: ${record.shadow}`]),
     `Model: ${record.model ?? 'none'}`,
   ];
   if (budget !== undefined) {

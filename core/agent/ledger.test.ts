@@ -183,6 +183,16 @@ describe('the record of a turn', () => {
     expect(last(broken)).toMatchObject({ status: 'error', error: { code: 'DUR_ENGINE_FAILED', extension: 'engine-extension' }, parts: [], callCount: 0 });
   });
 
+  it('names the shadow engine of the turn, where there is one', async () => {
+    const shadow: ContextEngine = { ...engine(() => ({})), info: { id: 'other', name: 'Other' } };
+    const host = await createAgentHost({ shadow });
+    await host.run('[[offline: say one]]');
+    expect(last(host)).toMatchObject({ engine: { id: 'legacy' }, shadow: 'other' });
+    const alone = await createAgentHost();
+    await alone.run('[[offline: say one]]');
+    expect(last(alone)).not.toHaveProperty('shadow');
+  });
+
   it('of a turn that a new message took over is two: what was sent until then, and what came of it', async () => {
     const never: Tool['execute'] = (_id, _params, signal) => new Promise((resolve) => signal?.addEventListener('abort', () => resolve({ content: [] })));
     const host = await createAgentHost({ tools: [{ ...tool('slow', ''), execute: never }] });
@@ -318,6 +328,7 @@ describe('the words of a record', () => {
     status: 'error',
     error: { code: 'DUR_CONTEXT_OVERFLOW' },
     engine: { id: 'odd', owner: 'odd-extension', version: '2.1.0' },
+    shadow: 'even',
     model: 'acme/large',
     budget: { window: 32_000, reserve: 8_000, overhead: 1_500, messages: 15_000, factor: 1.5 },
     request: { estimated: 1_000, corrected: 1_500, engine: 700, reported: 1_480 },
@@ -343,6 +354,7 @@ describe('the words of a record', () => {
       'Session: agent:main:main (s1)',
       'When: 2026-11-20 13:00:05, 1,000 ms, error (DUR_CONTEXT_OVERFLOW)',
       'Engine: odd 2.1.0 (extension odd-extension)',
+      'Shadow engine: even',
       'Model: acme/large',
       'Budget: window 32,000, reserve 8,000, overhead 1,500, the engine was told 15,000',
       "Used: ~1,500 tok (host's count 1,000, x1.50), engine says 700",

@@ -144,6 +144,7 @@ export function createShadow(options: ShadowOptions): Shadow {
     };
     return {
       ...turn,
+      ...(contextEngineShadow.key === turn.id ? {} : { shadow: contextEngineShadow.key }),
       hasAfterTurn: true,
       deliver(entries) {
         steps.push({ method: 'deliver', entries });

@@ -15,6 +15,8 @@ const summary = {
   error: optional(open({ code: Type.String(), extension: optionalString() })),
   /** The one that really served it. */
   engine: optional(open({ id: Type.String(), owner: Type.String(), version: optionalString() })),
+  /** The one that repeated it without effect; `durar context compare` tells what came of that. */
+  shadow: optionalString(),
   model: optionalString(),
   /** How the window of the last request was divided. `messages`: what the engine was told. */
   budget: optional(

@@ -1805,6 +1805,7 @@ public struct TurnRecord: Codable, Hashable, Sendable {
     public var status: TurnRecordStatus
     public var error: TurnRecordError?
     public var engine: TurnRecordEngine?
+    public var shadow: String?
     public var model: String?
     public var budget: TurnRecordBudget?
     public var request: TurnRecordRequest?
@@ -1824,6 +1825,7 @@ public struct TurnRecord: Codable, Hashable, Sendable {
         status: TurnRecordStatus,
         error: TurnRecordError? = nil,
         engine: TurnRecordEngine? = nil,
+        shadow: String? = nil,
         model: String? = nil,
         budget: TurnRecordBudget? = nil,
         request: TurnRecordRequest? = nil,
@@ -1842,6 +1844,7 @@ public struct TurnRecord: Codable, Hashable, Sendable {
         self.status = status
         self.error = error
         self.engine = engine
+        self.shadow = shadow
         self.model = model
         self.budget = budget
         self.request = request
@@ -2027,6 +2030,7 @@ public struct TurnSummary: Codable, Hashable, Sendable {
     public var status: TurnSummaryStatus
     public var error: TurnSummaryError?
     public var engine: TurnSummaryEngine?
+    public var shadow: String?
     public var model: String?
     public var budget: TurnSummaryBudget?
     public var request: TurnSummaryRequest?
@@ -2045,6 +2049,7 @@ public struct TurnSummary: Codable, Hashable, Sendable {
         status: TurnSummaryStatus,
         error: TurnSummaryError? = nil,
         engine: TurnSummaryEngine? = nil,
+        shadow: String? = nil,
         model: String? = nil,
         budget: TurnSummaryBudget? = nil,
         request: TurnSummaryRequest? = nil,
@@ -2062,6 +2067,7 @@ public struct TurnSummary: Codable, Hashable, Sendable {
         self.status = status
         self.error = error
         self.engine = engine
+        self.shadow = shadow
         self.model = model
         self.budget = budget
         self.request = request

@@ -1340,6 +1340,7 @@ export type TurnSummary = {
     owner: string;
     version?: string;
   };
+  shadow?: string;
   model?: string;
   budget?: {
     window: number;
@@ -1400,6 +1401,7 @@ export type TurnRecord = {
     owner: string;
     version?: string;
   };
+  shadow?: string;
   model?: string;
   budget?: {
     window: number;
