@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createMachine, type GatewayProcess, type Machine, root } from './gateway-process.ts';
+import { createMachine, type GatewayProcess, type Machine, root, until } from './gateway-process.ts';
 
 let machine: Machine;
 let gateway: GatewayProcess;
@@ -54,5 +54,16 @@ describe('chat commands on the command line', () => {
     expect(await say('/status')).toMatch(/thinking low[\s\S]*Queue: steer[\s\S]*usage tokens/);
     expect(await say('/context')).toContain('System prompt (run)');
     expect(await say('hello')).toMatch(/\n\nUsage: [\d,]+ in \/ [\d,]+ out\n$/);
+  });
+});
+
+describe('/config', () => {
+  it('is refused until it is switched on, and then changes the file', async () => {
+    expect(await say('/config show')).toContain('`commands.config` is off');
+    expect((await machine.cli(['config', 'set', 'commands.config', 'true'])).code).toBe(0);
+    await until(async () => (await say('/config show')).startsWith('Parts: '), 'the command is on');
+    expect(await say('/config set agents.defaults.userTimezone=Europe/Berlin')).toBe('Set agents.defaults.userTimezone.\n');
+    expect((await machine.cli(['config', 'get', 'agents.defaults.userTimezone'])).stdout).toContain('Europe/Berlin');
+    expect(await say('/config set agents.defaults.maxConcurrent=many')).toContain('Not changed: ');
   });
 });
