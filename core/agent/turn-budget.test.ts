@@ -113,6 +113,11 @@ describe('a provider that counts more than the host', () => {
     const compactions = async (factor: number) => {
       const host = await createAgentHost(parts(strictProvider(factor), undefined, { compaction: { reserveTokens: 4_000, reserveTokensFloor: 0 } }));
       for (let turn = 0; turn < 12; turn += 1) await host.run(`${turn} ${'words and words '.repeat(150)}`);
+      const { turns } = host.agent.turns({ sessionKey: 'main', limit: 50 });
+      // written again when the end of the turn had compacted
+      expect(turns.flatMap(({ compactions: done }) => done).filter(({ trigger }) => trigger === 'threshold')).toHaveLength(
+        (await host.sessions.get('main'))?.compactionCount ?? 0,
+      );
       return (await host.sessions.get('main'))?.compactionCount ?? 0;
     };
     expect(await compactions(1)).toBe(0);
