@@ -18,7 +18,7 @@ interface Rules {
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   'group:runtime': ['exec', 'process', 'bash'],
   'group:fs': ['read', 'write', 'edit', 'apply_patch'],
-  'group:sessions': ['sessions_list', 'sessions_history', 'sessions_send', 'sessions_spawn', 'session_status'],
+  'group:sessions': ['sessions_list', 'sessions_history', 'sessions_send', 'sessions_spawn', 'subagents', 'session_status'],
   'group:memory': ['memory_search', 'memory_get'],
   'group:web': ['web_search', 'web_fetch'],
   'group:ui': ['browser', 'canvas'],
