@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { type DurarError, durarError, errorCode, errorText } from '../../sdk/errors.ts';
 import { isRecord } from './config-path.ts';
 import { substituteTree } from './env.ts';
+import { type ReadText, readText } from './include.ts';
 import type { Environment, Paths } from './paths.ts';
 import type { Locate } from './validate.ts';
 
@@ -17,13 +17,15 @@ export interface EnvironmentOptions {
   errors: DurarError[];
   warnings: DurarError[];
   locate: Locate;
+  read?: ReadText | undefined;
 }
 
 /** The effective environment. A source never overrides a variable that an earlier one set to something. */
 export async function buildEnvironment(options: EnvironmentOptions): Promise<Environment> {
   const { paths, cwd, warnings } = options;
   const result: Record<string, string | undefined> = { ...options.env };
-  for (const file of new Set([join(cwd, '.env'), join(paths.stateDir, '.env')])) addMissing(result, await readEnvFile(file, warnings));
+  for (const file of new Set([join(cwd, '.env'), join(paths.stateDir, '.env')]))
+    addMissing(result, await readEnvFile(file, options.read ?? readText, warnings));
   const block = substituteTree(isRecord(options.block) ? options.block : {}, {
     env: result,
     keep: () => false,
@@ -48,9 +50,9 @@ function addMissing(target: Record<string, string | undefined>, values: Record<s
   for (const [name, value] of Object.entries(values)) if (typeof value === 'string' && !target[name]) target[name] = value;
 }
 
-async function readEnvFile(file: string, warnings: DurarError[]): Promise<Record<string, unknown>> {
+async function readEnvFile(file: string, read: ReadText, warnings: DurarError[]): Promise<Record<string, unknown>> {
   try {
-    return parseEnv(await readFile(file, 'utf8'));
+    return parseEnv(await read(file));
   } catch (error) {
     const code = errorCode(error);
     if (code !== 'ENOENT' && code !== 'ENOTDIR')

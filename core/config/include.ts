@@ -6,6 +6,11 @@ import { parseText } from './parse.ts';
 
 const MAX_DEPTH = 10;
 
+/** The text of a file; throws what the file system does. */
+export type ReadText = (file: string) => Promise<string>;
+
+export const readText: ReadText = (file) => readFile(file, 'utf8');
+
 /** A file that was looked for. */
 export interface IncludedFile {
   /** Empty when it does not exist. */
@@ -19,9 +24,9 @@ export interface IncludedFile {
  * Keys beside `$include` are merged last. Paths are relative to the including file and stay in the folder of `file`. Throws the first failure.
  * `files` gets every file that was looked for, also when it fails.
  */
-export async function resolveIncludes(value: unknown, file: string, files: Map<string, IncludedFile>): Promise<unknown> {
+export async function resolveIncludes(value: unknown, file: string, files: Map<string, IncludedFile>, read: ReadText = readText): Promise<unknown> {
   const root = await realpath(dirname(file)).catch(() => dirname(file));
-  return await expand(value, { file, root, chain: [file], files, at: [] });
+  return await expand(value, { file, root, chain: [file], files, at: [], read });
 }
 
 /** Objects merge key by key; everything else is replaced by the later value. */
@@ -38,6 +43,7 @@ interface Place {
   chain: string[];
   files: Map<string, IncludedFile>;
   at: readonly Segment[];
+  read: ReadText;
 }
 
 async function expand(value: unknown, place: Place): Promise<unknown> {
@@ -91,7 +97,7 @@ async function load(target: string, place: Place): Promise<unknown> {
   });
   if (!real.startsWith(place.root + sep)) throw failure(target, 'it leaves the folder of the configuration', place);
   if (place.chain.includes(real)) throw failure(target, `the files include each other: ${[...place.chain, real].join(' -> ')}`, place);
-  const text = await readFile(real, 'utf8').catch((error: unknown) => {
+  const text = await place.read(real).catch((error: unknown) => {
     throw failure(target, errorText(error), place, error);
   });
   place.files.set(real, { text, at: place.at });

@@ -5,7 +5,7 @@ import { getAt, isRecord, type Segment } from './config-path.ts';
 import { applyDefaults } from './defaults.ts';
 import { substituteTree } from './env.ts';
 import { buildEnvironment } from './environment.ts';
-import { type IncludedFile, resolveIncludes } from './include.ts';
+import { type IncludedFile, type ReadText, readText, resolveIncludes } from './include.ts';
 import { findRange, locate as locatePath, type RangeNode, scanRanges } from './json5-ranges.ts';
 import { parseText } from './parse.ts';
 import type { Environment, Paths } from './paths.ts';
@@ -41,6 +41,8 @@ export interface LoadOptions {
   env: Environment;
   /** Where `./.env` is looked for. */
   cwd?: string;
+  /** Reads included files and `.env`; for a look at texts that are not written yet. */
+  read?: ReadText;
 }
 
 /** Reads the configuration. Bad content never throws: it is listed in `errors`. A missing file means defaults. */
@@ -58,17 +60,17 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
 }
 
 /** The same for a text that is not (yet) in the file. */
-export async function loadText(text: string | undefined, { paths, env, cwd = process.cwd() }: LoadOptions): Promise<LoadedConfig> {
+export async function loadText(text: string | undefined, { paths, env, cwd = process.cwd(), read = readText }: LoadOptions): Promise<LoadedConfig> {
   const file = paths.configFile;
   const errors: DurarError[] = [];
   const warnings: DurarError[] = [];
   const included = new Map<string, IncludedFile>();
-  const value = await readSource(text ?? '', file, included, errors);
+  const value = await readSource(text ?? '', file, included, errors, read);
   const source = isRecord(value) ? value : {};
   if (!isRecord(value)) errors.push(...validateConfig(value, { file }));
   const locate = createLocator(file, text ?? '', included);
 
-  const environment = await buildEnvironment({ paths, env, cwd, block: source.env, file, errors, warnings, locate });
+  const environment = await buildEnvironment({ paths, env, cwd, block: source.env, file, errors, warnings, locate, read });
   const { env: block, ...rest } = source;
   const substituted = substituteTree(rest, { env: environment, keep: isSecretPath, errors, file, locate }) as Record<string, unknown>;
   const effective = block === undefined ? substituted : { ...substituted, env: block };
@@ -130,9 +132,9 @@ function createLocator(file: string, text: string, included: ReadonlyMap<string,
   };
 }
 
-async function readSource(text: string, file: string, included: Map<string, IncludedFile>, errors: DurarError[]): Promise<unknown> {
+async function readSource(text: string, file: string, included: Map<string, IncludedFile>, errors: DurarError[], read: ReadText): Promise<unknown> {
   try {
-    return await resolveIncludes(await parseText(text, file), file, included);
+    return await resolveIncludes(await parseText(text, file), file, included, read);
   } catch (error) {
     if (!errorCode(error)?.startsWith('DUR_CONFIG_')) throw error;
     errors.push(error as DurarError);

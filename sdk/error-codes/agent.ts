@@ -94,5 +94,15 @@ export const AGENT_ERRORS = {
     message: "'{path}' holds a secret reference, and a sign-in by oauth cannot come from one",
     hint: 'Sign in, or use a profile with the mode api_key or token.',
   },
+  DUR_SECRETS_PLAN: { message: 'the plan cannot be used: {reason}', hint: 'Make one with `durar secrets configure --plan-out <file>`; nothing was changed.' },
+  DUR_SECRETS_PLAN_TARGET: {
+    message: 'Invalid plan target path for {type}: {path}',
+    hint: 'docs/reference/secret-surface.md lists the fields that take a reference; nothing was changed.',
+  },
+  DUR_SECRETS_EXEC: {
+    message: 'the plan has references or providers that run a command',
+    hint: 'Look at the commands in the plan, then repeat it with --allow-exec; nothing was changed.',
+  },
+  DUR_SECRETS_APPLY: { message: "cannot write '{file}': {reason}", hint: '{outcome}' },
   DUR_SECRET_SOURCE: { message: "no installed extension serves the secret source '{source}'", hint: 'Install one, or correct secrets.providers.' },
 } as const;
