@@ -1,5 +1,6 @@
 import { type AgentMessage, type AssembleResult, errorCode, messageText } from '../../sdk/index.ts';
 import type { EngineObservation } from './engine.ts';
+import { countPlaces, type EntryRanges, firstPlaces, subtract, toRanges, unite } from './entry-ranges.ts';
 import type { TokenEstimator } from './tokens.ts';
 
 /** What one engine did in one turn, in numbers and ids; no text. */
@@ -46,7 +47,7 @@ export interface EngineSampler {
   /** The last assembly. */
   readonly assembled: AssembleResult | undefined;
   /** Measures the last assembly. Without what it dropped, which only a comparison can tell. */
-  sample(engine: string, entries: EntryIndex, tokenBudget: number | undefined): { sample: EngineSample; kept: ReadonlySet<string> };
+  sample(engine: string, entries: EntryIndex, tokenBudget: number | undefined): { sample: EngineSample; kept: EntryRanges };
 }
 
 const DROPPED_IDS = 50;
@@ -127,50 +128,54 @@ export function createEngineSampler(estimator: TokenEstimator): EngineSampler {
 }
 
 /** Writes into each sample what it left out and another kept. An engine that assembled nothing dropped nothing. */
-export function markDropped(sides: ReadonlyArray<{ sample: EngineSample; kept: ReadonlySet<string> }>, entryIds: readonly string[]): void {
+export function markDropped(sides: ReadonlyArray<{ sample: EngineSample; kept: EntryRanges }>, entryIds: readonly string[]): void {
+  const anywhere = unite(sides.map(({ kept }) => kept));
   for (const side of sides) {
     if (side.sample.tokens === undefined) continue;
-    const missing = entryIds.filter((id) => !side.kept.has(id) && sides.some((other) => other.kept.has(id)));
-    side.sample.dropped = missing.slice(0, DROPPED_IDS);
-    side.sample.droppedCount = missing.length;
+    const missing = subtract(anywhere, side.kept);
+    side.sample.dropped = firstPlaces(missing, DROPPED_IDS).flatMap((place) => entryIds[place] ?? []);
+    side.sample.droppedCount = countPlaces(missing);
   }
 }
 
-/** Tells which entries an engine's messages are: as the same object, else by what a copy still has in common with it. */
+/** Tells which of a session's messages an engine's are: as the same object, else by what a copy still has in common with it. Places count from 0. */
 export interface EntryIndex {
-  add(message: AgentMessage, entryId: string): void;
-  find(messages: readonly AgentMessage[]): { kept: Set<string>; added: number };
+  /** Adds the next message. */
+  add(message: AgentMessage): void;
+  find(messages: readonly AgentMessage[]): { kept: EntryRanges; added: number };
 }
 
-export function createEntryIndex({ messages, entryIds }: Pick<AssemblyInput, 'messages' | 'entryIds'> = { messages: [], entryIds: [] }): EntryIndex {
-  const ids = new Map<AgentMessage, string>();
-  const byMark = new Map<string, string[]>();
+export function createEntryIndex(messages: readonly AgentMessage[] = []): EntryIndex {
+  const places = new Map<AgentMessage, number>();
+  const byMark = new Map<string, number[]>();
+  let next = 0;
 
-  function add(message: AgentMessage, entryId: string): void {
-    ids.set(message, entryId);
+  function add(message: AgentMessage): void {
+    places.set(message, next);
     const mark = markOf(message);
     const same = byMark.get(mark);
-    if (same === undefined) byMark.set(mark, [entryId]);
-    else same.push(entryId);
+    if (same === undefined) byMark.set(mark, [next]);
+    else same.push(next);
+    next += 1;
   }
 
-  for (const [index, message] of messages.entries()) add(message, entryIds[index] ?? '');
+  for (const message of messages) add(message);
   return {
     add,
     find(found) {
-      const kept = new Set<string>();
+      const kept = new Set<number>();
       const strange = found.filter((message) => {
-        const id = ids.get(message);
-        if (id !== undefined) kept.add(id);
-        return id === undefined;
+        const place = places.get(message);
+        if (place !== undefined) kept.add(place);
+        return place === undefined;
       });
       let added = 0;
       for (const message of strange) {
-        const id = byMark.get(markOf(message))?.find((each) => !kept.has(each));
-        if (id === undefined) added += 1;
-        else kept.add(id);
+        const place = byMark.get(markOf(message))?.find((each) => !kept.has(each));
+        if (place === undefined) added += 1;
+        else kept.add(place);
       }
-      return { kept, added };
+      return { kept: toRanges(kept), added };
     },
   };
 }

@@ -12,6 +12,7 @@ import type { Generation } from '../kernel/generation.ts';
 import type { State } from '../state/state.ts';
 import { createEngines, ENGINE_TIMEOUTS, type EngineTurn } from './engine.ts';
 import { createEngineSampler, createEntryIndex, type EngineSample } from './engine-sample.ts';
+import type { EntryRanges } from './entry-ranges.ts';
 import { noHooks } from './no-hooks.ts';
 import { createReplayLog } from './replay-log.ts';
 import { withoutEffect } from './shadow-turn.ts';
@@ -24,8 +25,8 @@ export interface ReplayedTurn {
   /** Messages of the session so far. */
   history: number;
   sample: EngineSample;
-  /** Entries in the last context. */
-  kept: string[];
+  /** Entries in the last context, by their place among the session's messages, from 0. */
+  kept: EntryRanges;
 }
 
 /** Where the summaries came from that the host would have made: recorded in the session, or an extract of what they stand for. */
@@ -171,7 +172,7 @@ export async function replaySession(options: ReplayOptions): Promise<{ summaries
     const { sample, kept } = sampler.sample(id, index, tokenBudget);
     done += 1;
     failedTurns = sampler.hasFailed ? failedTurns + 1 : 0;
-    await options.onTurn({ at: open.at, history, sample, kept: [...kept] });
+    await options.onTurn({ at: open.at, history, sample, kept });
   }
 
   for (const entry of options.entries) {
@@ -187,7 +188,7 @@ export async function replaySession(options: ReplayOptions): Promise<{ summaries
     }
     if (isPrompt) turn = await begin(message.timestamp);
     const stored = log.append(entry.id, entry.timestamp, message);
-    index.add(message, entry.id);
+    index.add(message);
     history += 1;
     const open = turn;
     // what comes before the first prompt is history to its turn

@@ -103,7 +103,7 @@ export function createShadow(options: ShadowOptions): Shadow {
   function write({ session, context, history, steps }: FollowedTurn, ...sides: ReadonlyArray<{ id: string; sampler: EngineSampler }>): void {
     const { sessionId, key: sessionKey } = session;
     const input = lastAssembly(steps);
-    const index = createEntryIndex(input);
+    const index = createEntryIndex(input?.messages);
     const samples = sides.map(({ id, sampler }) => sampler.sample(id, index, input?.tokenBudget));
     markDropped(samples, input?.entryIds ?? []);
     const failed = sides.at(-1)?.sampler.hasFailed === true;

@@ -124,8 +124,8 @@ function mergeTurns({ key, entries }: RecordedSession, results: readonly ReplayR
   const common = Math.min(...sound.map(({ turns }) => turns.length));
   const ids = entries.filter(({ type }) => type === 'message' || type === 'custom_message').map(({ id }) => id);
   return (sound[0]?.turns ?? []).slice(0, common).map(({ at, history }, place) => {
-    const sides = sound.flatMap(({ turns }) => turns[place] ?? []).map(({ sample, kept }) => ({ sample, kept: new Set(kept) }));
-    markDropped(sides, ids.slice(0, history));
+    const sides = sound.flatMap(({ turns }) => turns[place] ?? []);
+    markDropped(sides, ids);
     const samples: EngineSample[] = sides.map(({ sample }) => sample);
     return { at, sessionKey: key, history, engines: samples, skipped: 0 };
   });
