@@ -440,6 +440,63 @@ describe('sub-agents over a restart', () => {
     expect(ended).toEqual([{ childSessionKey, reason: 'completed' }]);
   });
 
+  it.each([
+    ['its run was over and nothing else was written', { concluded: undefined, ended: undefined, announcement: undefined }, 1],
+    ['the end was written and nobody told', { ended: { reason: 'completed', outcome: 'ok', at: 1, told: false } }, 1],
+    ['the engine was told and the announcement not begun', { announcement: { id: 'announce:x', text: 'from the row' } }, 0],
+  ])('killed when %s, it does what is left, once', async (_when, left: Record<string, unknown>, told) => {
+    const { host, ended } = await hostWith();
+    const { childSessionKey } = await spawn(host, '[[offline: say ANNOUNCE_SKIP]]');
+    await settled(host, childSessionKey);
+    await until(() => ended.length === 1, 'the end');
+    await host.idle();
+    const [row] = host.state.subagents.all() as Array<Record<string, unknown>>;
+    host.state.subagents.put(childSessionKey, 0, { ...row, run: { ...(row?.run as object), text: 'a result' }, ...left });
+    ended.length = 0;
+    let next = await host.restart();
+    await next.agent.subagents.start();
+    const isAnnounced = !('ended' in left) || 'announcement' in left;
+    if (isAnnounced) await until(async () => (await announced(next)).length === 1, 'the announcement');
+    await next.idle();
+    next = await next.restart();
+    await next.agent.subagents.start();
+    await next.idle();
+    expect(await announced(next)).toHaveLength(isAnnounced ? 1 : 0);
+    expect(ended).toEqual(told === 0 ? [] : [{ childSessionKey, reason: 'completed' }]);
+  });
+
+  it('killed when the announcement was written but not ticked off, it is not announced again', async () => {
+    const { host } = await hostWith();
+    const { childSessionKey } = await spawn(host, '[[offline: say once]]');
+    await until(async () => (await announced(host)).length === 1, 'the announcement');
+    await host.idle();
+    const [message] = (await host.messages()).filter(({ role }) => role === 'user').slice(-1);
+    const id = message?.role === 'user' ? message.provenance?.announceId : undefined;
+    const [row] = host.state.subagents.all() as object[];
+    host.state.subagents.put(childSessionKey, 0, { ...row, announcement: { id, text: 'again', requester: MAIN, fromSeq: 3 } });
+    const next = await host.restart();
+    await next.agent.subagents.start();
+    await next.idle();
+    expect(await announced(next)).toHaveLength(1);
+    expect(next.state.subagents.all()).not.toMatchObject([{ announcement: {} }]);
+  });
+
+  it('killed between the announcement and the archive of one with cleanup delete, it archives', async () => {
+    const { host, ended } = await hostWith();
+    const { childSessionKey } = await spawn(host, '[[offline: say ANNOUNCE_SKIP]]');
+    await settled(host, childSessionKey);
+    await until(() => ended.length === 1, 'the end');
+    await host.idle();
+    const [row] = host.state.subagents.all() as object[];
+    host.state.subagents.put(childSessionKey, 0, { ...row, cleanup: 'delete', ended: undefined });
+    ended.length = 0;
+    const next = await host.restart();
+    await next.agent.subagents.start();
+    expect(ended).toEqual([{ childSessionKey, reason: 'deleted' }]);
+    expect(await next.sessions.get(childSessionKey)).toBeUndefined();
+    expect(next.state.subagents.all()).toEqual([]);
+  });
+
   it('one that never gets to its end is given up and announced as a failure', async () => {
     const slow = () => createOfflineProvider({ latencyMs: 60_000 });
     let host = (await hostWith()).host;
