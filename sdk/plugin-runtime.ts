@@ -116,7 +116,7 @@ export interface PluginRuntime {
     devices(filter?: { role?: 'operator' | 'node' }): GatewayDevice[];
   };
   readonly extensions: {
-    /** Absolute folders that the manifests of enabled extensions name under `skills`. */
+    /** Absolute folders that the manifests of enabled extensions name under `skills`; those outside the extension are left out. */
     skillDirs(): Array<{ owner: string; dir: string }>;
   };
   readonly approvals: {

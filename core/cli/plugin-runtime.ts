@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 import { type AgentMessage, durarError, type MemoryRuntime, type PluginLogger, type PluginRuntime, type StoredEntry } from '../../sdk/index.ts';
 import { parseModelRef } from '../agent/models.ts';
 import type { AgentService } from '../agent/service.ts';
@@ -154,7 +154,10 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
     extensions: {
       skillDirs() {
         const enabled = [...room('host').current().plan.extensions.values()].filter((one) => one.enabled && one.blocked === undefined);
-        return enabled.flatMap(({ entry }) => (entry.manifest.skills ?? []).map((dir) => ({ owner: entry.id, dir: join(entry.root, dir) })));
+        const dirs = enabled.flatMap(({ entry: { id, root, manifest } }) =>
+          (manifest.skills ?? []).map((name) => ({ owner: id, root, dir: resolve(root, name) })),
+        );
+        return dirs.filter(({ root, dir }) => dir.startsWith(root + sep)).map(({ owner: id, dir }) => ({ owner: id, dir }));
       },
     },
     approvals: {

@@ -1,9 +1,11 @@
+import type { GatewayMethodHandler, GatewayMethodOptions, PluginApi } from 'Durar/plugin-sdk/core';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { expandSkillCommand, skillCommands } from './commands.ts';
 import { createSkillLibrary, type KnownSkill } from './library.ts';
+import { registerMethods } from './methods.ts';
 import { skillsSection } from './prompt.ts';
 import { parseSkill } from './skill-file.ts';
 
@@ -272,5 +274,34 @@ describe('the section of the prompt', () => {
     expect(expandSkillCommand(skills, { name: 'skill', args: 'other' })).toEqual({ reply: 'There is no skill "other".\nSkills:\n/my_skill - does my-skill' });
     expect(expandSkillCommand([], { name: 'skill', args: '' })).toEqual({ reply: 'Usage: /skill <name> [input]\nNo skill can be started here.' });
     expect(expandSkillCommand(skills, { name: 'other', args: '' })).toBeUndefined();
+  });
+});
+
+describe('the extension', () => {
+  it('tells nodes which programs skills ask for, of all agents', async () => {
+    const place = createPlace();
+    place.write(
+      'managed',
+      'one',
+      'metadata: {"Durar":{"requires":{"bins":["git"],"anyBins":["bat","cat"]},"install":[{"kind":"brew","formula":"x","bins":["git","jq"]}]}}',
+    );
+    const own = join(place.dir, 'work', 'skills', 'two');
+    mkdirSync(own, { recursive: true });
+    writeFileSync(join(own, 'SKILL.md'), '---\nname: two\ndescription: d\nmetadata: {"Durar":{"requires":{"bins":["make"]}}}\n---\n');
+    const rows = new Map<string, { handler: GatewayMethodHandler; options: GatewayMethodOptions | undefined }>();
+    const api = {
+      config: { agents: { list: [{ id: 'main' }, { id: 'Work' }] } },
+      runtime: { agent: { resolveAgentWorkspaceDir: (_config: unknown, id: string) => join(place.dir, id === 'work' ? 'work' : 'workspace') } },
+      registerGatewayMethod: (method: string, handler: GatewayMethodHandler, options?: GatewayMethodOptions) => void rows.set(method, { handler, options }),
+    };
+    registerMethods(api as unknown as PluginApi, place.library);
+    const bins = rows.get('skills.bins');
+    expect(bins?.options?.role).toBe('node');
+    expect(await bins?.handler({}, {} as never)).toEqual({ bins: ['bat', 'cat', 'git', 'jq', 'make'] });
+    expect([...rows].map(([method, { options }]) => `${method} ${options?.scope}`)).toEqual([
+      'skills.status operator.read',
+      'skills.bins undefined',
+      'skills.update operator.admin',
+    ]);
   });
 });
