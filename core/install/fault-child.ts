@@ -9,7 +9,7 @@ import { silentLogger } from '../logging/logger.ts';
 import { createTrial, type TrialOptions } from './trial.ts';
 
 export interface FaultJob {
-  trial: Omit<TrialOptions, 'log' | 'complete'>;
+  trial: Omit<TrialOptions, 'log' | 'complete' | 'load'>;
   key: string;
   point: KillPoint;
 }

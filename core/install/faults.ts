@@ -33,7 +33,7 @@ export async function runFaults({ key, trial, attempt }: FaultOptions): Promise<
     const title = `a process that is killed during ${point} costs nothing`;
     await attempt(`fault.kill-${point}/${key}`, title, async () => {
       const options = { ...trial, stateDir: await mkdtemp(join(trial.stateDir, 'fault-')) };
-      const { log: _log, complete: _complete, ...plain } = options;
+      const { log: _log, complete: _complete, load: _load, ...plain } = options;
       await killDuring({ trial: plain, key, point });
       const again = { name: title, run: ({ engine, line }: EngineFaultContext) => checkAfterKill(engine, point, line) };
       return outcome(key, `kill during ${point}`, KILL_HINT, await runContractCase(again, () => contextOf(key, options)));

@@ -20,6 +20,8 @@ export interface TrialOptions {
   hostVersion: string;
   log: Logger;
   complete?(messages: readonly AgentMessage[]): Promise<string> | string;
+  /** Gives its module; absent: it is imported anew, which for sources means that they are compiled anew. */
+  load?(): Promise<unknown>;
 }
 
 /** One extension, loaded as the host loads it, with nothing around it. */
@@ -50,7 +52,7 @@ export async function createTrial(options: TrialOptions): Promise<Trial> {
     config: () => config,
     log,
     createRuntime: ({ logger }) => createTrialRuntime({ stateDir, hostVersion, config, logger, ...(complete === undefined ? {} : { complete }) }),
-    importEntry: () => importAlone(entry),
+    importEntry: options.load ?? (() => importAlone(entry)),
     ownerOf: () => undefined,
     onRefused() {},
   });

@@ -121,11 +121,16 @@ async function verifyEntry(entry: CatalogEntry, job: VerifyJob, attempt: Try, re
     if (fault !== undefined) throw errorOf(fault);
   });
   if (host === undefined) return;
+  let module: Promise<unknown> | undefined;
+  const load = () => {
+    module ??= importAlone(entry);
+    return module;
+  };
   if (entry.entry !== undefined) {
-    const imported = await attempt('import', 'its entry can be imported', () => importAlone(entry));
+    const imported = await attempt('import', 'its entry can be imported', load);
     if (imported === undefined) return;
   }
-  const trial = await attempt('register', 'register ends, and contributes what the manifest declares', () => openTrial(entry, job));
+  const trial = await attempt('register', 'register ends, and contributes what the manifest declares', () => openTrial(entry, job, load));
   if (trial === undefined || trial.value instanceof Skip) return;
   const { value } = trial;
   report.extensions.push(describe(entry, value));
@@ -143,7 +148,7 @@ async function verifyEntry(entry: CatalogEntry, job: VerifyJob, attempt: Try, re
   });
   for (const slot of ['contextEngine', 'sessionStore'] as const) await occupy(slot, value, attempt);
   if (job.suites) {
-    const open = async (stateDir: string) => createTrial({ ...trialOptions(entry, job), stateDir });
+    const open = async (stateDir: string) => createTrial({ ...trialOptions(entry, job, load), stateDir });
     const check: Attempt = (name, title, run) =>
       attempt(name, title, async () => {
         const reason = await run();
@@ -152,7 +157,7 @@ async function verifyEntry(entry: CatalogEntry, job: VerifyJob, attempt: Try, re
     const kept = await runSuites(value.instance.draft.contributions, { stateDir: job.stateDir, open }, check);
     for (const { key } of value.contributions('contextEngine')) {
       const sound = kept.some((made) => made.kind === 'contextEngine' && made.key === key);
-      if (sound) await runFaults({ key, trial: trialOptions(entry, job), attempt: check });
+      if (sound) await runFaults({ key, trial: trialOptions(entry, job, load), attempt: check });
       else await check(`fault/${key}`, `'${key}' stands faults`, async () => 'first it has to keep the contract of its port');
     }
   }
@@ -163,17 +168,17 @@ async function verifyEntry(entry: CatalogEntry, job: VerifyJob, attempt: Try, re
 }
 
 /** Without the configuration that its schema requires, an extension may refuse to register with every right. */
-async function openTrial(entry: CatalogEntry, job: VerifyJob): Promise<Trial | Skip> {
+async function openTrial(entry: CatalogEntry, job: VerifyJob, load: () => Promise<unknown>): Promise<Trial | Skip> {
   try {
-    return await createTrial(trialOptions(entry, job));
+    return await createTrial(trialOptions(entry, job, load));
   } catch (error) {
     if (job.pluginConfig !== undefined || errorCode(error) !== 'DUR_MANIFEST_CONFIG_INVALID') throw error;
     return new Skip(`it needs configuration first: ${reportError(error).message}`);
   }
 }
 
-function trialOptions(entry: CatalogEntry, { pluginConfig, stateDir, hostVersion }: VerifyJob): TrialOptions {
-  return { entry, stateDir, hostVersion, log: silentLogger, ...(pluginConfig === undefined ? {} : { pluginConfig }) };
+function trialOptions(entry: CatalogEntry, { pluginConfig, stateDir, hostVersion }: VerifyJob, load: () => Promise<unknown>): TrialOptions {
+  return { entry, load, stateDir, hostVersion, log: silentLogger, ...(pluginConfig === undefined ? {} : { pluginConfig }) };
 }
 
 async function occupy(slot: 'contextEngine' | 'sessionStore', trial: Trial, attempt: Try): Promise<void> {
