@@ -106,8 +106,10 @@ export function collectUses({ value: root, fields, facts, envAlias, sources, onl
   /** Keys of which a reference beside them takes the place. */
   function replacedKeys(holder: Record<string, unknown>): Set<string> | undefined {
     let found: Set<string> | undefined;
-    for (const [key, child] of Object.entries(holder)) {
-      if (!key.endsWith('Ref') || !(isSecretRef(child) || (typeof child === 'string' && templateNames(child).length > 0))) continue;
+    for (const key of Object.keys(holder)) {
+      if (!key.endsWith('Ref')) continue;
+      const child = holder[key];
+      if (!(isSecretRef(child) || (typeof child === 'string' && templateNames(child).length > 0))) continue;
       const name = key.slice(0, -'Ref'.length);
       if (fields.find([...path, key]) === undefined || fields.find([...path, name]) === undefined) continue;
       found ??= new Set();

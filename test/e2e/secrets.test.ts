@@ -160,7 +160,7 @@ it('turns read the active secrets and nothing else, whatever becomes of the sour
   expect((await calls()).length).toBe(before);
 });
 
-it('secrets reload takes the new values over (SEC-136, SEC-141, SEC-169)', async () => {
+it('secrets reload takes the new values over (SEC-136, SEC-141, SEC-169, PROTO-126)', async () => {
   await setSource({ version: 2 });
   const { code, stdout } = await cli(['secrets', 'reload', '--json']);
   expect([code, JSON.parse(stdout)]).toEqual([0, { ok: true, warningCount: 0 }]);
@@ -168,7 +168,7 @@ it('secrets reload takes the new values over (SEC-136, SEC-141, SEC-169)', async
 });
 
 describe('secrets.resolve', () => {
-  it('gives the active secrets of the targets, and no others (SEC-154)', async () => {
+  it('gives the active secrets of the targets, and no others (SEC-154, PROTO-127)', async () => {
     const before = (await calls()).length;
     const { assignments, ...rest } = await call<{ assignments: Array<{ path: string; value: string }> }>('secrets.resolve', {
       commandName: 'test',
@@ -304,7 +304,7 @@ describe('without a gateway', () => {
     await gateway.stop();
   }, 60_000);
 
-  it('they ask the source, for what they need only, and go on without (SEC-157, SEC-158, SEC-162, SEC-165, SEC-166, SEC-167)', async () => {
+  it('they ask the source, for what they need only, and go on without (SEC-157, SEC-158, SEC-162, SEC-163, SEC-165, SEC-166, SEC-167)', async () => {
     await setSource({ version: 5, broken: ['model'] });
     await machine.writeConfig(config({ refs: 3 }));
     const before = (await calls()).length;
@@ -315,7 +315,11 @@ describe('without a gateway', () => {
     expect(asked.flatMap(({ ids }) => ids).sort()).toEqual(['id1', 'id2', 'model']);
     expect((await cli(['status'])).code).toBe(0);
     expect((await calls()).length).toBe(before + asked.length);
-    expect((await cli(['doctor'])).stdout).toContain('configured but unavailable in this command path');
+    for (const command of [['doctor'], ['config', 'validate']]) {
+      const { stdout } = await cli(command);
+      expect(stdout).toContain('models.providers.fake.apiKey: configured but unavailable in this command path');
+    }
+    expect((await cli(['config', 'validate'])).code).toBe(0);
   });
 
   it('a start with that reference fails, names place and provider, and tells no degradation (SEC-006, SEC-014, SEC-142, SEC-152, SEC-168)', async () => {

@@ -10,10 +10,11 @@ import { type ConfigEffect, effectBetween, printEffect } from '../config-effect.
 import { type Outlook, readOutlook } from '../planning.ts';
 import { openRpc } from '../rpc.ts';
 import { findRuntime } from '../runtime.ts';
+import { describeUnavailable, lookUpSecrets } from '../secret-lookup.ts';
 
 /**
- * `durar config validate`: every error at once, with its place; what the plan of that configuration finds; and in what it differs from what the
- * running gateway uses.
+ * `durar config validate`: every error at once, with its place; what the plan of that configuration finds; secrets that cannot be had here; and in
+ * what it differs from what the running gateway uses.
  */
 export const configValidate: Action = async (context) => {
   const { output } = context;
@@ -23,6 +24,8 @@ export const configValidate: Action = async (context) => {
   const findings = plan.findings.filter(({ level }) => level === 'error');
   const ok = errors.length === 0;
   const pending = ok ? await readPending(context, outlook) : undefined;
+  const { states } = ok ? await lookUpSecrets(context, { command: 'config validate', outlook }) : { states: [] };
+  const unavailable = states.filter(({ state }) => state === 'unavailable');
   const document = {
     ok,
     file: loaded.file,
@@ -30,12 +33,14 @@ export const configValidate: Action = async (context) => {
     errors,
     warnings: loaded.warnings.map(reportError),
     findings,
+    unavailable,
     ...(pending === undefined ? {} : { pending }),
   };
   output.result(document, () => {
     if (ok) output.line(`${output.paint.success('✓')} ${loaded.exists ? loaded.file : `${loaded.file} does not exist; the defaults count`}`);
     else output.failure(errors);
     printFindings(findings, output);
+    for (const secret of unavailable) output.line(`${output.paint.warn('!')} ${describeUnavailable(secret)}`);
     if (pending === undefined) return;
     if (pending.keys.length === 0) output.line(output.paint.muted('The running gateway uses it.'));
     else output.line('The running gateway does not use it yet:');
