@@ -11,8 +11,6 @@ export interface SkillHead {
   userInvocable: boolean;
   /** Not in the prompt: only people start it. */
   hidden: boolean;
-  /** A slash command of it calls this tool itself. */
-  tool?: string;
   requires: Requirements;
   install: InstallOption[];
 }
@@ -52,7 +50,6 @@ export function parseSkill(text: string): SkillHead {
   const homepage = fields.get('homepage') ?? asText(metadata.homepage);
   const emoji = asText(metadata.emoji);
   const primaryEnv = asText(metadata.primaryEnv);
-  const tool = fields.get('command-dispatch') === 'tool' ? fields.get('command-tool') : undefined;
   return {
     name,
     description,
@@ -71,7 +68,6 @@ export function parseSkill(text: string): SkillHead {
     ...(homepage === undefined ? {} : { homepage }),
     ...(emoji === undefined ? {} : { emoji }),
     ...(primaryEnv === undefined ? {} : { primaryEnv }),
-    ...(tool === undefined ? {} : { tool }),
   };
 }
 

@@ -81,8 +81,6 @@ description: 'It''s for: drawing'
 homepage: https://example.org
 user-invocable: false
 disable-model-invocation: true
-command-dispatch: tool
-command-tool: paint
 metadata: {"Durar":{"always":true,"emoji":"x","os":["linux"],"skillKey":"d","primaryEnv":"K","requires":{"bins":["a"],"anyBins":["b","c"],"env":["K"],"config":["x.y"]},"install":[{"kind":"brew","formula":"a","bins":["a"]}]}}
 ---
 # text`);
@@ -96,7 +94,6 @@ metadata: {"Durar":{"always":true,"emoji":"x","os":["linux"],"skillKey":"d","pri
       always: true,
       userInvocable: false,
       hidden: true,
-      tool: 'paint',
       requires: { bins: ['a'], anyBins: ['b', 'c'], env: ['K'], config: ['x.y'], os: ['linux'] },
       install: [{ id: 'brew-0', kind: 'brew', label: 'brew a', bins: ['a'] }],
     });
