@@ -39,7 +39,7 @@ export async function resolveGatewaySettings(options: GatewaySettingsOptions): P
 
 function portOf(text: string | undefined): number | undefined {
   const port = Number(text);
-  return text === undefined || !Number.isInteger(port) || port < 0 || port > 65_535 ? undefined : port;
+  return text === undefined || text.trim() === '' || !Number.isInteger(port) || port < 0 || port > 65_535 ? undefined : port;
 }
 
 function positive(text: string | undefined): number | undefined {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ANCESTOR } from '../../sdk/ancestor.ts';
 import { type DurarError, durarError, errorCode } from '../../sdk/index.ts';
 import { updateTo } from '../config/edit.ts';
-import { hashText, type LoadedConfig, loadConfig } from '../config/load.ts';
+import { hashFile, type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
 import { redactConfig, type SecretTest } from '../config/redact.ts';
 import { writeConfig } from '../config/write.ts';
@@ -172,14 +172,4 @@ export function createStages(options: StageOptions): Stages {
       await catalog?.saveIndex();
     },
   };
-}
-
-/** The hash of a file's text as `LoadedConfig` counts it; an absent file is an empty text. */
-async function hashFile(file: string): Promise<string> {
-  try {
-    return hashText(await readFile(file, 'utf8'));
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return hashText('');
-    throw error;
-  }
 }

@@ -178,3 +178,34 @@ it('durar config get masks the password inside a URL (SEC-126)', async () => {
   const { stdout } = await machine.cli(['config', 'get', 'models.providers.x.baseUrl']);
   expect(stdout.trim()).toBe('https://ada:__Durar_REDACTED__@host/v1');
 });
+
+it('a redacted snapshot that is sent back keeps the secrets; the marker as a value of its own is refused (SEC-126 to SEC-128)', async () => {
+  machine = await createMachine({
+    ...local({ auth: { token: 'kept-token' } }),
+    models: { providers: { x: { apiKey: 'kept-key', baseUrl: 'https://ada:kept-pass@host/v1', models: [] } } },
+  });
+  const gateway = await machine.start();
+  const call = async (method: string, params: object = {}) => machine.cli(['gateway', 'call', method, '--json', '--params', JSON.stringify(params)]);
+  const got = await call('config.get');
+  expect(got.stdout).not.toMatch(/kept-(token|key|pass)/);
+  const { parsed, hash } = got.json<{ parsed: Record<string, object>; hash: string }>();
+  expect(parsed).toMatchObject({ gateway: { auth: { token: '__Durar_REDACTED__' } }, models: { providers: { x: { apiKey: '__Durar_REDACTED__' } } } });
+  const edited = { ...parsed, ui: { seamColor: '#123456' } };
+  expect((await call('config.set', { raw: JSON.stringify(edited), baseHash: hash })).code).toBe(0);
+  expect(await read()).toMatchObject({
+    gateway: { auth: { token: 'kept-token' } },
+    models: { providers: { x: { apiKey: 'kept-key', baseUrl: 'https://ada:kept-pass@host/v1' } } },
+    ui: { seamColor: '#123456' },
+  });
+  const { hash: now } = (await call('config.get')).json<{ hash: string }>();
+  for (const patch of [
+    { hooks: { token: '__Durar_REDACTED__' } },
+    { models: { providers: { y: { baseUrl: 'https://ada:__Durar_REDACTED__@other', models: [] } } } },
+  ]) {
+    const refused = await call('config.patch', { raw: JSON.stringify(patch), baseHash: now });
+    expect(refused.code, JSON.stringify(patch)).toBe(1);
+    expect(refused.stdout).toContain('redaction marker');
+  }
+  expect(await machine.cli(['config', 'set', 'hooks.token', '__Durar_REDACTED__'])).toMatchObject({ code: 1 });
+  expect(gateway.child.exitCode).toBeNull();
+});
