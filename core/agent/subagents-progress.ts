@@ -14,8 +14,8 @@ import type { TurnDeps } from './turn-state.ts';
 /** Takes sub-agents from the run that they were given to their end. Each step is written down before the next, so that a start can go on with any. */
 export interface SubagentProgress {
   readonly end: EndSubagent;
-  /** Gives the row another run to wait for. */
-  reopened(row: SubagentRow, runId: string): SubagentRow;
+  /** Gives the row another run to wait for, and what the run was asked where that is not the task. */
+  reopened(row: SubagentRow, runId: string, message?: string): SubagentRow;
   /** Waits for the row's run, which is accepted. */
   follow(row: SubagentRow): void;
   /** Goes on with what a former process left. */
@@ -72,8 +72,11 @@ export function createSubagentProgress(options: {
     }
   }
 
-  function reopened(row: SubagentRow, runId: string): SubagentRow {
+  function reopened(row: SubagentRow, runId: string, message?: string): SubagentRow {
     row.runId = runId;
+    row.since = now();
+    if (message === undefined) delete row.message;
+    else row.message = message;
     delete row.run;
     delete row.concluded;
     delete row.quiet;
@@ -143,19 +146,23 @@ export function createSubagentProgress(options: {
   async function resume(row: SubagentRow): Promise<void> {
     const session = await sessions.get(row.child);
     if (session === undefined) return gone(row, 'deleted');
+    const failed = (outcome: SubagentOutcome, error?: string): SubagentRunEnd => {
+      return { outcome, at: now(), runtimeMs: Math.max(0, now() - row.createdAt), text: '', ...(error === undefined ? {} : { error }) };
+    };
+    if (row.quiet === true) return settleAs(row, failed('killed'));
     const { entries, lastSeq } = await sessions.read(session, { limit: 1 });
     const last = entries[0]?.type === 'message' ? entries[0].message : undefined;
-    if (session.status === 'done' && last?.role === 'assistant') {
+    const isBegun = lastSeq > 0 && (session.startedAt ?? 0) >= (row.since ?? row.createdAt);
+    if (isBegun && session.status === 'done' && last?.role === 'assistant') {
       const at = session.endedAt ?? session.updatedAt;
       return settleAs(row, { outcome: 'ok', at, runtimeMs: Math.max(0, at - (session.startedAt ?? row.createdAt)), text: shortened(messageText(last)) });
     }
     if (row.restarts >= MAX_RESTARTS) {
-      const error = `it was interrupted ${row.restarts + 1} times by a restart of the gateway`;
-      return settleAs(row, { outcome: 'error', at: now(), runtimeMs: now() - row.createdAt, text: '', error });
+      return settleAs(row, failed('error', `it was interrupted ${row.restarts + 1} times by a restart of the gateway`));
     }
     row.restarts += 1;
-    reopened(row, randomUUID());
-    await begin(requestOf(row, lastSeq === 0 ? row.task : GO_ON));
+    const message = isBegun ? GO_ON : (row.message ?? row.task);
+    await begin(requestOf(reopened(row, randomUUID(), message), message));
     follow(row);
   }
 

@@ -17,6 +17,9 @@ export interface SubagentRow {
   timeoutSeconds?: number;
   /** epoch ms */
   createdAt: number;
+  /** When the present run was asked for, and with what, where that is not the task. */
+  since?: number;
+  message?: string;
   /** How often the gateway died over the present run. */
   restarts: number;
   /** How the present run ended; absent while it goes on. */

@@ -465,6 +465,26 @@ describe('sub-agents over a restart', () => {
     expect(ended).toEqual(told === 0 ? [] : [{ childSessionKey, reason: 'completed' }]);
   });
 
+  it('killed while it was being stopped, it stays stopped; a message that had not begun is not lost', async () => {
+    const { host } = await hostWith();
+    const stopped = await spawn(host, '[[offline: stall]]');
+    const asked = await spawn(host, '[[offline: say ANNOUNCE_SKIP]]');
+    await settled(host, asked.childSessionKey);
+    await until(async () => (await host.messages(stopped.childSessionKey)).length === 1, 'its begin');
+    const rows = host.state.subagents.all() as Array<Record<string, unknown>>;
+    const next = await host.restart();
+    for (const row of rows) {
+      const isStopped = row.child === stopped.childSessionKey;
+      const more = isStopped ? { quiet: true } : { run: undefined, concluded: undefined, message: '[[offline: say heard]]', since: Date.now() };
+      next.state.subagents.put(String(row.child), 0, { ...row, ...more });
+    }
+    await next.agent.subagents.start();
+    await until(async () => (await announced(next)).length === 1, 'the announcement');
+    expect((await announced(next))[0]).toContain('heard');
+    expect(await settled(next, stopped.childSessionKey)).toMatchObject({ status: 'killed' });
+    expect(await next.messages(stopped.childSessionKey)).toHaveLength(1);
+  });
+
   it('killed when the announcement was written but not ticked off, it is not announced again', async () => {
     const { host } = await hostWith();
     const { childSessionKey } = await spawn(host, '[[offline: say once]]');

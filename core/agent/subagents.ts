@@ -128,10 +128,10 @@ export function createSubagents(options: {
       const row = book.find(sessions.canonicalKey(requesterSessionKey), id);
       if ((await sessions.get(row.child)) === undefined) throw durarError('DUR_SUBAGENT_UNKNOWN', { id });
       const before = structuredClone(row);
-      const request = requestOf(reopened(row, randomUUID()), message);
+      const request = requestOf(reopened(row, randomUUID(), message), message);
       try {
         const run = steer ? (await options.steer(request)).run : await options.begin(request);
-        if (run.runId !== row.runId) reopened(row, run.runId);
+        if (run.runId !== row.runId) reopened(row, run.runId, message);
       } catch (error) {
         book.save(Object.assign(row, before));
         throw error;
@@ -147,6 +147,7 @@ export function createSubagents(options: {
       const row = book.get(key);
       if (row === undefined) return work();
       if (isActive(row)) row.quiet = true;
+      book.save(row);
       const ending = end(row, how === 'deleted' ? 'deleted' : 'released', how);
       const done = await work();
       await ending;
