@@ -151,6 +151,7 @@ describe('context', () => {
     expect(shown(live.messages)).toEqual([expect.stringContaining('so far'), 'three', 'four', 'five']);
     expect(live.messages[0]?.role).toBe('user');
     expect(live.entryIds).toHaveLength(4);
+    expect(live.seqs).toEqual([7, 3, 5, 8]);
     expect(await (await restart()).context(session)).toEqual(live);
   });
 
@@ -289,7 +290,7 @@ describe('reset and delete', () => {
     await sessions.append(session, [user('old')]);
     const fresh = await sessions.reset('main', 'new');
     expect(fresh.sessionId).not.toBe(session.sessionId);
-    expect(await sessions.context(fresh)).toEqual({ messages: [], entryIds: [], lastSeq: 0 });
+    expect(await sessions.context(fresh)).toEqual({ messages: [], entryIds: [], seqs: [], lastSeq: 0 });
     await expect(sessions.append(session, [user('late')])).rejects.toMatchObject({ code: 'DUR_SESSION_UNKNOWN' });
     expect((await sessions.delete('main')).deleted).toBe(true);
     expect(await sessions.delete('main')).toEqual({ deleted: false, archived: [] });
