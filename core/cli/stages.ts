@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ANCESTOR } from '../../sdk/ancestor.ts';
-import { type DurarError, durarError, errorCode } from '../../sdk/index.ts';
+import { type DurarError, durarError } from '../../sdk/index.ts';
 import { updateTo } from '../config/edit.ts';
 import { hashFile, type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';

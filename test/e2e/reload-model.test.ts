@@ -12,7 +12,8 @@ const ports: number[] = [];
 
 beforeAll(async () => {
   for (let count = 0; count < 3; count += 1) ports.push(await freePort());
-  machine = await createMachine(stateText({ ids: ['start'], port: ports[0] ?? 0 }));
+  machine = await createMachine();
+  await machine.writeConfig(stateText({ ids: ['start'], port: ports[0] ?? 0 }));
   gateway = await machine.start({ configured: true });
 });
 afterAll(() => machine.remove());
