@@ -138,6 +138,34 @@ describe('the members of an engine', () => {
     expect(summaries()).toBe(0);
   });
 
+  it('one that keeps a tail whatever the budget is served as long as the window holds it, after it was asked to compact (ENGINE-022, ENGINE-081)', async () => {
+    const asked: CompactParams[] = [];
+    const budgets: number[] = [];
+    let tail = '';
+    const members: Partial<ContextEngine> = {
+      async assemble({ messages, tokenBudget }) {
+        budgets.push(tokenBudget);
+        return { messages: [{ role: 'user', content: tail, timestamp: 1 }, ...messages.slice(-1)], estimatedTokens: 1 };
+      },
+      async compact(params) {
+        if (params.compactionTarget === 'budget') asked.push(params);
+        return { ok: true, compacted: false, reason: 'only the protected tail is left' };
+      },
+    };
+    const engine = engineOf(members, { ownsCompaction: true });
+    const config = { agents: { defaults: { contextTokens: 12_000, compaction: { reserveTokens: 4_000, reserveTokensFloor: 0 } } } };
+    const host = await createAgentHost({ engine, config });
+    // a history that is larger than the tail
+    for (let n = 0; n < 6; n += 1) expect((await host.run(`[[offline: say ok]] ${'x'.repeat(14_000)}`)).status).toBe('ok');
+    asked.length = 0;
+    const budget = budgets.at(-1) ?? 0;
+    tail = 'y'.repeat((budget + 2_000) * 4);
+    expect(await host.run('[[offline: say it fits]]')).toMatchObject({ status: 'ok', payloads: [{ text: 'it fits' }] });
+    expect(asked).toHaveLength(1);
+    tail = 'y'.repeat(14_000 * 4);
+    expect(await host.run('[[offline: say never]]')).toMatchObject({ status: 'error', error: { code: 'DUR_CONTEXT_OVERFLOW' } });
+  });
+
   it('dispose is not called when sessions end (ENGINE-073)', async () => {
     let disposed = 0;
     const engine = engineOf({

@@ -10,12 +10,16 @@ export interface ContextSize {
   /** both, as the provider counts */
   tokens: number;
   fits: boolean;
+  /** The window holds it, with a part of the reserve left for the reply. */
+  leavesReply: boolean;
   /** The engine made it too large; compacting the conversation would not mend it. */
   isByEngine: boolean;
 }
 
 /** Estimates differ between engine and host; up to this share over the budget is let through. */
 const TOLERANCE = 8;
+/** Of the reserve, what a reply needs at least. */
+const LEAST_REPLY = 1 / 4;
 
 /** How the window is divided, corrected by what the model's provider has reported. `parts`: what hooks added to the prompt, once that is known. */
 export function budgetOf({ deps, model, generation, prompt, tools }: Turn, parts: PromptParts | undefined): TokenBudget {
@@ -43,7 +47,8 @@ export function measureContext(
   const tokens = Math.ceil((own + addition) * budget.factor);
   const fits = tokens <= budget.room + Math.min(budget.reserve, Math.floor(budget.room / TOLERANCE));
   const isByEngine = !fits && (own > estimator.messages(history) || addition * budget.factor > budget.room);
-  return { messages: own, addition, tokens, fits, isByEngine };
+  const leavesReply = tokens <= budget.window - budget.overhead - Math.ceil(budget.reserve * LEAST_REPLY);
+  return { messages: own, addition, tokens, fits, leavesReply, isByEngine };
 }
 
 /** Whatever engine is active. By the host's own count, so that what was once decided does not move with the correction. */

@@ -3,6 +3,7 @@ import {
   type AssistantMessage,
   type DurarError,
   durarError,
+  errorCode,
   GIVEN_BY,
   messageText,
   type PromptParts,
@@ -30,6 +31,8 @@ export async function runLoop(turn: Turn, firstPrompt: string): Promise<void> {
   let parts: PromptParts | undefined;
   /** Tokens of the last context that did not fit; set until one does. */
   let overflow: number | undefined;
+  /** The engine keeps more than it was told to and gives up no more of it; as long as the window holds that, the reply gets what is left. */
+  let isTight = false;
   for (;;) {
     run.signal.throwIfAborted();
     const history = await turn.recorder.history();
@@ -48,9 +51,14 @@ export async function runLoop(turn: Turn, firstPrompt: string): Promise<void> {
     totals.budget = budget;
     totals.estimatedTokens = Math.max(0, assembled.estimatedTokens - saved);
     deps.log.debug('context assembled', { engine: engine.id, estimatedTokens: assembled.estimatedTokens, tokens, tokenBudget: budget.messages });
-    if (!size.fits) {
+    if (!size.fits && !(isTight && size.leavesReply)) {
       if (size.isByEngine) throw overBudget(turn, size.messages + size.addition, budget);
-      overflow = await recover(turn, { tokens, previous: overflow, budget, reason: `about ${tokens} tokens, and there is room for ${budget.room}` });
+      try {
+        overflow = await recover(turn, { tokens, previous: overflow, budget, reason: `about ${tokens} tokens, and there is room for ${budget.room}` });
+      } catch (error) {
+        if (!size.leavesReply || errorCode(error) !== 'DUR_CONTEXT_OVERFLOW') throw error;
+        isTight = true;
+      }
       continue;
     }
     if (parts === undefined) {
@@ -81,6 +89,7 @@ export async function runLoop(turn: Turn, firstPrompt: string): Promise<void> {
       throw error;
     }
     overflow = undefined;
+    isTight = false;
     count(turn, message);
     const calls = message.content.filter((block) => block.type === 'toolCall');
     await recordReply(turn, message, calls.length > 0);
