@@ -1,4 +1,4 @@
-import { type AgentMessage, type AssembleResult, errorCode, messageText } from '../../sdk/index.ts';
+import { type AgentMessage, type AssembleResult, errorCode, errorText, messageText } from '../../sdk/index.ts';
 import type { EngineObservation } from './engine.ts';
 import { countPlaces, type EntryRanges, firstPlaces, subtract, toRanges, unite } from './entry-ranges.ts';
 import type { TokenEstimator } from './tokens.ts';
@@ -43,7 +43,8 @@ export interface EngineSampler {
   failed(method: string, error: unknown): void;
   /** Counts an attempt to compact; what it came to is told by `done`. */
   compacting(): { done(compacted: boolean): void };
-  readonly hasFailed: boolean;
+  /** The first failure's words; they are for the log, and no part of a sample. */
+  readonly problem: string | undefined;
   /** The last assembly. */
   readonly assembled: AssembleResult | undefined;
   /** Measures the last assembly. Without what it dropped, which only a comparison can tell. */
@@ -59,6 +60,7 @@ export function createEngineSampler(estimator: TokenEstimator): EngineSampler {
   const failures: EngineSample['failures'] = [];
   const compactions = { asked: 0, done: 0 };
   let assemblies = 0;
+  let problem: string | undefined;
   let assembled: AssembleResult | undefined;
   let assembleMs: number | undefined;
   let ingestMs = 0;
@@ -68,6 +70,7 @@ export function createEngineSampler(estimator: TokenEstimator): EngineSampler {
       if (seen.has(error)) return;
       seen.add(error);
     }
+    problem ??= errorText(error);
     if (failures.length < MOST_FAILURES) failures.push({ method, code: errorCode(error) ?? 'DUR_ENGINE_FAILED' });
   }
 
@@ -93,8 +96,8 @@ export function createEngineSampler(estimator: TokenEstimator): EngineSampler {
       }
       if (error !== undefined) failed(method, error);
     },
-    get hasFailed() {
-      return failures.length > 0;
+    get problem() {
+      return problem;
     },
     get assembled() {
       return assembled;

@@ -171,7 +171,7 @@ export async function replaySession(options: ReplayOptions): Promise<{ summaries
     if (calls !== undefined) await attempt(open, 'finish', () => calls.finish(facts, signal));
     const { sample, kept } = sampler.sample(id, index, tokenBudget);
     done += 1;
-    failedTurns = sampler.hasFailed ? failedTurns + 1 : 0;
+    failedTurns = sampler.problem !== undefined ? failedTurns + 1 : 0;
     await options.onTurn({ at: open.at, history, sample, kept });
   }
 

@@ -61,6 +61,8 @@ export function createShadow(options: ShadowOptions): Shadow {
   const queue = createShadowQueue({ log });
   /** The engine that works for a session at this moment. */
   const working = new Map<string, string>();
+  /** The active engine of a session's turn, while that runs; after a change of slots it may be the shadow of an earlier one. */
+  const serving = new Map<string, string>();
   /** Failed turns in a row by session; a new generation may have a repaired engine. */
   const strikes = new Map<string, number>();
   /** Turns not compared yet in sessions that have no compared one. */
@@ -79,7 +81,8 @@ export function createShadow(options: ShadowOptions): Shadow {
     const lease = source.lease();
     try {
       const choice = lease.generation.plan.slots.contextEngineShadow;
-      if (!('owner' in choice) || choice.key === active.id || (await isAhead(choice.key, turn))) return;
+      if (!('owner' in choice) || choice.key === active.id || choice.key === serving.get(sessionId)) return;
+      if (await isAhead(choice.key, turn)) return;
       working.set(sessionId, choice.key);
       const sampler = createEngineSampler(estimator);
       const ended = AbortSignal.any([signal, lease.expired]);
@@ -106,13 +109,16 @@ export function createShadow(options: ShadowOptions): Shadow {
     const index = createEntryIndex(input?.messages);
     const samples = sides.map(({ id, sampler }) => sampler.sample(id, index, input?.tokenBudget));
     markDropped(samples, input?.entryIds ?? []);
-    const failed = sides.at(-1)?.sampler.hasFailed === true;
-    const count = failed ? (strikes.get(sessionId) ?? 0) + 1 : 0;
-    if (failed) strikes.set(sessionId, count);
-    else strikes.delete(sessionId);
+    const shadow = sides.at(-1);
+    const problem = shadow?.sampler.problem;
+    const count = problem === undefined ? 0 : (strikes.get(sessionId) ?? 0) + 1;
     const disabled = count >= MOST_FAILURES;
-    if (disabled)
-      log.warn('the shadow engine failed too often and is given up in this session until the next reload', { engine: sides.at(-1)?.id, sessionKey });
+    if (problem === undefined) strikes.delete(sessionId);
+    else {
+      strikes.set(sessionId, count);
+      const end = disabled ? '; it is given up in this session until the next reload' : '';
+      log.warn(`a turn of the shadow engine failed: ${problem}${end}`, { engine: shadow?.id, sessionKey });
+    }
     const row = {
       ...(context.runId === undefined ? {} : { runId: context.runId }),
       ...(input === undefined ? {} : { tokenBudget: input.tokenBudget }),
@@ -131,12 +137,14 @@ export function createShadow(options: ShadowOptions): Shadow {
     // what was the shadow is the active engine now, and never works for one session twice at once
     if (working.get(sessionId) === contextEngine.key) await queue.end(sessionId);
     if (!('owner' in contextEngineShadow)) return active.open(opening);
+    serving.set(sessionId, contextEngine.key);
     const history = await sessions.context(session);
     const transcript = await transcriptState(await sessions.sessionFile(session));
     const sampler = createEngineSampler(estimator);
     const turn = await active.open({ ...opening, onCall: sampler.onCall });
     let steps: ShadowStep[] = [];
     const repeatLater = (): void => {
+      serving.delete(sessionId);
       const followed = { session, context, isHeartbeat, history, transcript, steps };
       steps = [];
       const taken = queue.add(sessionId, (signal) => repeat(followed, { id: turn.id, sampler }, signal));
@@ -183,6 +191,7 @@ export function createShadow(options: ShadowOptions): Shadow {
       open: (opening) => follow(active, opening),
       async sessionEnded(params, at) {
         await queue.end(params.sessionId);
+        serving.delete(params.sessionId);
         strikes.delete(params.sessionId);
         unwritten.delete(params.sessionId);
         if (params.reason === 'deleted') turns.delete(params.sessionId);
