@@ -60,4 +60,14 @@ describe('memory and context engine are two slots', () => {
     }, 'a turn without a memory');
     expect(answer).toMatchObject({ status: 'ok', result: { meta: { contextEngine: 'memory-reader' } } });
   });
+
+  it('install names the slot of a memory', async () => {
+    const other = await createMachine();
+    try {
+      const install = await other.cli(['plugins', 'install', '--link', join(root, 'test/fixtures/memory-notes')]);
+      expect(install.stdout).toContain('durar config set plugins.slots.memory memory-notes');
+    } finally {
+      await other.remove();
+    }
+  });
 });

@@ -1,5 +1,6 @@
 import { CONTRIBUTION_ROWS, type ContributionKind } from '../../../sdk/contributions.ts';
 import { durarError } from '../../../sdk/errors.ts';
+import { manifestKinds } from '../../../sdk/manifest-fields.ts';
 import type { InstallReport, UpdateReport } from '../../install/installer.ts';
 import type { Action } from '../command.ts';
 import { withInstaller } from '../installing.ts';
@@ -70,13 +71,19 @@ function updateCells({ id, status, from, to }: UpdateReport): string[] {
 function nextSteps({ id, verification }: InstallReport, { catalog, plan }: Awaited<ReturnType<typeof readOutlook>>): string[] {
   const made = verification.extensions.find((extension) => extension.id === id)?.contributes ?? {};
   const ofSlots = Object.entries(made).filter(([kind]) => CONTRIBUTION_ROWS[kind as ContributionKind].slot !== undefined);
-  const declares = { ...Object.fromEntries(ofSlots), ...catalog.entries.get(id)?.declares };
+  const entry = catalog.entries.get(id);
+  const declares = { ...Object.fromEntries(ofSlots), ...entry?.declares };
   const steps: string[] = [];
+  // the slot of memories is served by the extension itself
+  if (entry !== undefined && manifestKinds(entry.manifest).includes('memory') && plan.slots.memory.key !== id) {
+    steps.push(`durar config set plugins.slots.memory ${id}`);
+  }
   for (const [kind, keys] of Object.entries(declares) as Array<[ContributionKind, string[]]>) {
     const { slot } = CONTRIBUTION_ROWS[kind];
     // some register one engine under several ids, the shared `default` among them
     const key = keys.find((name) => name === id) ?? keys.find((name) => name !== 'default') ?? keys[0];
-    if (slot !== undefined && key !== undefined && plan.slots[slot].key !== key) steps.push(`durar config set plugins.slots.${slot} ${key}`);
+    if (slot !== undefined && slot !== 'memory' && key !== undefined && plan.slots[slot].key !== key)
+      steps.push(`durar config set plugins.slots.${slot} ${key}`);
     if (kind === 'channel' && key !== undefined) steps.push(`durar config set channels.${key}.enabled true`);
     if (kind === 'provider') steps.push(`durar models list --provider ${key}`);
   }
