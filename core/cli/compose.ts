@@ -7,9 +7,10 @@ import type { LoadedConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
 import { createGateway } from '../gateway/server.ts';
 import { tlsFingerprint } from '../gateway/tls.ts';
-import { createHost } from '../kernel/host.ts';
+import { createHost, HostFailure } from '../kernel/host.ts';
 import type { Logging } from '../logging/logging.ts';
 import { createWsLog } from '../logging/ws-log.ts';
+import { activateSecrets, createSecretFields } from '../secrets/activate.ts';
 import { createSessionService } from '../sessions/service.ts';
 import { acquireGatewayLock, type GatewayLock } from '../state/lock.ts';
 import { openState } from '../state/state.ts';
@@ -179,7 +180,11 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       log,
       async check(candidate) {
         const here = { paths, env };
-        assertNoWorse(await readOutlook(here, { loaded: gate.live() }), await readOutlook(here, { loaded: candidate }));
+        const next = await readOutlook(here, { loaded: candidate });
+        assertNoWorse(await readOutlook(here, { loaded: gate.live() }), next);
+        const source = async (name: string) => (await host.current().contribution('secretsProvider', name))?.value;
+        const { errors } = await activateSecrets({ config: candidate.config, source, env: candidate.env, fields: createSecretFields(next.catalog.entries) });
+        if (errors.length > 0) throw new HostFailure(errors);
       },
       async onApplied() {
         slots = await describeSlots(host.current());

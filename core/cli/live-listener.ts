@@ -117,6 +117,9 @@ export function createLiveListener({ gateway, config, env, flags, paths, log, ..
     files: () => files,
     stop() {
       clearTimeout(due?.timer);
+      // The gateway closes the one address it knows; a former one is left here.
+      for (const opening of due?.openings ?? []) opening.keep();
+      due = undefined;
     },
   };
 }

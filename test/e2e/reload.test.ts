@@ -34,6 +34,8 @@ const status = (client: GatewayClient) =>
   client.request('status', {}) as unknown as Promise<{ uptimeMs: number; host: { generation: number; refused: Array<{ code: string }> } }>;
 const agents = async (client: GatewayClient) =>
   ((await client.request('agents.list', {})) as { agents: Array<{ id: string }> }).agents.map(({ id }) => id).toSorted();
+const enabled = async (client: GatewayClient, id: string) =>
+  ((await client.request('plugins.list', {})) as { plugins: Array<{ id: string; enabled: boolean }> }).plugins.find((plugin) => plugin.id === id)?.enabled;
 const listed = (...ids: string[]) => ({ agents: { list: ids.map((id) => ({ id })) } });
 
 async function freePort(): Promise<number> {
@@ -241,16 +243,21 @@ describe('gateway.reload.mode', () => {
     const { client } = await enter(machine, process);
     const set = await machine.cli(['config', 'set', 'agents.list', '[{id: "bob"}]']);
     expect(set).toMatchObject({ code: 0, stdout: expect.stringContaining('counts from the next start') });
+    expect((await machine.cli(['plugins', 'enable', 'recall'])).stdout).toContain('counts from the next start');
     const { hash } = (await client.request('config.get', {})) as { hash: string };
     const patched = await client.request('config.patch', { raw: '{agents:{list:[{id:"cay"}]}}', baseHash: hash });
-    expect(patched).toMatchObject({ restart: { ok: false, paths: ['agents.list'] } });
+    expect(patched).toMatchObject({ restart: { ok: false, paths: expect.arrayContaining(['agents.list', 'plugins.entries.recall']) } });
     const { hash: later } = (await client.request('config.get', {})) as { hash: string };
     await expect(client.request('config.patch', { raw: '{channels:{nope:{}}}', baseHash: later })).rejects.toThrow('nope');
+    const unresolved = JSON.stringify({ gateway: { auth: { token: { source: 'env', provider: 'default', id: 'NOT_SET_HERE' } } } });
+    await expect(client.request('config.patch', { raw: unresolved, baseHash: later })).rejects.toThrow('NOT_SET_HERE');
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(await agents(client)).toEqual(['ada']);
     expect((await status(client)).host.generation).toBe(1);
+    expect(await enabled(client, 'recall')).not.toBe(true);
     await process.stop();
     await machine.start({ configured: true });
+    expect(await enabled((await enter(machine, url(port))).client, 'recall')).toBe(true);
     expect(await agents((await enter(machine, url(port))).client)).toEqual(['cay']);
   });
 
