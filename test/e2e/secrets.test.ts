@@ -338,15 +338,20 @@ describe('without a gateway', () => {
     expect((await cli(['gateway', 'run', '--port', '0'])).stderr).toContain('maxRefsPerProvider is 512');
   });
 
-  it('credentials of the gateway are told with the reason; the environment goes before a broken one (SEC-033, SEC-034, SEC-040, SEC-041)', async () => {
+  it('credentials of the gateway are told with the reason; the environment and the command line go before a broken one (SEC-033, SEC-034, SEC-040, SEC-041)', async () => {
     await setSource({ version: 6, broken: ['token'] });
     await machine.writeConfig(config({ refs: 1, gateway: { auth: { token: ref('c1', 'token') } } }));
     expect((await cli(['gateway', 'run', '--port', '0'])).code).not.toBe(0);
     const running = await machine.start({ env: { Durar_GATEWAY_TOKEN: 'token-of-the-environment' } });
-    expect(running.output()).toMatch(/SECRETS_GATEWAY_AUTH_SURFACE: the secret of gateway\.auth\.token is inactive: Durar_GATEWAY_TOKEN is set and wins/);
+    expect(running.output()).toMatch(
+      /SECRETS_GATEWAY_AUTH_SURFACE: the secret of gateway\.auth\.token is inactive: Durar_GATEWAY_TOKEN or --token is set and wins/,
+    );
     expect(running.output()).toContain('SECRETS_REF_IGNORED_INACTIVE_SURFACE');
     printed.push(running.output());
     await running.stop();
+    const shown = await machine.start({ args: ['--token', 'token-of-the-command'] });
+    expect(shown.output()).toContain('Durar_GATEWAY_TOKEN or --token is set and wins');
+    await shown.stop();
   });
 });
 

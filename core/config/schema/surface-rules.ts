@@ -45,7 +45,7 @@ const ENV: Record<Kind, string> = { token: 'Durar_GATEWAY_TOKEN', password: 'Dur
 const OTHER: Record<Kind, Kind> = { token: 'password', password: 'token' };
 const MODE = 'gateway.auth.mode';
 
-const envWins = (kind: Kind) => off(`${ENV[kind]} is set and wins`, { env: ENV[kind] });
+const envWins = (kind: Kind) => off(`${ENV[kind]} or --${kind} is set and wins`, { env: ENV[kind] });
 const otherMode = (kind: Kind) => off(`gateway.auth.mode asks for no ${kind}`, { path: MODE, is: [OTHER[kind], 'none', 'trusted-proxy'] });
 
 /** `gateway.auth.token` and `.password`, as the gateway chooses between them. */
