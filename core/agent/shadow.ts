@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { errorText } from '../../sdk/index.ts';
 import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { SessionService } from '../sessions/service.ts';
@@ -69,8 +70,23 @@ export function createShadow(options: ShadowOptions): Shadow {
   const unwritten = new Map<string, number>();
   source.onSwap(() => strikes.clear());
 
+  /** A turn must not fail over what is only written down beside it. */
   function skip(sessionId: string): void {
-    if (!turns.skip(sessionId)) unwritten.set(sessionId, (unwritten.get(sessionId) ?? 0) + 1);
+    try {
+      if (!turns.skip(sessionId)) unwritten.set(sessionId, (unwritten.get(sessionId) ?? 0) + 1);
+    } catch (error) {
+      log.warn(`a turn that was not compared could not be counted: ${errorText(error)}`, { sessionId });
+    }
+  }
+
+  /** Nor over a file that only the shadow reads. */
+  async function lookAt(file: string | undefined): Promise<TranscriptState | undefined> {
+    try {
+      return await transcriptState(file);
+    } catch (error) {
+      log.warn(`the shadow engine gets no transcript: ${errorText(error)}`, { file });
+      return undefined;
+    }
   }
 
   /** The turn was taken: the shadow's part, and the row of both. */
@@ -139,7 +155,7 @@ export function createShadow(options: ShadowOptions): Shadow {
     if (!('owner' in contextEngineShadow)) return active.open(opening);
     serving.set(sessionId, contextEngine.key);
     const history = await sessions.context(session);
-    const transcript = await transcriptState(await sessions.sessionFile(session));
+    const transcript = await lookAt(await sessions.sessionFile(session));
     const sampler = createEngineSampler(estimator);
     const turn = await active.open({ ...opening, onCall: sampler.onCall });
     let steps: ShadowStep[] = [];
@@ -163,7 +179,7 @@ export function createShadow(options: ShadowOptions): Shadow {
         return turn.assemble(given);
       },
       async compact(given, base) {
-        steps.push({ method: 'compact', given, transcript: await transcriptState(given.sessionFile) });
+        steps.push({ method: 'compact', given, transcript: await lookAt(given.sessionFile) });
         const attempt = sampler.compacting();
         try {
           const result = await turn.compact(given, base);
@@ -178,7 +194,7 @@ export function createShadow(options: ShadowOptions): Shadow {
         try {
           await turn.finish(given, signal);
         } finally {
-          steps.push({ method: 'finish', given, transcript: await transcriptState(given.sessionFile) });
+          steps.push({ method: 'finish', given, transcript: await lookAt(given.sessionFile) });
           repeatLater();
         }
       },
