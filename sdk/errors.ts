@@ -1,4 +1,5 @@
 import { AGENT_ERRORS } from './error-codes/agent.ts';
+import { AUTH_ERRORS } from './error-codes/auth.ts';
 import { CLI_ERRORS } from './error-codes/cli.ts';
 import { CONFIG_ERRORS } from './error-codes/config.ts';
 import { EXTENSION_ERRORS } from './error-codes/extension.ts';
@@ -22,6 +23,7 @@ export const ERRORS = {
   ...INSTALL_ERRORS,
   ...STATE_ERRORS,
   ...AGENT_ERRORS,
+  ...AUTH_ERRORS,
   ...GATEWAY_ERRORS,
   ...CLI_ERRORS,
 } as const satisfies Record<string, ErrorRow>;
