@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isRecord } from '../../core/config/config-path.ts';
 import type { GatewayClient } from '../../sdk/client/client.ts';
-import { MANIFESTS, SURFACE_CASES, VARIABLES } from '../secret-surfaces.ts';
+import { GOOD, MANIFESTS, SURFACE_CASES, VARIABLES } from '../secret-surfaces.ts';
 import { createMachine, type Machine } from './gateway-process.ts';
 
 const IGNORED = /SECRETS_REF_IGNORED_INACTIVE_SURFACE: the reference at (\S+) is ignored/g;
@@ -72,6 +72,31 @@ describe('config.set with a reference that does not resolve', () => {
       expect(ignoredIn((await log()).slice(before))).toEqual(ignored);
     });
   }
+});
+
+describe('fields that a channel marks in its manifest', () => {
+  const set = async (mail: object) => {
+    const { hash: baseHash } = (await client.request('config.get', {})) as { hash: string };
+    return await client.request('config.set', { raw: JSON.stringify(config({ channels: { mail } })), baseHash });
+  };
+
+  it('are masked, in the block and in its accounts; the marker sent back keeps them (SEC-126, SEC-128)', async () => {
+    const mail = { pin: 'plain-pin-1', hook: { url: 'http://x', code: 'plain-pin-2' }, accounts: { a: { pin: 'plain-pin-3' } } };
+    expect(JSON.stringify(await set(mail))).not.toContain('plain-pin');
+    const read = (await client.request('config.get', {})) as unknown as { hash: string; parsed: { channels: object } };
+    expect(JSON.stringify(read)).not.toContain('plain-pin');
+    await client.request('config.set', { raw: JSON.stringify(read.parsed), baseHash: read.hash });
+    expect(JSON.parse(await readFile(machine.configFile, 'utf8'))).toMatchObject({ channels: { mail } });
+  });
+
+  it('give way to the reference beside them, with a warning (SEC-125, SEC-129, SEC-131)', async () => {
+    const before = (await log()).length;
+    await set({ serviceAccount: 'plain-account', serviceAccountRef: GOOD });
+    await client.request('logs.tail', { limit: 1 });
+    expect((await log()).slice(before)).toMatch(/"level":"warn".*SECRETS_REF_OVERRIDES_PLAINTEXT: the reference at channels\.mail\.serviceAccountRef is used/);
+    const answer = await client.request('secrets.resolve', { commandName: 'test', targetIds: ['channels.mail.serviceAccountRef'] });
+    expect(answer).toMatchObject({ assignments: [{ path: 'channels.mail.serviceAccountRef', value: VARIABLES.GOOD }] });
+  });
 });
 
 /** Credentials of the gateway itself are tried by its start. */
