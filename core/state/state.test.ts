@@ -58,6 +58,27 @@ describe('openState', () => {
     close();
   });
 
+  it('of a session that ended are dropped, and each engine that had one is owed a word until it is told', () => {
+    const { cursors, db, close } = openState({ dir: root });
+    for (const engine of ['one', 'two']) for (const session of ['s1', 's2']) cursors.acknowledge(engine, session, 4);
+    const ended = { sessionId: 's1', sessionKey: 'agent:main:main', reason: 'reset' as const };
+    cursors.end(ended, 'selected');
+    cursors.end(ended, 'selected');
+    expect(['one', 'two'].map((engine) => [cursors.get(engine, 's1'), cursors.get(engine, 's2')])).toEqual([
+      [0, 4],
+      [0, 4],
+    ]);
+    for (const engine of ['one', 'two', 'selected']) expect(cursors.ended(engine)).toEqual([ended]);
+    cursors.told('one', 's1');
+    expect([cursors.ended('one'), cursors.ended('two')]).toEqual([[], [ended]]);
+    for (let n = 0; n < 1_005; n += 1) cursors.end({ ...ended, sessionId: `late-${n}` }, 'selected');
+    // an engine that never comes back does not fill the database
+    expect(cursors.ended('selected').map(({ sessionId }) => sessionId)).toHaveLength(1_000);
+    expect(cursors.ended('selected').at(-1)?.sessionId).toBe('late-1004');
+    expect(db.get('SELECT count(*) AS count FROM cursors')?.count).toBe(2);
+    close();
+  });
+
   it('is private whatever the umask is, side files included', () => {
     const before = process.umask(0);
     try {

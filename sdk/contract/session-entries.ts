@@ -1,9 +1,16 @@
-/** Entries for the suite of session stores. */
+/** What the suite of session stores works on, and entries for it. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { errorCode, errorText } from '../errors.ts';
 import { type AgentMessage, emptyUsage } from '../messages.ts';
-import type { EntryBody, NewEntry } from '../ports/session-store.ts';
+import type { EntryBody, NewEntry, SessionStore } from '../ports/session-store.ts';
+import type { ContractContext } from './contract.ts';
+
+/** A store with no sessions. `reopen` ends the present one and gives another on the same data. */
+export interface SessionStoreContext extends ContractContext {
+  store: SessionStore;
+  reopen(): Promise<SessionStore>;
+}
 
 export function entry(body: EntryBody, id = randomBytes(4).toString('hex')): NewEntry {
   return { timestamp: new Date().toISOString(), ...body, id };

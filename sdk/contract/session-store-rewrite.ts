@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import type { AgentMessage } from '../messages.ts';
 import type { StoredEntry } from '../ports/session-store.ts';
 import type { ContractCase } from './contract.ts';
-import { everyKind, rejectsWith, userEntry } from './session-entries.ts';
-import type { SessionStoreContext } from './session-store.ts';
+import { everyKind, rejectsWith, type SessionStoreContext, userEntry } from './session-entries.ts';
 
 /** What a store that rewrites promises. */
 export const REWRITE_CASES: ReadonlyArray<ContractCase<SessionStoreContext>> = [

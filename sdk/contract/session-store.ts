@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict';
 import type { SessionStore } from '../ports/session-store.ts';
-import type { ContractContext, ContractSuite } from './contract.ts';
-import { entry, everyKind, rejectsWith, userEntry } from './session-entries.ts';
+import type { ContractSuite } from './contract.ts';
+import { entry, everyKind, rejectsWith, type SessionStoreContext, userEntry } from './session-entries.ts';
 import { REWRITE_CASES } from './session-store-rewrite.ts';
 
-/** A store with no sessions. `reopen` ends the present one and gives another on the same data. */
-export interface SessionStoreContext extends ContractContext {
-  store: SessionStore;
-  reopen(): Promise<SessionStore>;
-}
+export type { SessionStoreContext } from './session-entries.ts';
 
 /** What every session store promises. */
 export const sessionStoreContract: ContractSuite<SessionStoreContext> = {
