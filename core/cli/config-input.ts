@@ -42,7 +42,8 @@ export async function readOperations(args: readonly string[], options: SetOption
     return [{ path: segments, value: { source: refSource, provider: refProvider, id: refId }, mode: 'builder' }];
   }
   if (provider.length > 0) return [{ path: segments, value: readProvider(segments, Object.fromEntries(provider)), mode: 'builder' }];
-  if (text === undefined) throw usage("missing required argument 'value'", 'Give it after the path, or by --ref-*, --provider-* or --batch-*: `durar config set --help`.');
+  if (text === undefined)
+    throw usage("missing required argument 'value'", 'Give it after the path, or by --ref-*, --provider-* or --batch-*: `durar config set --help`.');
   if (options.strictJson === true) return [{ path: segments, value: await parseStrictly(text, 'value'), mode: 'json' }];
   return [{ path: segments, value: await parseValue(text), mode: 'value' }];
 }
