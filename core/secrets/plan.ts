@@ -132,7 +132,7 @@ function readTarget(target: unknown, fields: SecretFields): PlanTarget {
   return {
     type,
     path,
-    ...(typeof agentId === 'string' ? { agentId } : {}),
+    ...(typeof agentId === 'string' ? { agentId: agentId.toLowerCase() } : {}),
     ...(typeof authProfileProvider === 'string' ? { authProfileProvider } : {}),
     ref,
   };

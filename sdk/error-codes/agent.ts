@@ -103,6 +103,11 @@ export const AGENT_ERRORS = {
     message: 'the plan has references or providers that run a command',
     hint: 'Look at the commands in the plan, then repeat it with --allow-exec; nothing was changed.',
   },
+  DUR_SECRETS_FILE: { message: "'{file}' cannot be looked through: {reason}", hint: 'Repair or remove it; nothing was changed.' },
+  DUR_SECRETS_REFUSED: {
+    message: 'the running gateway refused the result: {reason}',
+    hint: 'The files are as they were; correct the reason, which concerns the environment of that gateway, and repeat the command.',
+  },
   DUR_SECRETS_APPLY: { message: "cannot write '{file}': {reason}", hint: '{outcome}' },
   DUR_SECRET_SOURCE: { message: "no installed extension serves the secret source '{source}'", hint: 'Install one, or correct secrets.providers.' },
 } as const;

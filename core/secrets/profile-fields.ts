@@ -1,0 +1,10 @@
+import type { FoundField, SecretFields } from './fields.ts';
+
+const KEYS = new Set(['key', 'keyRef', 'token', 'tokenRef']);
+const FIELD: FoundField = { takesRef: true, rules: [] };
+
+/** The secret fields of `auth-profiles.json`. What a sign-in renews is none of them. */
+export const PROFILE_FIELDS: Pick<SecretFields, 'find' | 'isChoice'> = {
+  find: (path) => (path.length === 3 && path[0] === 'profiles' && KEYS.has(String(path[2])) ? FIELD : undefined),
+  isChoice: () => false,
+};

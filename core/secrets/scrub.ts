@@ -1,0 +1,132 @@
+import { getAt, isRecord } from '../config/config-path.ts';
+import { templateNames } from '../config/env.ts';
+import { holdsAny, type Move, moveInBackup } from './move.ts';
+import { catalogueTexts, envLines, profileTexts } from './plain-texts.ts';
+import type { SecretsPlan } from './plan.ts';
+import { isSecretRef } from './ref.ts';
+import { isSecretVariable, MANAGED } from './secret-names.ts';
+import { type SecretFiles, staticKey } from './stored-files.ts';
+
+export interface ScrubOptions {
+  plan: SecretsPlan;
+  files: SecretFiles;
+  move: Move;
+  /** The configuration as it will be, and what its references say now. */
+  config: object;
+  /** Variables that hold a credential, as the installed providers say. */
+  variables: ReadonlySet<string>;
+  /** Every text that stands for a moved secret: the old ones, and what the new references resolve to. */
+  values: ReadonlySet<string>;
+}
+
+/** A value of this length is nobody's setting by chance. */
+const TELLING_LENGTH = 12;
+
+/** Takes the copies of the moved secrets out of the draft's files. Returns what an operator should know. */
+export async function scrubCopies(options: ScrubOptions): Promise<string[]> {
+  const { plan, files, move, values } = options;
+  const { draft } = move;
+  const warnings: string[] = [];
+  if (plan.options.scrubAuthProfilesForProviderTargets) warnings.push(...scrubProfiles(options));
+  if (plan.options.scrubLegacyAuthJson) warnings.push(...scrubLegacy(options));
+  for (const { models } of files.agents) {
+    const copies = models === undefined ? [] : catalogueTexts(models.value).filter(({ value }) => values.has(value));
+    if (models === undefined || copies.length === 0) continue;
+    const next = structuredClone(models.value);
+    for (const { path } of copies) {
+      const holder = getAt(next, path.slice(0, -1));
+      if (isRecord(holder)) holder[String(path.at(-1))] = MANAGED;
+    }
+    draft.setJson(models.file, next);
+  }
+  if (plan.options.scrubEnv) scrubEnvironment(options);
+  for (const { file, text } of files.backups) draft.set(file, await moveInBackup(text, plan, values));
+  const rest = [...files.config, ...files.env].filter(({ file }) => holdsAny(draft.text(file) ?? '', move.values));
+  for (const { file } of rest) warnings.push(`${file} still holds a moved secret at another place, such as another field, a variable or a comment`);
+  return warnings;
+}
+
+function scrubProfiles({ plan, move: { draft, providers, agents }, values }: ScrubOptions): string[] {
+  const warnings: string[] = [];
+  const referred = new Set(plan.targets.filter(({ path }) => path[0] === 'models' && path[1] === 'providers').map(({ path }) => String(path[2])));
+  for (const { id, profiles } of agents) {
+    const store = draft.json(profiles.file);
+    if (store === undefined) continue;
+    const gone = new Set<string>();
+    const next = structuredClone(store);
+    for (const { profileId, provider, path, value } of profileTexts(store).filter((each) => providers.has(each.provider))) {
+      if (!values.has(value)) {
+        if (referred.has(provider))
+          warnings.push(`the credential '${profileId}' of agent '${id}' is another secret of '${provider}' and stays; it wins over the reference`);
+        continue;
+      }
+      const profile = getAt(next, path.slice(0, -1));
+      if (!isRecord(profile)) continue;
+      delete profile[String(path.at(-1))];
+      if (!['key', 'keyRef', 'token', 'tokenRef'].some((key) => profile[key] !== undefined)) gone.add(profileId);
+    }
+    for (const profileId of gone) forget(next, profileId);
+    if (JSON.stringify(next) !== JSON.stringify(store)) draft.setJson(profiles.file, next);
+  }
+  return warnings;
+}
+
+/** Removes a profile with what is kept about it. */
+function forget(store: Record<string, unknown>, profileId: string): void {
+  for (const key of ['profiles', 'usageStats']) if (isRecord(store[key])) delete store[key][profileId];
+  const { order, lastGood } = store;
+  if (isRecord(order)) for (const [provider, ids] of Object.entries(order)) if (Array.isArray(ids)) order[provider] = ids.filter((id) => id !== profileId);
+  if (isRecord(lastGood)) for (const [provider, id] of Object.entries(lastGood)) if (id === profileId) delete lastGood[provider];
+}
+
+/** A static key that is nowhere else goes to the stored credentials first: it may be the only copy. Sign-ins stay. */
+function scrubLegacy({ move: { draft, agents }, values }: ScrubOptions): string[] {
+  const warnings: string[] = [];
+  for (const { id, legacy, profiles } of agents) {
+    const entries = Object.entries(legacy?.value ?? {}).flatMap(([provider, entry]) => {
+      const key = staticKey(entry);
+      return key === undefined ? [] : [{ provider, key }];
+    });
+    if (legacy === undefined || entries.length === 0) continue;
+    const store: Record<string, unknown> = draft.json(profiles.file) ?? { version: 1, profiles: {} };
+    const stored: Record<string, unknown> = isRecord(store.profiles) ? { ...store.profiles } : {};
+    const known = new Set(profileTexts(store).map(({ provider, value }) => `${provider}\0${value}`));
+    let imported = 0;
+    for (const { provider, key } of entries) {
+      if (key === '' || values.has(key) || known.has(`${provider}\0${key}`)) continue;
+      const profileId = [`${provider}:default`, `${provider}:legacy`].find((name) => !Object.hasOwn(stored, name));
+      if (profileId === undefined) {
+        warnings.push(`the static key of '${provider}' in ${legacy.file} is the only copy and stays: both names for it are taken`);
+        continue;
+      }
+      stored[profileId] = { type: 'api_key', provider, key };
+      imported += 1;
+      warnings.push(`the static key of '${provider}' of agent '${id}' was only in auth.json; it is the credential '${profileId}' now, in plain text`);
+    }
+    if (imported > 0) draft.setJson(profiles.file, { ...store, profiles: stored });
+    const kept = new Set(Object.entries(stored).flatMap(([, profile]) => (isRecord(profile) ? [`${String(profile.provider)}\0${String(profile.key)}`] : [])));
+    const isSafe = ({ provider, key }: { provider: string; key: string }) => key === '' || values.has(key) || kept.has(`${provider}\0${key}`);
+    const gone = new Set(entries.filter(isSafe).map(({ provider }) => provider));
+    draft.setJson(legacy.file, Object.fromEntries(Object.entries(legacy.value).filter(([provider]) => !gone.has(provider))));
+  }
+  return warnings;
+}
+
+/** Takes out the lines that set a moved secret. A variable that a reference or a template reads is the source and stays. */
+function scrubEnvironment({ files, move, config, variables, values }: ScrubOptions): void {
+  const read = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (typeof value === 'string') for (const name of templateNames(value)) read.add(name);
+    else if (isSecretRef(value)) void (value.source === 'env' && read.add(value.id));
+    else if (typeof value === 'object' && value !== null) Object.values(value).forEach(visit);
+  };
+  visit(config);
+  for (const { profiles } of move.agents) visit(move.draft.json(profiles.file));
+  for (const { file, text } of files.env) {
+    const kept = envLines(text).filter(({ name, value = '' }) => {
+      if (name === undefined || value === '' || read.has(name) || !values.has(value)) return true;
+      return !(variables.has(name) || isSecretVariable(name) || value.length >= TELLING_LENGTH);
+    });
+    move.draft.set(file, kept.map((line) => line.text).join(''));
+  }
+}
