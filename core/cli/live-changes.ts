@@ -46,6 +46,7 @@ interface Wish {
   /** The extensions themselves changed. */
   extensions?: boolean;
   delayMs: number;
+  waits?: boolean;
 }
 
 interface Applied {
@@ -72,7 +73,7 @@ export async function createLiveChanges(options: LiveChangesOptions): Promise<Li
     return next;
   }
 
-  async function activate({ reason, strict, extensions = false, delayMs }: Wish): Promise<Applied> {
+  async function activate({ reason, strict, extensions = false, delayMs, waits = false }: Wish): Promise<Applied> {
     const before = host.current().resolvedConfig;
     const restarts = mode() === 'restart';
     let report: ActivationReport;
@@ -88,7 +89,7 @@ export async function createLiveChanges(options: LiveChangesOptions): Promise<Li
     const held = gate.confirm();
     refused = [];
     const after = host.current().resolvedConfig;
-    const restart = await listener.apply({ reason, restart: restarts && (extensions || effectiveChanges(before, after).length > 0), delayMs });
+    const restart = await listener.apply({ reason, restart: restarts && (extensions || effectiveChanges(before, after).length > 0), delayMs, waits });
     if (held.length > 0) log.warn(`these take effect after a restart of the gateway: ${held.join(', ')}`);
     else if (restart === undefined) tellOverridden(before, after);
     await channels.reconcile();
@@ -167,7 +168,7 @@ export async function createLiveChanges(options: LiveChangesOptions): Promise<Li
         const before = host.current();
         const withdraw = stages.offer(candidate);
         try {
-          const { restart, held } = await activate({ reason, strict: true, delayMs: Math.min(restartDelayMs, MAX_DELAY_MS) });
+          const { restart, held } = await activate({ reason, strict: true, delayMs: Math.min(restartDelayMs, MAX_DELAY_MS), waits: true });
           // without a second look at the file, which has not been written yet
           await watchAll();
           return { later: held, ...(restart === undefined ? {} : { restart }) };

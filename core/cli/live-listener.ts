@@ -16,6 +16,8 @@ export interface Restart {
   delayMs: number;
   /** It is one with a restart that was due already. */
   coalesced: boolean;
+  /** Starts the time, where `waits` was asked for. */
+  begin(): void;
 }
 
 export interface ApplyOptions {
@@ -24,6 +26,8 @@ export interface ApplyOptions {
   restart: boolean;
   /** Leaves an answer the time to arrive. */
   delayMs: number;
+  /** The time starts with `begin`: something has to be done before the answer is sent. */
+  waits?: boolean;
 }
 
 /** Keeps the listener where the live configuration wants it. Calls come one after the other: `prepare`, then `apply` or `withdraw`. */
@@ -52,9 +56,11 @@ export interface LiveListenerOptions {
 
 interface Due {
   openings: Opening[];
+  /** Of the addresses that are being left. */
+  ports: number[];
   scope: 'all' | 'former';
   reason: string;
-  timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout | undefined;
 }
 
 export function createLiveListener({ gateway, config, env, flags, paths, log, ...initial }: LiveListenerOptions): LiveListener {
@@ -78,21 +84,29 @@ export function createLiveListener({ gateway, config, env, flags, paths, log, ..
     gateway.restart(reason, scope);
   }
 
+  function startTime(delayMs: number): void {
+    if (due === undefined) return;
+    clearTimeout(due.timer);
+    if (delayMs === 0) restartNow();
+    else due.timer = setTimeout(restartNow, delayMs);
+  }
+
   return {
     async prepare(resolved) {
       try {
         const next = await resolveGatewaySettings({ config: resolved, env, flags, paths });
-        // The address that is being left may be the one to go back to.
-        if (due !== undefined && (next.host !== settings.host || next.port !== settings.port)) restartNow();
+        // What is being left holds its port to the end, and this is the way back to it.
+        if (due?.ports.includes(next.port) === true && next.port !== settings.port) restartNow();
         candidate = { settings: next, opening: await gateway.open(next), files: filesOf(resolved) };
       } catch (error) {
         if (!errorCode(error)?.startsWith('DUR_')) throw error;
         throw new HostFailure([error as DurarError]);
       }
     },
-    async apply({ reason, restart, delayMs }) {
+    async apply({ reason, restart, delayMs, waits = false }) {
       if (candidate === undefined) return undefined;
       const { opening } = candidate;
+      const { port } = settings;
       settings = candidate.settings;
       files = candidate.files;
       candidate = undefined;
@@ -103,11 +117,16 @@ export function createLiveListener({ gateway, config, env, flags, paths, log, ..
       if (opening.moves) log.info(`the gateway listens on ${opening.bound.url}`);
       if (!opening.moves && !restart) return undefined;
       const coalesced = due !== undefined;
-      due ??= { openings: [], scope: 'former', reason, timer: setTimeout(restartNow, delayMs) };
-      if (opening.moves) due.openings.push(opening);
-      if (restart) due.scope = 'all';
-      if (delayMs === 0) restartNow();
-      return { delayMs, coalesced };
+      clearTimeout(due?.timer);
+      due = {
+        openings: [...(due?.openings ?? []), ...(opening.moves ? [opening] : [])],
+        ports: [...(due?.ports ?? []), ...(opening.moves ? [port] : [])],
+        scope: restart ? 'all' : (due?.scope ?? 'former'),
+        reason,
+        timer: undefined,
+      };
+      if (!waits) startTime(delayMs);
+      return { delayMs, coalesced, begin: () => startTime(delayMs) };
     },
     async withdraw() {
       const opening = candidate?.opening;

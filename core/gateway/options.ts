@@ -74,8 +74,8 @@ export interface ControlUiSettings {
 
 /** What became of a configuration that was adopted. */
 export interface Adoption {
-  /** The listener moves, or all clients have to come again: when they are told, from now. */
-  restart?: { delayMs: number; coalesced: boolean };
+  /** The listener moves, or all clients have to come again: they are told so long after `begin`, which is called when the file is written. */
+  restart?: { delayMs: number; coalesced: boolean; begin(): void };
   /** The keys that count from the next start of the process. */
   later: readonly string[];
 }

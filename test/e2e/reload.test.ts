@@ -169,6 +169,25 @@ describe('the listener', () => {
     await expect(enter(machine, process)).rejects.toThrow();
   });
 
+  it('answers every write that comes before the clients are told, and moves once for all of them', async () => {
+    const { machine, process, port } = await begin();
+    const { client, gone } = await enter(machine, process);
+    const patch = async (gateway: object, restartDelayMs: number) => {
+      const { hash } = (await client.request('config.get', {})) as { hash: string };
+      return ((await client.request('config.patch', { raw: JSON.stringify({ gateway }), baseHash: hash, restartDelayMs })) as { restart: unknown }).restart;
+    };
+    const [first, second] = [await freePort(), await freePort()];
+    expect(await patch({ port: first }, 1000)).toMatchObject({ ok: true, coalesced: false });
+    expect(await patch({ trustedProxies: ['10.0.0.1'] }, 1000)).toBeNull();
+    expect(await patch({ port: second }, 100)).toMatchObject({ ok: true, coalesced: true });
+    await gone;
+    await enter(machine, url(second));
+    for (const left of [port, first]) await expect(enter(machine, url(left))).rejects.toThrow();
+    // and back to where it began
+    await machine.writeConfig(config({ port }));
+    expect(await until(() => agentsAt(machine, port), 'the way back')).toEqual(['main']);
+  });
+
   it('stays where it is when the next address cannot be had, and nothing is lost (AMB-050)', async () => {
     const { machine, process, port } = await begin({}, listed('ada'));
     const { client } = await enter(machine, process);
