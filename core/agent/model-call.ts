@@ -1,6 +1,7 @@
 import { type AgentMessage, messageText, type ProviderRequest } from '../../sdk/index.ts';
 import { fastModeOf } from './directives/session-settings.ts';
 import { sanitizeMessages } from './hygiene.ts';
+import { withProfiles } from './profile-use.ts';
 import { joinParts, type PromptPart } from './prompt/system-prompt.ts';
 import type { MessageTrail, SentContext } from './run-report.ts';
 import { consumeStream, type StreamOutcome } from './stream.ts';
@@ -70,28 +71,32 @@ export async function callModel(turn: Turn, input: ModelCallInput): Promise<Stre
   const trail = { ...input.trail, prepended: input.messages, clean };
   totals.sent = { request: sentOf(shaped), parts: input.parts, prepended: input.prepended, prependedBy: input.prependedBy, trail };
   const lead = totals.text === '' ? '' : '\n\n';
-  let thought = '';
-  let fresh = true;
-  const started = performance.now();
-  const outcome = await consumeStream({
-    open: (signal) => model.stream(shaped, { signal }),
-    model: entry,
-    owner: model.owner,
-    signal: run.signal,
-    stallMs: deps.stallMs,
-    now: deps.now,
-    onText(delta) {
-      const part = fresh ? `${lead}${delta}` : delta;
-      fresh = false;
-      totals.text += part;
-      run.emit('assistant', { text: totals.text, delta: part });
-    },
-    onThinking(delta) {
-      thought += delta;
-      run.emit('thinking', { text: thought, delta });
-    },
+  const outcome = await withProfiles(model, run.signal, async () => {
+    let thought = '';
+    let fresh = true;
+    const started = performance.now();
+    const paid = model.apiKey === undefined ? shaped : { ...shaped, apiKey: model.apiKey };
+    const answered = await consumeStream({
+      open: (signal) => model.stream(paid, { signal }),
+      model: entry,
+      owner: model.owner,
+      signal: run.signal,
+      stallMs: deps.stallMs,
+      now: deps.now,
+      onText(delta) {
+        const part = fresh ? `${lead}${delta}` : delta;
+        fresh = false;
+        totals.text += part;
+        run.emit('assistant', { text: totals.text, delta: part });
+      },
+      onThinking(delta) {
+        thought += delta;
+        run.emit('thinking', { text: thought, delta });
+      },
+    });
+    noteCall(turn, shaped, answered, performance.now() - started);
+    return answered;
   });
-  noteCall(turn, shaped, outcome, performance.now() - started);
   if (hooks.has('llm_output')) {
     const { message } = outcome;
     const text = messageText(message);

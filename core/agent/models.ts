@@ -10,10 +10,13 @@ import {
   type ProviderRequest,
   type StreamOptions,
 } from '../../sdk/index.ts';
+import type { CredentialRequest, Credentials, CredentialUse } from '../auth/credentials.ts';
 import type { Config } from '../config/schema.ts';
 import type { Generation } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import { withDeadline } from './deadline.ts';
+import { authEnvVars, declaredIds, declaredProvider } from './declared-providers.ts';
+import { defaultAgentId } from './settings.ts';
 
 /** A model that can be called: where, with what, and by whose code. */
 export interface ResolvedModel {
@@ -22,21 +25,27 @@ export interface ResolvedModel {
   entry: ModelEntry;
   /** extension whose code streams */
   owner: string;
-  apiKey?: string;
+  /** The credential in use now; it changes when `credential` goes on to another profile. */
+  readonly apiKey: string | undefined;
+  /** There when the credential is a stored one: to be told how each call ended. */
+  credential?: CredentialUse;
   baseUrl?: string;
   headers?: Record<string, string>;
   stream(request: ProviderRequest, options: StreamOptions): AsyncIterable<ProviderEvent>;
 }
 
+/** Whose run it is, and which stored credential it asks for. Absent: the default agent's. */
+export type ProfileWish = Omit<CredentialRequest, 'provider'>;
+
 /** The models of a generation. Providers are loaded when they are first asked for. */
 export interface Models {
-  /** Throws `DUR_MODEL_*`. */
-  resolve(generation: Generation, ref: string): Promise<ResolvedModel>;
+  /** Throws `DUR_MODEL_*`, and `DUR_AUTH_PROFILE_*` for a profile that was asked for. */
+  resolve(generation: Generation, ref: string, wish?: ProfileWish): Promise<ResolvedModel>;
   /** What is known of a model, whether it can be called or not. Throws `DUR_MODEL_UNKNOWN`. */
   find(generation: Generation, ref: string): Promise<ModelEntry>;
   /** Every model that can be named, by ref; loads all providers. Those that fail are left out and logged. */
   list(generation: Generation): Promise<ModelEntry[]>;
-  /** A provider's credential. Never log the value. */
+  /** A provider's credential, of the default agent. Never log the value. */
   credential(generation: Generation, providerId: string): Promise<{ apiKey?: string; source?: string }>;
 }
 
@@ -68,7 +77,14 @@ export function parseModelRef(ref: string): { provider: string | undefined; mode
   return slash === -1 ? { provider: undefined, model: ref.trim() } : { provider: ref.slice(0, slash).trim().toLowerCase(), model: ref.slice(slash + 1).trim() };
 }
 
-export function createModels(options: { log: Logger; env?: () => Readonly<Record<string, string | undefined>> }): Models {
+export interface ModelsOptions {
+  log: Logger;
+  env?: () => Readonly<Record<string, string | undefined>>;
+  /** Absent: none are stored. */
+  credentials?: Pick<Credentials, 'credentialFor'>;
+}
+
+export function createModels(options: ModelsOptions): Models {
   const env = options.env ?? (() => process.env);
   const sources = new WeakMap<Generation, Map<string, Promise<ProviderSource | undefined>>>();
 
@@ -116,16 +132,16 @@ export function createModels(options: { log: Logger; env?: () => Readonly<Record
     if (found.envVars.length === 0) found.envVars.push(`${id.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}_API_KEY`);
     if (generation.config.models.mode === 'merge' || configured?.models === undefined) {
       for (const facts of declared?.provider.models ?? []) add(found, facts, declared?.provider.api);
-      if (alias !== undefined) await addOffered(found, alias.value, alias.owner);
+      if (alias !== undefined) await addOffered(generation, found, alias.value, alias.owner);
     }
     for (const facts of configured?.models ?? []) add(found, facts as ModelFacts, configured?.api);
     return found;
   }
 
   /** What the extension's own code lists. */
-  async function addOffered(provider: ProviderSource, code: Provider, owner: string): Promise<void> {
+  async function addOffered(generation: Generation, provider: ProviderSource, code: Provider, owner: string): Promise<void> {
     if (code.models === undefined) return;
-    const { apiKey } = keyOf(provider);
+    const { apiKey } = credentialOf(generation, provider);
     const baseUrl = baseUrlOf(provider);
     const params = { ...(baseUrl === undefined ? {} : { baseUrl }), ...(apiKey === undefined ? {} : { apiKey }) };
     const failed = (reason: string, cause?: unknown) =>
@@ -148,6 +164,17 @@ export function createModels(options: { log: Logger; env?: () => Readonly<Record
     return {};
   }
 
+  function storedFor(generation: Generation, provider: ProviderSource, wish?: ProfileWish): CredentialUse | undefined {
+    const request = { agentId: defaultAgentId(generation.config), ...wish, provider: provider.id };
+    return options.credentials?.credentialFor(generation.resolvedConfig, request);
+  }
+
+  /** What is stored goes before the configuration, and that before the environment. */
+  function credentialOf(generation: Generation, provider: ProviderSource): { apiKey?: string; source?: string } {
+    const stored = storedFor(generation, provider);
+    return stored === undefined ? keyOf(provider) : { apiKey: stored.apiKey, source: `profile: ${stored.profileId}` };
+  }
+
   /** A service that only the configuration knows, and one on a base URL of the user's own, may do without a credential. */
   function isKeyless(provider: ProviderSource): boolean {
     if (provider.code?.provider.keyless === true || provider.declared?.provider.keyless === true) return true;
@@ -165,14 +192,15 @@ export function createModels(options: { log: Logger; env?: () => Readonly<Record
   return {
     find: async (generation, ref) => (await find(generation, ref)).entry,
 
-    async resolve(generation, ref) {
+    async resolve(generation, ref, wish) {
       const { provider, entry } = await find(generation, ref);
       const code = provider.code;
       const streaming = code?.provider.stream === undefined ? undefined : code;
       const api = streaming === undefined ? await generation.contribution('modelApi', entry.api) : undefined;
       if (streaming === undefined && api === undefined) throw durarError('DUR_MODEL_API', { ref, api: entry.api });
-      const { apiKey } = keyOf(provider);
-      if (apiKey === undefined && !isKeyless(provider)) {
+      const credential = storedFor(generation, provider, wish);
+      const { apiKey } = credential === undefined ? keyOf(provider) : {};
+      if (credential === undefined && apiKey === undefined && !isKeyless(provider)) {
         throw durarError('DUR_MODEL_AUTH', { provider: provider.id, env: provider.envVars[0] }, code === undefined ? {} : { owner: { extension: code.owner } });
       }
       const baseUrl = provider.configured?.baseUrl ?? entry.baseUrl ?? baseUrlOf(provider);
@@ -181,7 +209,10 @@ export function createModels(options: { log: Logger; env?: () => Readonly<Record
         ref: `${provider.id}/${entry.id}`,
         entry,
         owner: streaming?.owner ?? api?.owner ?? provider.id,
-        ...(apiKey === undefined ? {} : { apiKey }),
+        get apiKey() {
+          return credential?.apiKey ?? apiKey;
+        },
+        ...(credential === undefined ? {} : { credential }),
         ...(baseUrl === undefined ? {} : { baseUrl }),
         ...(Object.keys(headers).length === 0 ? {} : { headers }),
         stream(request, streamOptions) {
@@ -216,7 +247,7 @@ export function createModels(options: { log: Logger; env?: () => Readonly<Record
 
     async credential(generation, providerId) {
       const provider = await source(generation, providerId.toLowerCase());
-      return provider === undefined ? {} : keyOf(provider);
+      return provider === undefined ? {} : credentialOf(generation, provider);
     },
   };
 }
@@ -243,29 +274,6 @@ function add(provider: ProviderSource, facts: ModelFacts, api: string | undefine
     ...(baseUrl === undefined ? {} : { baseUrl }),
     ...(facts.compat === undefined ? {} : { compat: facts.compat }),
   });
-}
-
-/** Complete providers that enabled manifests describe, without any code. */
-function declaredProvider(generation: Generation, id: string): ProviderSource['declared'] {
-  for (const { entry, enabled, blocked } of generation.plan.extensions.values()) {
-    const provider = entry.manifest.providerCatalog?.[id];
-    if (enabled && blocked === undefined && provider !== undefined) return { provider, owner: entry.id };
-  }
-  return undefined;
-}
-
-function declaredIds(generation: Generation): string[] {
-  const ids: string[] = [];
-  for (const { entry, enabled, blocked } of generation.plan.extensions.values()) {
-    if (enabled && blocked === undefined) ids.push(...Object.keys(entry.manifest.providerCatalog ?? {}));
-  }
-  return ids;
-}
-
-function authEnvVars(generation: Generation, id: string): string[] {
-  const names: string[] = [];
-  for (const { entry, enabled } of generation.plan.extensions.values()) if (enabled) names.push(...(entry.manifest.providerAuthEnvVars?.[id] ?? []));
-  return names;
 }
 
 /** Configured headers with their secrets resolved. */

@@ -3,6 +3,7 @@ import type { Generation, Lease } from '../kernel/generation.ts';
 import { requestApproval } from './approval.ts';
 import { withoutReport } from './context-report.ts';
 import { chooseModelRef } from './model-choice.ts';
+import { profileWish } from './profile-use.ts';
 import { readableDirs } from './prompt/readable-dirs.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 import type { Run } from './run.ts';
@@ -70,7 +71,7 @@ export async function prepareTurn(
 
   const hook = await modelHooks(generation, hookContext, recorder, prompt);
   const ref = chooseModelRef({ config, agentId, session, requested: request.model, hook });
-  const model = await deps.models.resolve(generation, ref);
+  const model = await deps.models.resolve(generation, ref, profileWish(session, ref, request));
   const level = request.thinking ?? (session.thinkingLevel as ThinkingLevel | undefined) ?? agent?.thinkingDefault ?? config.agents.defaults.thinkingDefault;
   const thinking = model.entry.reasoning ? level : undefined;
   const collecting = toolsOf(deps, run, generation, session, hookContext, workspaceDir);

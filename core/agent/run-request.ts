@@ -11,6 +11,8 @@ export interface RunRequest {
   images?: Array<{ data: string; mimeType: string }>;
   /** Run override of the model, a ref. */
   model?: string;
+  /** The stored credential to use, and no other. */
+  authProfile?: string;
   thinking?: ThinkingLevel;
   /** Whether the provider is to hurry, in place of the session's own setting. */
   fast?: boolean;

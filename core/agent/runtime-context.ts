@@ -22,7 +22,7 @@ export function runtimeContext(turn: LendingTurn, signal?: AbortSignal): Runtime
 export function hostCompaction({ deps, session, generation, model }: LendingTurn & Pick<Turn, 'model'>, signal: AbortSignal) {
   return async (params: CompactParams): Promise<CompactResult> => {
     const settings = generation.config.agents.defaults.compaction;
-    const writer = settings.model === undefined ? model : await deps.models.resolve(generation, settings.model);
+    const writer = settings.model === undefined ? model : await deps.models.resolve(generation, settings.model, { agentId: session.agentId });
     const { sessions, estimator, correction, stallMs, now } = deps;
     return summarize({ sessions, session, model: writer, settings, estimator, factor: correction.factor(writer.ref), signal, stallMs, now }, params);
   };

@@ -1,4 +1,5 @@
 import { type AgentEvent, durarError, errorText } from '../../sdk/index.ts';
+import type { Credentials } from '../auth/credentials.ts';
 import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { SessionService } from '../sessions/service.ts';
@@ -88,6 +89,8 @@ export interface AgentServiceOptions {
   now?: () => number;
   /** The effective environment, with the providers' credentials; asked anew each time. */
   env?: () => Readonly<Record<string, string | undefined>>;
+  /** Those that are stored; absent: none. */
+  credentials?: Pick<Credentials, 'credentialFor'>;
   /** milliseconds; each has a default */
   limits?: { engine?: Partial<EngineTimeouts>; stall?: number; tool?: number };
 }
@@ -106,7 +109,8 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
   const now = options.now ?? Date.now;
   const runs = createRuns({ now, log });
   const closing = new AbortController();
-  const models = createModels({ log, ...(options.env === undefined ? {} : { env: options.env }) });
+  const { env, credentials } = options;
+  const models = createModels({ log, ...(env === undefined ? {} : { env }), ...(credentials === undefined ? {} : { credentials }) });
   const stallMs = limits.stall ?? STALL_MS;
   const estimator = createTokenEstimator();
   const timeouts = { ...ENGINE_TIMEOUTS, ...limits.engine };

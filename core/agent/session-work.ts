@@ -14,6 +14,7 @@ import type { EngineTurn } from './engine.ts';
 import type { Lanes } from './lanes.ts';
 import type { TurnRecord, TurnSummary } from './ledger.ts';
 import { chooseModelRef } from './model-choice.ts';
+import { profileWish, withoutUsedProfile } from './profile-use.ts';
 import { type LendingTurn, runtimeContext } from './runtime-context.ts';
 import { divideWindow } from './tokens.ts';
 import { createToolCatalog } from './tool-catalog.ts';
@@ -117,7 +118,8 @@ export function createSessionWork(params: {
       const hookContext: HookContext = { ...contextOf(session), trigger: 'user', signal };
       await sessions.repair(session);
       const engine = await deps.engines.open({ generation, session, context: hookContext, signal, isHeartbeat: false });
-      const model = await deps.models.resolve(generation, chooseModelRef({ config: generation.config, agentId, session }));
+      const ref = chooseModelRef({ config: generation.config, agentId, session });
+      const model = await deps.models.resolve(generation, ref, profileWish(session, ref));
       const { contextTokens, compaction } = generation.config.agents.defaults;
       const { messages: tokenBudget } = divideWindow({
         window: Math.min(model.entry.contextWindow, contextTokens ?? Number.POSITIVE_INFINITY),
@@ -182,7 +184,7 @@ export function createSessionWork(params: {
         await farewell(old, reason);
         await sessions.reset(key, reason);
         await engineFarewell(old, 'reset');
-        const session = await sessions.patch(key, unused(old), { touch: false });
+        const session = await sessions.patch(key, { ...unused(old), ...withoutUsedProfile(old) }, { touch: false });
         const { hooks } = source.current();
         if (hooks.has('session_start')) hooks.emit('session_start', { sessionId: session.sessionId, sessionKey: key }, contextOf(session));
         return session;

@@ -1,6 +1,7 @@
 import { errorText, reportError, type SessionPatch, type SessionStatus } from '../../sdk/index.ts';
 import type { Generation } from '../kernel/generation.ts';
 import { withReport } from './context-report.ts';
+import { usedProfile } from './profile-use.ts';
 import type { Run } from './run.ts';
 import { isFirstRun } from './run-prompt.ts';
 import { createReport } from './run-report.ts';
@@ -84,7 +85,7 @@ async function reportField({ deps, run, state }: TurnEnding, now: number): Promi
   });
   // settings may have changed while the turn ran
   const current = await deps.sessions.get(session.key);
-  return { extra: withReport(current?.extra, report) };
+  return { extra: { ...withReport(current?.extra, report), ...usedProfile(current, model) } };
 }
 
 /** The result of a run that ended before its turn began: aborted in the queue. */

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { durarError, errorCode, errorText } from '../../sdk/index.ts';
 import { createAgentService } from '../agent/service.ts';
+import { createCredentials } from '../auth/credentials.ts';
 import { createChannels } from '../channels/accounts.ts';
 import { diffConfig } from '../config/changes.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -70,7 +71,10 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     undo.push(() => state.close());
     rooms.state = state;
 
+    const credentials = createCredentials({ paths, log: options.log.child('auth') });
+    undo.push(() => credentials.flush());
     const stages = createStages({
+      credentials,
       paths,
       env,
       version,
@@ -99,6 +103,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       paths,
       version,
       env: stages.env,
+      credentials,
       cursors: state.cursors,
       shadowTurns: state.shadow,
       subagents: state.subagents,

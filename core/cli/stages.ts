@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { ANCESTOR } from '../../sdk/ancestor.ts';
 import { type DurarError, durarError } from '../../sdk/index.ts';
+import type { Credentials } from '../auth/credentials.ts';
 import { updateTo } from '../config/edit.ts';
 import { hashFile, type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
@@ -16,6 +17,7 @@ import { type DiscoveredCatalog, discover } from '../manifest/discover.ts';
 import { createPlan } from '../manifest/plan.ts';
 import { createConfigValidator } from '../manifest/validator.ts';
 import { activateSecrets, createReloadSignal, createSecretFields, type SecretDiagnostic, type SecretFields } from '../secrets/activate.ts';
+import { PROFILE_FIELDS } from '../secrets/profile-fields.ts';
 import { checkProviderBlocks } from '../secrets/provider-blocks.ts';
 import { createPluginRuntime, type PluginRuntimeOptions } from './plugin-runtime.ts';
 import { isServed } from './served.ts';
@@ -28,6 +30,8 @@ export interface StageOptions {
   log: Logging;
   verbose: boolean;
   room: PluginRuntimeOptions['room'];
+  /** The stored ones; their references are part of every activation. */
+  credentials: Credentials;
   /** The configuration where the caller has just read it; the first activation takes it. */
   loaded?: LoadedConfig;
   /** Credentials of the command line, by the variables that they go before. */
@@ -60,7 +64,7 @@ export interface Stages extends HostStages {
 }
 
 export function createStages(options: StageOptions): Stages {
-  const { paths, env, version, log, verbose, room, mayStart } = options;
+  const { paths, env, version, log, verbose, room, credentials, mayStart } = options;
   const validator = createConfigValidator();
   let fresh = options.loaded;
   let loaded: LoadedConfig | undefined;
@@ -114,14 +118,22 @@ export function createStages(options: StageOptions): Stages {
     },
     async resolveSecrets(config, source) {
       const surfaces = { env: { ...env, ...options.shown }, isServed: isServed(planned) };
+      const profiles = await credentials.prepare(config);
+      const early = [...blockErrors, ...profiles.errors];
+      const documents = profiles.documents.map((document) => ({ ...document, fields: PROFILE_FIELDS }));
       const activated =
-        blockErrors.length > 0
-          ? { resolved: config, values: [], errors: blockErrors, diagnostics: [] }
-          : await activateSecrets({ config, source, env: loaded?.env ?? env, fields, surfaces });
+        early.length > 0
+          ? { resolved: config, documents: [], values: [], errors: early, diagnostics: [] }
+          : await activateSecrets({ config, source, env: loaded?.env ?? env, fields, surfaces, documents });
       diagnostics = activated.diagnostics;
       for (const { level, message, ...more } of diagnostics) secretsLog[level](`${more.code}: ${message}`, more);
-      if (activated.errors.length > 0 && !isOffered) signal.failed(activated.errors);
-      return activated;
+      if (activated.errors.length > 0) {
+        if (!isOffered) signal.failed(activated.errors);
+        return activated;
+      }
+      // an object of its own: by it the stored credentials of this activation are found
+      const resolved = { ...activated.resolved };
+      return { ...activated, resolved, values: [...activated.values, ...profiles.bind(resolved, activated.documents)] };
     },
     redact: (config) => redactConfig(config, isPluginSecret) as Record<string, unknown>,
     codeDigest: async ({ entry }: PlannedExtension) => (entry.origin === 'bundled' ? version : codeDigest(entry.root)),

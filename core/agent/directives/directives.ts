@@ -156,13 +156,16 @@ export function createDirectives(deps: DirectivesDeps): Directives {
 
 /** Directives inside a message hold for its run. */
 function hinted(request: RunRequest, directives: readonly Directive[]): RunRequest {
-  const hints: Pick<RunRequest, 'thinking' | 'model' | 'fast'> = {};
+  const hints: Pick<RunRequest, 'thinking' | 'model' | 'authProfile' | 'fast'> = {};
   const shown: NonNullable<RunRequest['shown']> = {};
   for (const { name, value } of directives) {
     if (value === undefined) continue;
     if (name === 'think') hints.thinking = value as ThinkingLevel;
-    else if (name === 'model') hints.model = splitProfile(value).ref;
-    else if (name === 'fast') hints.fast = value === 'on';
+    else if (name === 'model') {
+      const { ref, profile } = splitProfile(value);
+      hints.model = ref;
+      if (profile !== undefined) hints.authProfile = profile;
+    } else if (name === 'fast') hints.fast = value === 'on';
     else if (name === 'verbose') shown.verboseLevel = value;
     else if (name === 'reasoning') shown.reasoningLevel = value;
   }
