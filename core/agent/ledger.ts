@@ -47,11 +47,14 @@ const PLACE = /^-?(\d{1,4})$/;
 const KINDS = { s: 'system', t: 'tool', m: 'message' } as const;
 const MARKS = { t: 'trimmed', c: 'cleared', i: 'images' } as const;
 const ENTRY = 'entry:';
+/** Entries of one group, by their numbers; what has none goes with its neighbours, up to a length. */
+const BLOCK = 64;
+const MOST = 4 * BLOCK;
 
 export function createLedger(turns: State['turns']): Ledger {
   return {
     write({ parts, ...head }) {
-      turns.put(head.sessionKey, head.runId, { head, parts: parts.map(pack) });
+      turns.put(head.sessionKey, head.runId, { head, groups: groupsOf(parts).map((group) => group.map(pack)) });
     },
     list: (sessionKey, limit = LISTED) => turns.heads(sessionKey, limit) as TurnSummary[],
     find({ sessionKey, turn = 'last' }) {
@@ -64,8 +67,22 @@ export function createLedger(turns: State['turns']): Ledger {
   };
 }
 
-function unpack({ head, parts }: StoredTurn): TurnRecord {
-  return { ...(head as TurnSummary), parts: (parts as Packed[]).map(unpackPart) };
+function unpack({ head, groups }: StoredTurn): TurnRecord {
+  return { ...(head as TurnSummary), parts: (groups as Packed[][]).flat().map(unpackPart) };
+}
+
+/** Cut where the same entries are cut in every turn: what is unchanged is the same groups again, and they are stored once. */
+function groupsOf(parts: readonly TurnPart[]): TurnPart[][] {
+  const groups: TurnPart[][] = [];
+  let block: number | undefined;
+  for (const part of parts) {
+    const group = groups.at(-1);
+    const own = part.seq === undefined ? block : Math.floor(part.seq / BLOCK);
+    if (group !== undefined && group[0]?.kind === part.kind && own === (block ?? own) && group.length < MOST) group.push(part);
+    else groups.push([part]);
+    block = part.kind === 'message' ? own : undefined;
+  }
+  return groups;
 }
 
 /** An unchanged message goes without the word that says so, and without its id twice. */
