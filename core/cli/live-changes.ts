@@ -62,6 +62,10 @@ export async function createLiveChanges(options: LiveChangesOptions): Promise<Li
   const watches = new Map<string, FileWatch>();
   let debounceMs = 0;
   let isStopped = false;
+  /** An adopted configuration is live and not yet in the file. */
+  let isUnwritten = false;
+  /** Files that changed meanwhile. */
+  const postponed = new Set<string>();
   let queue: Promise<unknown> = Promise.resolve();
 
   const mode = () => gate.live().config.gateway.reload.mode;
@@ -106,6 +110,11 @@ export async function createLiveChanges(options: LiveChangesOptions): Promise<Li
   async function onEdit(file: string): Promise<void> {
     const extensions = stages.isRecords(file);
     if (isStopped || (mode() === 'off' && !extensions)) return;
+    if (isUnwritten && !extensions) {
+      // the file still holds what was live before
+      postponed.add(file);
+      return;
+    }
     if (await stages.isApplied(file)) {
       refused = [];
       return;
@@ -151,6 +160,13 @@ export async function createLiveChanges(options: LiveChangesOptions): Promise<Li
       onError: (error) => log.warn(`a watched folder cannot be seen: ${errorText(error)}`),
     });
 
+  function written(restart: Restart | undefined): void {
+    isUnwritten = false;
+    restart?.begin();
+    for (const file of postponed) void inTurn(() => onEdit(file));
+    postponed.clear();
+  }
+
   await look();
   return {
     reload: (reason = 'reload') =>
@@ -163,7 +179,7 @@ export async function createLiveChanges(options: LiveChangesOptions): Promise<Li
       inTurn(async () => {
         if (mode() === 'off') {
           await check(candidate);
-          return { later: effectiveChanges(gate.live().config, candidate.config) };
+          return { later: effectiveChanges(gate.live().config, candidate.config), written: () => undefined };
         }
         const before = host.current();
         const withdraw = stages.offer(candidate);
@@ -171,7 +187,8 @@ export async function createLiveChanges(options: LiveChangesOptions): Promise<Li
           const { restart, held } = await activate({ reason, strict: true, delayMs: Math.min(restartDelayMs, MAX_DELAY_MS), waits: true });
           // without a second look at the file, which has not been written yet
           await watchAll();
-          return { later: held, ...(restart === undefined ? {} : { restart }) };
+          isUnwritten = true;
+          return { later: held, ...(restart === undefined ? {} : { restart }), written: () => written(restart) };
         } catch (error) {
           withdraw();
           // what follows the swap may fail too, and then the file will not be written
@@ -181,6 +198,8 @@ export async function createLiveChanges(options: LiveChangesOptions): Promise<Li
       }),
     revert: () =>
       inTurn(async () => {
+        isUnwritten = false;
+        postponed.clear();
         if (mode() !== 'off') await activate({ reason: 'the configuration was not written', strict: false, delayMs: 0 });
       }),
     refused: () => refused,

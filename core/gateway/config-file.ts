@@ -58,7 +58,7 @@ export function createConfigFile({ paths, control }: Pick<GatewayOptions, 'paths
           adoption = await adopt(candidate, reason, { restartDelayMs });
         },
       });
-      adoption?.restart?.begin();
+      adoption?.written();
       return { before: before ?? next, next, changed: adoption !== undefined, adoption };
     } catch (error) {
       if (adoption !== undefined) await revert();

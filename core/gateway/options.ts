@@ -74,10 +74,12 @@ export interface ControlUiSettings {
 
 /** What became of a configuration that was adopted. */
 export interface Adoption {
-  /** The listener moves, or all clients have to come again: they are told so long after `begin`, which is called when the file is written. */
-  restart?: { delayMs: number; coalesced: boolean; begin(): void };
+  /** The listener moves, or all clients have to come again: they are told so long after the file is written. */
+  restart?: { delayMs: number; coalesced: boolean };
   /** The keys that count from the next start of the process. */
   later: readonly string[];
+  /** To be called when the file holds it; `revert` when it could not be written. */
+  written(): void;
 }
 
 /** What the process that runs the gateway lends its configuration methods. */

@@ -257,7 +257,7 @@ export async function startGateway(
         env: {},
         isSecret: () => false,
         live: ({ config: live }) => ({ config: live, changes: [] }),
-        adopt: async () => ({ later: [] }),
+        adopt: async () => ({ later: [], written: () => undefined }),
         revert: async () => {},
       },
       secrets: { fields: () => createSecretFields(), diagnostics: () => [] },

@@ -101,6 +101,21 @@ describe('an edit of the file', () => {
     expect([...seen]).toEqual(['a1,a2', 'b1,c1', 'b2,c2', 'b3,c3']);
   });
 
+  it('that a command makes is live once, however quickly the next follows: what the file held before never comes back', async () => {
+    const { port, process } = await begin({ reload: { debounceMs: 1 } });
+    const { client } = await enter(machines.at(-1) as Machine, process);
+    const first = (await status(client)).host.generation;
+    for (let cap = 1; cap <= 12; cap += 1) {
+      const { hash } = (await client.request('config.get', {})) as { hash: string };
+      await client.request('config.set', {
+        raw: JSON.stringify(config({ port, reload: { debounceMs: 1 } }, { messages: { queue: { cap } } })),
+        baseHash: hash,
+      });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect((await status(client)).host.generation - first).toBe(12);
+  });
+
   it('of an include counts, also of one that was missing or broken when it was named', async () => {
     const { machine, port, process } = await begin({}, listed('ada'));
     const { client } = await enter(machine, process);
