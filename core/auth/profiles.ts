@@ -1,5 +1,5 @@
-import { mkdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readdir, readFile, realpath, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { durarError, errorText, type SecretRef } from '../../sdk/index.ts';
 import { writePrivateFile } from '../../sdk/private-file.ts';
 import { formatPath, isForbiddenKey, isRecord, type Segment, toPointer } from '../config/config-path.ts';
@@ -139,7 +139,12 @@ export function parseProfiles(text: string, file: string): ProfileStore {
  * file the edit begins with an empty store. `false` from `change`: nothing is written. Throws `DUR_AUTH_STORE`, `DUR_AUTH_STORE_WRITE`, and what
  * `change` throws.
  */
-export async function updateProfiles(file: string, change: (store: ProfileStore) => boolean | void): Promise<ProfileStore> {
+export async function updateProfiles(named: string, change: (store: ProfileStore) => boolean | void): Promise<ProfileStore> {
+  // a link to the file (dotfiles) stays a link
+  const file = await realpath(named).catch((error: unknown) => {
+    if (isAbsent(error)) return named;
+    throw error;
+  });
   const failed = (error: unknown) => durarError('DUR_AUTH_STORE_WRITE', { file, reason: errorText(error) }, { owner: { file }, cause: error });
   await mkdir(dirname(file), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw failed(error);
@@ -150,11 +155,20 @@ export async function updateProfiles(file: string, change: (store: ProfileStore)
     const text = `${JSON.stringify(store, null, 2)}\n`;
     // what would not be read is not written
     parseProfiles(text, file);
-    await writePrivateFile(file, text).catch((error: unknown) => {
+    try {
+      await removeLeftovers(file);
+      await writePrivateFile(file, text);
+    } catch (error) {
       throw failed(error);
-    });
+    }
     return store;
   });
+}
+
+/** What a killed writer has left holds credentials too. Only under the lock. */
+async function removeLeftovers(file: string): Promise<void> {
+  const names = (await readdir(dirname(file))).filter((name) => name.startsWith(`${basename(file)}.`) && name.endsWith('.tmp'));
+  await Promise.all(names.map((name) => rm(join(dirname(file), name), { force: true })));
 }
 
 function checkProfile(file: string, id: string, profile: unknown): void {
