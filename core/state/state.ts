@@ -10,10 +10,10 @@ import { createTurns, type Turns } from './turns.ts';
 
 export type { Cursors, EndedSession } from './cursors.ts';
 export type { Db, Row } from './db.ts';
-export type { Inbox, InboxMessage } from './inbox.ts';
+export type { Inbox, InboxLine, InboxMessage } from './inbox.ts';
 export type { Kv } from './kv.ts';
 export { acquireGatewayLock, type GatewayLock } from './lock.ts';
-export type { Outbox, OutboxMessage, Outgoing } from './outbox.ts';
+export type { Conversation, Outbox, OutboxMessage, Outgoing } from './outbox.ts';
 export type { ShadowTurns, StoredComparison } from './shadow.ts';
 export type { SubagentTable } from './subagents.ts';
 export type { StoredTurn, Turns } from './turns.ts';
