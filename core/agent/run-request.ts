@@ -26,7 +26,11 @@ export interface RunRequest {
   to?: string;
   accountId?: string;
   threadId?: string;
+  /** The message that an answer refers to. */
+  replyToId?: string;
   senderId?: string;
+  /** For the model, where messages of several people come in one turn. */
+  senderName?: string;
   senderIsOwner?: boolean;
   /** Of the client that sent it; its message may hold commands. */
   scopes?: readonly string[];
@@ -37,6 +41,16 @@ export interface RunRequest {
   /** What commands inside the message were answered, before the model says anything. */
   preface?: readonly string[];
   provenance?: { kind: 'external_user' | 'inter_session' | 'internal_system'; [key: string]: unknown };
+  /** What was accepted under this key before is not accepted again: `<channel>:<account>:<conversation>:<message id>`. */
+  dedupeKey?: string;
+  /** A person's message that is to be answered where it came from: the queue modes apply. */
+  autoReply?: true;
+  /** What stands around the message for the model: who says it, what was said before. Commands are read without it. */
+  framing?: { before: string; after: string };
+  /** The session's last route stays as it is. */
+  keepsRoute?: true;
+  /** What the conversation grants of the agent's tools; it never adds one. */
+  toolRules?: { profile?: 'minimal' | 'coding' | 'messaging' | 'full'; allow?: string[]; deny?: string[] };
 }
 
 export interface AcceptedRun {
@@ -48,6 +62,8 @@ export interface AcceptedRun {
   acceptedAt: number;
   /** The session is new. */
   created?: boolean;
+  /** The message was accepted before this process began, or under another id; nothing was started for it. */
+  repeated?: true;
 }
 
 export interface RunResult {
@@ -62,6 +78,8 @@ export interface RunResult {
     durationMs: number;
     aborted: boolean;
     stopReason?: string;
+    /** The run whose turn answers the message too; then nothing is said here. */
+    joinedRunId?: string;
     /** The engine that really served the run. */
     contextEngine?: string;
     generation?: number;

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type { ErrorObject, ValidateFunction } from 'ajv';
+import { withChannelFields } from '../../sdk/channel-fields.ts';
 import { errorText } from '../../sdk/index.ts';
 import { secretPaths } from '../../sdk/manifest-fields.ts';
 import type { CatalogEntry, Finding } from './catalog.ts';
@@ -16,8 +17,6 @@ export interface ConfigValidator {
   check(entry: CatalogEntry, value: unknown, channel?: string): ConfigCheck;
 }
 
-/** Keys of every channel's block, which the host reads; a schema need not name them. */
-const HOST_CHANNEL_KEYS = { enabled: true, allowFrom: true, accounts: true };
 /** Keywords under which an empty object is always valid, so that extensions nobody configured need no compiler. */
 const OPEN_KEYWORDS = new Set(['$schema', '$id', '$comment', 'title', 'description', 'type', 'properties', 'additionalProperties', 'definitions', '$defs']);
 
@@ -56,8 +55,7 @@ export function createConfigValidator(): ConfigValidator {
 function blockOf({ id, manifest }: CatalogEntry, channel: string | undefined): { schema: Json; key: string; path: string[] } {
   if (channel === undefined) return { schema: manifest.configSchema, key: 'configSchema', path: ['plugins', 'entries', id, 'config'] };
   const schema = manifest.channelConfigs?.[channel]?.schema ?? {};
-  const properties = { ...HOST_CHANNEL_KEYS, ...(isObject(schema.properties) ? schema.properties : {}) };
-  return { schema: { ...schema, properties }, key: `channelConfigs.${channel}.schema`, path: ['channels', channel] };
+  return { schema: withChannelFields(schema), key: `channelConfigs.${channel}.schema`, path: ['channels', channel] };
 }
 
 /** Compiles a schema into a check that lists what is wrong; undefined: nothing is. Throws when it is no JSON Schema. */

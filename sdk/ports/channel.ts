@@ -31,6 +31,8 @@ export interface ChannelCapabilities {
   polls?: boolean;
   /** Whether the service can tell that a group message is meant for the bot. Without it a mention rule is not enforced. */
   mentions?: boolean;
+  /** `threadId` names a topic of a group, which stays one conversation of its own, rather than a thread below a message. */
+  topics?: boolean;
   [key: string]: unknown;
 }
 
@@ -93,6 +95,15 @@ export interface InboundMessage {
   conversationName?: string;
   /** Further ids under which `groups` may name this conversation (its guild, its name, its topic). */
   conversationAliases?: string[];
+  /** The conversation that a thread hangs below, where it has an id of its own. */
+  parentConversationId?: string;
+  /** For bindings: the server or workspace that the conversation is part of, and what the sender is there. */
+  guildId?: string;
+  teamId?: string;
+  senderRoles?: string[];
+  /** For `toolsBySender`: a user name that the service keeps unique, and a telephone number. */
+  senderUsername?: string;
+  senderE164?: string;
   chatType: 'direct' | 'group' | 'channel';
   /** Unique in the account; without it nothing can be recognised as a repetition. */
   messageId?: string;
