@@ -16,6 +16,24 @@ export const SECRETS: CommandSpec = {
       load: async () => (await import('./commands/secrets-audit.ts')).secretsAudit,
     },
     {
+      name: 'configure',
+      summary: 'ask where secrets are to be kept, and move them there; needs a terminal',
+      options: [
+        { flags: '--apply', text: 'write it at the end; the last question stays, see --yes' },
+        { flags: '--yes', text: 'write it at the end without asking' },
+        { flags: '--plan-out <file>', text: 'save the plan, for `secrets apply`; it holds no secret' },
+        { flags: '--providers-only', text: 'only add, edit and remove providers' },
+        { flags: '--skip-provider-setup', text: 'begin with the fields' },
+        { flags: '--agent <id>', text: 'whose stored credentials are offered (the default agent)' },
+        { flags: '--allow-exec', text: 'run the commands of exec references, to check and to apply them' },
+      ],
+      examples: [
+        ['secrets configure --allow-exec', 'move a key from the configuration to pass'],
+        ['secrets configure --plan-out plan.json', 'decide now, apply later'],
+      ],
+      load: async () => (await import('./commands/secrets-configure.ts')).secretsConfigure,
+    },
+    {
       name: 'apply',
       summary: 'carry out a plan that `secrets configure` made; one way, no old text is kept',
       options: [
