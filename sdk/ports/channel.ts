@@ -158,8 +158,8 @@ export interface ChannelOutboundAdapter {
   idempotent?: boolean;
   /** Sends Markdown, put into the service's own dialect. Throws an error with `retryable: false` when no further try can help. */
   sendText?(params: OutboundTarget & { text: string }): Promise<OutboundResult>;
-  /** `mediaUrl`: `file:`, `https:` or `data:`; `text` is its caption. */
-  sendMedia?(params: OutboundTarget & { text: string; mediaUrl: string }): Promise<OutboundResult>;
+  /** `mediaUrl`: `file:`, `https:` or `data:`; `text` is its caption. `asVoice`: audio as a voice message, where the service has them. */
+  sendMedia?(params: OutboundTarget & { text: string; mediaUrl: string; asVoice?: boolean }): Promise<OutboundResult>;
   sendPoll?(
     params: OutboundTarget & { poll: OutboundPollQuestion; silent?: boolean; isAnonymous?: boolean },
   ): Promise<OutboundResult & Record<string, unknown>>;
