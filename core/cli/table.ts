@@ -3,6 +3,7 @@ import { CONFIG } from './config-commands.ts';
 import { CONTEXT } from './context-commands.ts';
 import { DEVICES, PAIRING } from './device-commands.ts';
 import { MESSAGING } from './messaging-table.ts';
+import { MODELS } from './model-commands.ts';
 import { APPROVALS, NODE_HOST, NODES } from './node-commands.ts';
 import { ENTER, RPC } from './rpc-options.ts';
 import { SECRETS } from './secret-commands.ts';
@@ -225,20 +226,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   SESSIONS,
   CONTEXT,
   SKILLS,
-  {
-    name: 'models',
-    summary: 'list the models that agents can use',
-    options: [...RPC, { flags: '--provider <id>', text: 'only those of one provider' }],
-    load: async () => (await import('./commands/models.ts')).modelsList,
-    commands: [
-      {
-        name: 'list',
-        summary: 'list the models that agents can use',
-        options: [...RPC, { flags: '--provider <id>', text: 'only those of one provider' }],
-        load: async () => (await import('./commands/models.ts')).modelsList,
-      },
-    ],
-  },
+  MODELS,
   DEVICES,
   NODES,
   NODE_HOST,
