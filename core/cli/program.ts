@@ -113,10 +113,18 @@ function parseNumber(value: string): number {
   return number;
 }
 
+/** Of the innermost group that the words lead to. */
 function missingSubcommand(commands: readonly CommandSpec[], words: readonly string[]): DurarError {
-  const group = commands.find((spec) => words.includes(spec.name));
-  const names = group?.commands?.map((spec) => spec.name).join(', ') ?? '';
-  return durarError('DUR_CLI_USAGE', { reason: `'durar ${group?.name ?? ''}' needs a subcommand` }, { hint: `Choose one of: ${names}.` });
+  const path: string[] = [];
+  let names = commands;
+  for (const word of words) {
+    const group = names.find((spec) => spec.commands !== undefined && (spec.name === word || spec.aliases?.includes(word) === true));
+    if (group === undefined) continue;
+    path.push(group.name);
+    names = group.commands ?? [];
+  }
+  const hint = `Choose one of: ${names.map(({ name }) => name).join(', ')}.`;
+  return durarError('DUR_CLI_USAGE', { reason: `'durar ${path.join(' ')}' needs a subcommand` }, { hint });
 }
 
 function usageError(error: CommanderError, root: Command, words: readonly string[]): DurarError {

@@ -38,7 +38,7 @@ export const authAdd: Action = async (context) => {
   const { ref } = context.options as { ref?: string };
   if (ref !== undefined) {
     const keyRef = parseRef(ref);
-    await assertResolves(context, store, keyRef);
+    await assertResolves(context, store, id, keyRef);
     return save(context, store, id, { type: 'api_key', provider, keyRef });
   }
   return save(context, store, id, { type: 'api_key', provider, key: literal(await readSecret('API key')) });
@@ -138,11 +138,11 @@ function parseRef(text: string) {
 }
 
 /** A store with a reference that fails would keep the gateway from starting. */
-async function assertResolves(context: CommandContext, { outlook, file }: AuthStore, ref: ReturnType<typeof parseRef>): Promise<void> {
+async function assertResolves(context: CommandContext, { outlook, file }: AuthStore, profileId: string, ref: ReturnType<typeof parseRef>): Promise<void> {
   const { resolveHere } = await import('../local-sources.ts');
   const { problems } = await resolveHere(context, outlook, [ref]);
   const problem = problems.get(keyOf(ref));
-  if (problem !== undefined) throw problem(['--ref'], file);
+  if (problem !== undefined) throw problem(['profiles', profileId, 'keyRef'], file);
 }
 
 function readSpan(text: string): number {
