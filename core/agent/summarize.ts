@@ -21,6 +21,8 @@ export interface SummarizeDeps {
 /** Characters of one tool result that a summary needs at most. */
 const TOOL_RESULT_CHARS = 2_000;
 const SUMMARY_TOKENS = 4_096;
+/** Of the message that is being answered, when the cut falls behind it. */
+const REQUEST_CHARS = 8_000;
 
 const INSTRUCTIONS = [
   'You condense the older part of a conversation between a user and an agent, so that the agent can go on without it.',
@@ -53,7 +55,7 @@ export async function summarize(deps: SummarizeDeps, params: CompactParams): Pro
 
   const room = Math.max(1, budget.messages - estimator.text(INSTRUCTIONS)) * 4;
   const instructions = [INSTRUCTIONS, identifierRule(settings), params.customInstructions].filter((line) => line !== undefined && line !== '').join('\n');
-  const { text: summary } = await complete({
+  const { text: written } = await complete({
     model,
     systemPrompt: instructions,
     messages: [{ role: 'user', content: tail(transcript(messages.slice(0, cut)), room), timestamp: deps.now() }],
@@ -62,7 +64,8 @@ export async function summarize(deps: SummarizeDeps, params: CompactParams): Pro
     stallMs: deps.stallMs,
     now: deps.now,
   });
-  if (summary.trim() === '') return { ok: false, compacted: false, reason: 'the model wrote no summary', result: { tokensBefore } };
+  if (written.trim() === '') return { ok: false, compacted: false, reason: 'the model wrote no summary', result: { tokensBefore } };
+  const summary = [written, openRequest(messages, cut)].filter((part) => part !== undefined).join('\n\n');
   await sessions.append(session, [{ type: 'compaction', summary, firstKeptEntryId, tokensBefore }]);
   const after = await sessions.context(session);
   return { ok: true, compacted: true, result: { summary, firstKeptEntryId, tokensBefore, tokensAfter: estimator.messages(after.messages) } };
@@ -81,6 +84,15 @@ export function cutIndex(messages: readonly AgentMessage[], estimator: TokenEsti
   }
   while (cut > 0 && messages[cut]?.role === 'toolResult') cut -= 1;
   return Math.max(cut, 0);
+}
+
+/** A cut inside the newest turn: what the user asked for is still to be done, and no summary may stand in its place. */
+function openRequest(messages: readonly AgentMessage[], cut: number): string | undefined {
+  const asked = messages.findLastIndex(({ role }) => role === 'user');
+  const message = messages[asked];
+  if (message === undefined || asked >= cut) return undefined;
+  const text = messageText(message);
+  return `The user's newest message, which is being answered, word for word:\n${text.length <= REQUEST_CHARS ? text : `${text.slice(0, REQUEST_CHARS)}\n[the rest is left out]`}`;
 }
 
 function identifierRule(settings: SummarizeDeps['settings']): string | undefined {
