@@ -52,6 +52,7 @@ export interface HostParts {
   env?: NodeJS.ProcessEnv;
   now?: () => number;
   deliver?: AgentServiceOptions['deliver'];
+  credentials?: AgentServiceOptions['credentials'];
 }
 
 export interface AgentHost {
@@ -172,6 +173,7 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
     env: () => parts.env ?? {},
     ...(parts.now === undefined ? {} : { now: parts.now }),
     ...(parts.deliver === undefined ? {} : { deliver: parts.deliver }),
+    ...(parts.credentials === undefined ? {} : { credentials: parts.credentials }),
   });
   const events: AgentEvent[] = [];
   agent.onEvent((event) => events.push(structuredClone(event)));
