@@ -1,49 +1,40 @@
 import { randomUUID } from 'node:crypto';
-import { type Channel, type ChannelAccountContext, durarError, errorText, type InboundMessage } from '../../sdk/index.ts';
-import type { AgentService } from '../agent/service.ts';
+import { type Channel, type ChannelAccountContext, errorText, type InboundMessage } from '../../sdk/index.ts';
+import type { AgentService, RunRequest, RunResult } from '../agent/service.ts';
 import type { Generation, GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import { defaultAgentId } from '../sessions/service.ts';
+import type { Outbox, Outgoing } from '../state/state.ts';
 import { channelConfig } from './channel-config.ts';
-import { deliver, type OutboundPoll, type SentPoll, sendMessage, sendPoll } from './delivery.ts';
+import { createOutbound, type Outbound } from './outbound.ts';
+import type { OutboxStatus } from './outbox-worker.ts';
+import { repliesOf } from './reply.ts';
 import { isAllowed, routeSession } from './routing.ts';
 
 /** The longest that a timer can wait. */
 const LONGEST_WAIT_MS = 2_147_483_647;
+/** How long a stop waits for messages that are being sent. */
+const SEND_LIMIT_MS = 5_000;
 const RESTART_MS = { first: 1_000, most: 60_000 };
 
 /** Runs the accounts of the configured channels and carries messages between them and the agent. */
-export interface Channels {
+export interface Channels extends Pick<Outbound, 'send' | 'poll' | 'post'> {
   /** Stops what is gone or changed, then starts what is new. Unchanged accounts keep their connection. */
   reconcile(): Promise<void>;
-  /**
-   * Sends a message to somebody outside any run. Throws `DUR_CHANNEL_UNKNOWN` for a channel that is not configured, `DUR_CHANNEL_ACCOUNT`,
-   * `DUR_CHANNEL_NO_TEXT`, `DUR_CHANNEL_NO_MEDIA`, `DUR_CHANNEL_CANCELLED`, and what the channel throws.
-   */
-  send(params: SendParams): Promise<{ messageId?: string }>;
-  /** Asks somebody outside. Throws as `send` does, and `DUR_CHANNEL_NO_POLL`. */
-  poll(params: PollParams): Promise<SentPoll>;
+  /** The messages that a run's result comes to. */
+  replies(request: RunRequest, result: RunResult): Outgoing[];
+  /** What is to go out. */
+  outbox(): OutboxStatus;
   /** Configured and not switched off. */
   configured(): string[];
   status(): Array<{ channel: string; accountId: string; running: boolean; lastError?: string }>;
   stop(): Promise<void>;
 }
 
-export interface SendParams {
-  channel: string;
-  /** Absent: the channel's first. */
-  accountId?: string;
-  to: string;
-  text: string;
-  threadId?: string;
-  media?: readonly string[];
-}
-
-export type PollParams = Omit<OutboundPoll, 'channel' | 'accountId'> & Pick<SendParams, 'channel' | 'accountId'>;
-
 export interface ChannelsOptions {
   source: GenerationSource;
   agent: AgentService;
+  outbox: Outbox;
   log: Logger;
 }
 
@@ -59,8 +50,17 @@ interface Account {
   status: Record<string, unknown>;
 }
 
-export function createChannels({ source, agent, log }: ChannelsOptions): Channels {
+export function createChannels({ source, agent, outbox, log }: ChannelsOptions): Channels {
   const accounts = new Map<string, Account>();
+  const { worker, send, poll, post } = createOutbound({
+    source,
+    outbox,
+    log,
+    isRunning(channel, accountId) {
+      const account = accounts.get(`${channel}:${accountId}`);
+      return account?.running === true && account.status.connected !== false;
+    },
+  });
 
   async function wanted(generation: Generation): Promise<Map<string, { channel: Channel; accountId: string; fingerprint: string }>> {
     const found = new Map<string, { channel: Channel; accountId: string; fingerprint: string }>();
@@ -148,7 +148,7 @@ export function createChannels({ source, agent, log }: ChannelsOptions): Channel
     const settings = (generation.config.channels as Record<string, { allowFrom?: unknown }> | undefined)?.[channel.id] ?? {};
     if (!isAllowed(settings, accountId, message.senderId)) return { accepted: false, reason: `the sender is not in channels.${channel.id}.allowFrom` };
     const sessionKey = routeSession(generation.config, channel.id, accountId, message, defaultAgentId(generation.config));
-    const run = await agent.accept({
+    const request: RunRequest = {
       runId: randomUUID(),
       message: inbound.content,
       sessionKey,
@@ -160,51 +160,20 @@ export function createChannels({ source, agent, log }: ChannelsOptions): Channel
       // access was decided just above
       senderAllowed: true,
       provenance: { kind: 'external_user', channel: channel.id },
-    });
-    void answer({ channel, accountId, message, runId: run.runId });
+      autoReply: true,
+      ...(message.messageId === undefined ? {} : { replyToId: message.messageId }),
+    };
+    const run = await agent.accept(request);
+    void answer(request, run.runId);
     return { accepted: true, runId: run.runId };
   }
 
-  async function answer({
-    channel,
-    accountId,
-    message,
-    runId,
-  }: {
-    channel: Channel;
-    accountId: string;
-    message: InboundMessage;
-    runId: string;
-  }): Promise<void> {
+  async function answer(request: RunRequest, runId: string): Promise<void> {
     try {
       const result = await agent.wait(runId, LONGEST_WAIT_MS);
-      const text =
-        result?.status === 'ok' ? result.payloads.map((payload) => payload.text ?? '').join('\n\n') : `⚠️ ${result?.error?.message ?? 'the run failed'}`;
-      if (text.trim() === '' || result?.meta.aborted === true) return;
-      await deliver(source.current(), { channel, accountId, to: message, text }, log);
+      if (result !== undefined) outbox.add(repliesOf(request, result, source.current().config), Date.now());
     } catch (error) {
-      log.error(`the reply of run ${runId} is lost: ${errorText(error)}`, { channel: channel.id, runId });
-    }
-  }
-
-  /** Does something with a configured channel and one of its accounts; the first where none is named. */
-  async function addressed<Result>(
-    id: string,
-    wanted: string | undefined,
-    work: (generation: Generation, address: { channel: Channel; accountId: string }) => Promise<Result>,
-  ): Promise<Result> {
-    const lease = source.lease();
-    try {
-      const { generation } = lease;
-      const isConfigured = configuredChannels(generation).some(([name]) => name === id);
-      const channel = isConfigured ? (await generation.contribution('channel', id))?.value : undefined;
-      if (channel === undefined) throw durarError('DUR_CHANNEL_UNKNOWN', { channel: id });
-      const known = channel.config.listAccountIds(channelConfig(generation, id));
-      const accountId = wanted ?? known[0];
-      if (accountId === undefined || !known.includes(accountId)) throw durarError('DUR_CHANNEL_ACCOUNT', { channel: id, accountId: wanted ?? '' });
-      return await work(generation, { channel, accountId });
-    } finally {
-      lease.release();
+      log.error(`the reply of run ${runId} is lost: ${errorText(error)}`, { channel: request.channel, runId });
     }
   }
 
@@ -229,15 +198,12 @@ export function createChannels({ source, agent, log }: ChannelsOptions): Channel
         if (same === undefined || same.channel !== account.channel || same.fingerprint !== account.fingerprint) await stop(id);
       }
       for (const [id, account] of next) if (!accounts.has(id)) start(id, account);
+      worker.start();
     },
     configured: () => configuredChannels(source.current()).map(([id]) => id),
-    send: ({ channel, accountId, ...message }) =>
-      addressed(channel, accountId, async (generation, address) => {
-        const sent = await sendMessage(generation, { ...message, ...address });
-        if (sent === undefined) throw durarError('DUR_CHANNEL_CANCELLED', { channel });
-        return sent;
-      }),
-    poll: ({ channel, accountId, ...poll }) => addressed(channel, accountId, (generation, address) => sendPoll(generation, { ...poll, ...address })),
+    ...{ send, poll, post },
+    replies: (request, result) => repliesOf(request, result, source.current().config),
+    outbox: worker.status,
     status: () =>
       Array.from(accounts.values(), ({ channel, accountId, running, lastError }) => ({
         channel: channel.id,
@@ -246,6 +212,7 @@ export function createChannels({ source, agent, log }: ChannelsOptions): Channel
         ...(lastError === undefined ? {} : { lastError }),
       })),
     async stop() {
+      await worker.stop(SEND_LIMIT_MS);
       await Promise.all(Array.from(accounts.keys(), stop));
     },
   };

@@ -110,14 +110,14 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       kv: state.kv,
       turns: state.turns,
       log: options.log.child('agent'),
-      deliver: (message) => channels.send(message),
+      deliver: (message) => channels.post(message),
     });
     // Before the first activation: an extension may listen to their events from `register` on.
     Object.assign(rooms, { sessions, agent });
     await host.activate('boot');
     stages.confirm();
     gate.confirm();
-    const channels = createChannels({ source: host, agent, log: options.log.child('channels') });
+    const channels = createChannels({ source: host, agent, outbox: state.outbox, log: options.log.child('channels') });
 
     const { resolvedConfig } = host.current();
     let changes: LiveChanges | undefined;

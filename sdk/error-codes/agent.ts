@@ -47,6 +47,18 @@ export const AGENT_ERRORS = {
   DUR_RUN_ABORTED: { message: 'the run was aborted', hint: 'Send the message again to start over.' },
   DUR_RUN_STEERED: { message: 'the user sent a new message before this call ended', hint: 'Read the message; call the tool again if it is still needed.' },
   DUR_RUN_TIMEOUT: { message: 'the run did not end within {seconds} s', hint: 'Raise agents.defaults.timeoutSeconds.', retry: true },
+  DUR_RUN_GIVEN_UP: {
+    message: 'the message was given up: the gateway ended {attempts} times while it was answered',
+    hint: 'Run `durar queue list`, then `durar queue retry <id>` or `durar queue drop <id>`.',
+  },
+  DUR_RUN_INTERRUPTED: { message: 'the gateway restarted while the command was carried out', hint: 'Look at what it has changed, then send it again.' },
+  DUR_QUEUE_FULL: {
+    message: 'the message was dropped: {cap} others wait in its session',
+    hint: 'Wait for the answer and send it again, or raise messages.queue.cap.',
+    retry: true,
+  },
+  DUR_QUEUE_UNKNOWN: { message: "nothing with the id '{id}' is in the queue", hint: 'Run `durar queue list` to see what is.' },
+  DUR_QUEUE_NOT_DEAD: { message: "the message '{id}' waits its turn; only what was given up can be retried", hint: 'Wait, or take it out with `durar queue drop`.' },
   DUR_RUN_UNKNOWN: { message: "there is no run '{runId}'", hint: 'Results are kept for ten minutes.' },
   DUR_TURN_UNKNOWN: {
     message: "the session '{key}' has no record of the turn '{turn}'",
@@ -59,6 +71,7 @@ export const AGENT_ERRORS = {
   DUR_CHANNEL_NO_MEDIA: { message: "the channel '{channel}' cannot send media", hint: 'Send a link in the text instead.' },
   DUR_CHANNEL_NO_POLL: { message: 'unsupported poll channel: {channel}', hint: 'Ask in a message instead.' },
   DUR_CHANNEL_POLL_OPTIONS: { message: "a poll of '{channel}' has at most {most} options", hint: 'Leave some out.' },
+  DUR_CHANNEL_SLOW: { message: "the channel '{channel}' did not answer within {seconds} s", hint: 'Run `durar channels status --probe`.', retry: true },
   DUR_CHANNEL_CANCELLED: { message: "the message to '{channel}' was cancelled by an extension", hint: 'See which extension taps message_sending.' },
   DUR_SUBAGENT_DEPTH: {
     message: 'a sub-agent at depth {depth} may not start another one',

@@ -1,0 +1,351 @@
+import { durarError, errorText } from '../../sdk/index.ts';
+import { type RetryPolicy, retryDelay } from '../../sdk/retry.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { Conversation, Outbox, OutboxMessage, Outgoing } from '../state/state.ts';
+import {
+  type Address,
+  type DeliveryPlan,
+  isFinal,
+  isRepeatable,
+  type OutgoingPayload,
+  performStep,
+  planDelivery,
+  reportDelivery,
+  type SentMessage,
+} from './delivery.ts';
+
+/** Conversations of one account that are served at a time. */
+const PARALLEL = 32;
+/** How often an account that is not there is looked for. */
+const LOOK_MS = 1_000;
+/** One request of a channel, its own tries included, takes no longer. */
+const STEP_LIMIT_MS = 300_000;
+/** Between tries of a whole message; the channel has tried each request by itself already. */
+const PAUSES: Omit<RetryPolicy, 'attempts'> = { minDelayMs: 5_000, maxDelayMs: 1_800_000, jitter: 0.1 };
+
+/** Sends what is in the outbox: conversations side by side, the messages of one strictly in order. */
+export interface OutboxWorker {
+  /** Goes on where the last process ended; a second call does nothing. */
+  start(): void;
+  /**
+   * Sends one message at once, past those that wait, and tells what became of it. One that fails is forgotten and the channel's error
+   * thrown; one that a crash interrupts goes on at the next start. An id that was sent before sends nothing. undefined: a hook cancelled it.
+   */
+  deliver(message: Outgoing): Promise<SentMessage | undefined>;
+  /** Told how each message that was not for `deliver` ended. */
+  onEnd(listener: (message: Outgoing, end: { sent?: SentMessage; error?: string }) => void): void;
+  status(): OutboxStatus;
+  /** Begins nothing more and waits up to `ms` for requests that are under way; the others are flagged at the next start. */
+  stop(ms: number): Promise<void>;
+}
+
+export interface OutboxStatus {
+  pending: number;
+  sending: number;
+  dead: number;
+  /** Conversations whose account is not there. */
+  waiting: number;
+  /** Messages that were sent again after a crash, to a service that may show them twice. */
+  repeated: number;
+}
+
+export interface OutboxWorkerOptions {
+  outbox: Outbox;
+  log: Logger;
+  /** Who serves a conversation now; undefined while its account does not run. */
+  open(conversation: Conversation): Promise<Opened | undefined>;
+  /** The same whether the account runs or not. Throws `DUR_CHANNEL_UNKNOWN`, `DUR_CHANNEL_ACCOUNT`. */
+  reach(conversation: Conversation): Promise<Opened>;
+  /** Asked for each failure. */
+  limits(): { attempts: number; maxAgeMs: number };
+  /** epoch ms */
+  now?: () => number;
+  /** 0 up to 1; for tests */
+  random?: () => number;
+}
+
+export interface Opened {
+  address: Address;
+  release(): void;
+}
+
+interface Lane {
+  key: string;
+  conversation: Conversation;
+  /** Its account was not there when it was looked at last. */
+  isWaiting: boolean;
+}
+
+/** The lanes of one account. */
+interface Slots {
+  active: number;
+  ready: Lane[];
+}
+
+type End = { sent: SentMessage | undefined } | { error: unknown };
+
+export function createOutboxWorker({ outbox, log, open, reach, limits, now = Date.now, random = Math.random }: OutboxWorkerOptions): OutboxWorker {
+  /** One for each conversation that has something to send; a lane holds no message. */
+  const lanes = new Map<string, Lane>();
+  const slots = new Map<string, Slots>();
+  const timers = new Map<string, NodeJS.Timeout>();
+  const work = new Set<Promise<unknown>>();
+  const direct = new Map<string, Promise<SentMessage | undefined>>();
+  const listeners = new Set<(message: Outgoing, end: { sent?: SentMessage; error?: string }) => void>();
+  const stopping = new AbortController();
+  let isStarted = false;
+  let isHalted = false;
+  /** From here on nothing is written any more: the database may be closed. */
+  let isOver = false;
+  let repeated = 0;
+  let looking: NodeJS.Timeout | undefined;
+  const forgetListener = outbox.onAdd((message) => {
+    if (isStarted) setImmediate(arrive, message);
+  });
+
+  function arrive({ channel, accountId, to, threadId }: Conversation): void {
+    const key = JSON.stringify([channel, accountId, to, threadId]);
+    if (isHalted || lanes.has(key)) return;
+    const lane: Lane = { key, conversation: { channel, accountId, to, threadId }, isWaiting: false };
+    lanes.set(key, lane);
+    queue(lane);
+  }
+
+  function queue(lane: Lane): void {
+    if (isHalted) return;
+    const { channel, accountId } = lane.conversation;
+    const key = JSON.stringify([channel, accountId]);
+    let account = slots.get(key);
+    if (account === undefined) {
+      account = { active: 0, ready: [] };
+      slots.set(key, account);
+    }
+    account.ready.push(lane);
+    fill(account);
+  }
+
+  function fill(account: Slots): void {
+    while (account.active < PARALLEL) {
+      const lane = account.ready.shift();
+      if (lane === undefined) return;
+      account.active += 1;
+      const turn = serve(lane, account)
+        .catch((error: unknown) => {
+          if (isOver) return;
+          log.error(`the outbox could not be served: ${errorText(error)}`, { ...lane.conversation });
+          later(lane, PAUSES.minDelayMs);
+        })
+        .finally(() => {
+          account.active -= 1;
+          work.delete(turn);
+          fill(account);
+        });
+      work.add(turn);
+    }
+  }
+
+  /** Sends message after message until nothing is left, or something is to be waited for, or another conversation wants the place. */
+  async function serve(lane: Lane, account: Slots): Promise<void> {
+    while (!isHalted) {
+      const message = outbox.next(lane.conversation);
+      if (message === undefined) {
+        lanes.delete(lane.key);
+        return;
+      }
+      const { maxAgeMs } = limits();
+      if (now() - message.createdAt > maxAgeMs) {
+        bury(message, message.lastError ?? `the account '${message.accountId}' of '${message.channel}' was not there all the time`);
+        continue;
+      }
+      if (message.dueAt > now()) return later(lane, message.dueAt - now());
+      const served = await open(lane.conversation);
+      if (served === undefined) {
+        lane.isWaiting = true;
+        look();
+        return;
+      }
+      try {
+        const end = await attempt(message, served.address);
+        if (isOver) return;
+        if ('error' in end) fail(message, served.address, end.error);
+        else tell(message, end.sent === undefined ? {} : { sent: end.sent });
+      } finally {
+        served.release();
+      }
+      if (account.ready.length > 0) {
+        account.ready.push(lane);
+        return;
+      }
+    }
+  }
+
+  function later(lane: Lane, ms: number): void {
+    if (isHalted) return;
+    const timer = setTimeout(() => {
+      timers.delete(lane.key);
+      queue(lane);
+    }, ms);
+    timers.set(lane.key, timer);
+  }
+
+  /** Looks for accounts that were not there, as long as somebody waits for one. */
+  function look(): void {
+    looking ??= setTimeout(() => {
+      looking = undefined;
+      for (const lane of lanes.values()) {
+        if (!lane.isWaiting) continue;
+        lane.isWaiting = false;
+        queue(lane);
+      }
+    }, LOOK_MS);
+  }
+
+  /** All requests of a message that are not made yet. Never rejects. */
+  async function attempt(message: OutboxMessage, address: Address): Promise<End> {
+    const { id } = message;
+    let plan: DeliveryPlan | undefined;
+    try {
+      plan = (message.progress as DeliveryPlan | undefined) ?? (await planDelivery(address, message.payload as OutgoingPayload));
+      if (isOver) return { sent: undefined };
+      if (plan === undefined) {
+        outbox.sent(id);
+        return { sent: undefined };
+      }
+      if (message.uncertain && !isRepeatable(address, plan)) {
+        repeated += 1;
+        log.warn('a message that may have gone out before a crash is sent again', { id, channel: message.channel, to: message.to });
+      }
+      outbox.sending(id, plan);
+      while (plan.done < plan.steps.length) {
+        await limited(plan, address, id);
+        if (isOver) return { sent: undefined };
+        if (plan.done < plan.steps.length) outbox.progress(id, plan);
+      }
+      outbox.sent(id);
+      reportDelivery(address, plan);
+      return { sent: plan.last };
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  async function limited(plan: DeliveryPlan, address: Address, key: string): Promise<void> {
+    const limit = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        const error = durarError('DUR_CHANNEL_SLOW', { channel: address.channel, seconds: STEP_LIMIT_MS / 1000 });
+        limit.abort(error);
+        reject(error);
+      }, STEP_LIMIT_MS);
+    });
+    try {
+      await Promise.race([performStep(address, plan, { key, signal: AbortSignal.any([limit.signal, stopping.signal]) }), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  function fail(message: OutboxMessage, address: Address, error: unknown): void {
+    const { id, channel, accountId, to } = message;
+    const attempts = message.attempts + 1;
+    const text = errorText(error);
+    if (isFinal(error) || attempts >= limits().attempts) {
+      reportDelivery(address, { to, content: (message.payload as OutgoingPayload).text ?? '' }, text);
+      bury(message, text);
+      return;
+    }
+    const afterMs = (error as { retryAfterMs?: unknown } | null)?.retryAfterMs;
+    const pause = retryDelay({ ...PAUSES, attempts: limits().attempts }, attempts, typeof afterMs === 'number' ? afterMs : undefined, random());
+    outbox.delay(id, now() + pause, text);
+    log.warn(`a message was not sent: ${text}; the next try is in ${Math.round(pause / 1000)} s`, { id, channel, accountId, to, attempts });
+  }
+
+  function bury(message: OutboxMessage, error: string): void {
+    const { id, channel, accountId, to, attempts } = message;
+    outbox.bury(id, error);
+    log.error(`a message is given up: ${error}; \`durar queue list\` shows it, \`durar queue retry ${id}\` tries anew`, {
+      id,
+      channel,
+      accountId,
+      to,
+      attempts,
+    });
+    tell(message, { error });
+  }
+
+  function tell(message: Outgoing, end: { sent?: SentMessage; error?: string }): void {
+    for (const listener of listeners) listener(message, end);
+  }
+
+  /** Sends past the lanes. The row is there from the start, so that a crash loses nothing. */
+  async function send(message: Outgoing): Promise<SentMessage | undefined> {
+    const at = now();
+    outbox.add([message], at);
+    outbox.sending(message.id);
+    const row = outbox.get(message.id);
+    if (row === undefined) return {};
+    let served: Opened | undefined;
+    let end: End;
+    try {
+      served = await reach(message);
+      end = await attempt(row, served.address);
+    } catch (error) {
+      end = { error };
+    }
+    try {
+      if (!('error' in end)) return end.sent;
+      if (isOver) throw end.error;
+      const plan = outbox.get(message.id)?.progress as DeliveryPlan | undefined;
+      outbox.forget(message.id);
+      if (served !== undefined) reportDelivery(served.address, { to: message.to, content: plan?.content ?? '' }, errorText(end.error));
+      throw end.error;
+    } finally {
+      served?.release();
+    }
+  }
+
+  return {
+    start() {
+      if (isStarted || isHalted) return;
+      const left = outbox.recover();
+      if (left > 0) log.info(`${left} messages were being sent when the last process ended`);
+      isStarted = true;
+      for (const conversation of outbox.conversations()) arrive(conversation);
+    },
+
+    deliver(message) {
+      const present = direct.get(message.id);
+      if (present !== undefined) return present;
+      if (outbox.knows(message.id)) return Promise.resolve({});
+      const sent = send(message).finally(() => {
+        direct.delete(message.id);
+        work.delete(sent);
+      });
+      direct.set(message.id, sent);
+      work.add(sent);
+      return sent;
+    },
+
+    onEnd: (listener) => void listeners.add(listener),
+
+    status: () => ({ ...outbox.counts(), waiting: [...lanes.values()].filter((lane) => lane.isWaiting).length, repeated }),
+
+    async stop(ms) {
+      isHalted = true;
+      forgetListener();
+      clearTimeout(looking);
+      for (const timer of timers.values()) clearTimeout(timer);
+      timers.clear();
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, ms);
+      });
+      await Promise.race([Promise.allSettled(work), late]);
+      clearTimeout(timer);
+      // a request that this cuts off may have gone out: it stays `sending` for the next start
+      isOver = true;
+      stopping.abort(durarError('DUR_HOST_STOPPED'));
+    },
+  };
+}
