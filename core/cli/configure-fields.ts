@@ -1,4 +1,5 @@
 import { errorText } from '../../sdk/errors.ts';
+import type { SecretRef } from '../../sdk/index.ts';
 import { isRecord } from '../config/config-path.ts';
 import { isSecretRef, sourceSettings } from '../secrets/activate.ts';
 import { type FieldChoice, profileChoice } from '../secrets/field-choices.ts';
@@ -71,7 +72,7 @@ async function newCredential({ prompt, agentId, fields }: ConfigureSession): Pro
   return profileChoice(agentId, type, profileId, provider);
 }
 
-type Way = 'pass' | 'file' | 'env' | 'command' | 'leave' | { alias: string };
+type Way = 'pass' | 'file' | 'env' | 'command' | 'typed' | 'leave' | { alias: string };
 
 /** Where a secret will be; undefined when the operator leaves the field as it is. A place that does not work is told, and asked for again. */
 async function keepSecret(session: ConfigureSession, choice: FieldChoice): Promise<Keeping | undefined> {
@@ -133,6 +134,7 @@ function listWays({ config }: ConfigureSession, pass: string | undefined): Array
     { label: 'an environment variable', value: 'env' },
     { label: 'another command', note: 'age, gpg, vault, op, ...', value: 'command' },
     ...own,
+    { label: 'a reference that you type', note: 'source, provider and id', value: 'typed' },
     { label: 'leave this field as it is', value: 'leave' },
   ];
 }
@@ -159,12 +161,29 @@ async function describe(session: ConfigureSession, choice: FieldChoice, way: Exc
     const id = isRaw ? 'value' : await prompt.text('Id of the secret');
     return { ref: { source: 'exec', provider: alias, id }, provider: { alias, block: all } };
   }
+  if (way === 'typed') return { ref: await typeReference(session, choice) };
   const block = providers[way.alias];
   const source = isRecord(block) ? String(block.source) : 'env';
   const present = isSecretRef(choice.ref) && choice.ref.provider === way.alias ? choice.ref.id : undefined;
   const usual = isRecord(block) && (block.jsonOnly === false || block.mode === 'singleValue') ? 'value' : source === 'env' ? variable : undefined;
   const id = await prompt.text(`Id of the secret in ${way.alias}`, (present ?? usual) === undefined ? {} : { preset: String(present ?? usual) });
   return { ref: { source, provider: way.alias, id } };
+}
+
+async function typeReference({ prompt, forms, config }: ConfigureSession, { ref }: FieldChoice): Promise<SecretRef> {
+  const { defaults } = sourceSettings(config());
+  const rows = forms.map(({ source, label }): Choice<string> => ({ label: source, note: label, value: source }));
+  const source = await prompt.choose(
+    'Which source?',
+    rows,
+    Math.max(
+      0,
+      forms.findIndex((form) => form.source === ref?.source),
+    ),
+  );
+  const usual = ref?.source === source ? ref.provider : defaults[source];
+  const provider = await prompt.text('Provider', typeof usual === 'string' ? { preset: usual } : {});
+  return { source, provider, id: await prompt.text('Id', ref === undefined ? {} : { preset: ref.id }) };
 }
 
 /** Sees to it that the secret is where it will be looked for: copies it there, or says how. */

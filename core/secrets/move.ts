@@ -23,7 +23,7 @@ export interface Move {
   draft: Draft;
   /** The secrets that stood where references stand now. */
   values: Set<string>;
-  /** Model providers that got one. */
+  /** Model providers whose key in the configuration is one of them; it serves every agent. */
   providers: Set<string>;
   /** The agents' files; with those of agents that had none. */
   agents: AgentFiles[];
@@ -98,7 +98,7 @@ function moveField({ path, ref }: PlanTarget, files: SecretFiles, { draft, value
   if (path[0] === 'models' && path[1] === 'providers') providers.add(String(path[2]));
 }
 
-function moveProfile(target: PlanTarget, { draft, values, providers, agents }: Move, readAgent: (id: string) => AgentFiles): void {
+function moveProfile(target: PlanTarget, { draft, values, agents }: Move, readAgent: (id: string) => AgentFiles): void {
   const { type, path, agentId = '', authProfileProvider, ref } = target;
   if (!isProfileType(type)) return;
   const { mode, key } = PROFILE_TYPES[type];
@@ -120,7 +120,6 @@ function moveProfile(target: PlanTarget, { draft, values, providers, agents }: M
   const { [key]: old, ...rest }: Record<string, unknown> = isRecord(present) ? present : { type: mode, provider: authProfileProvider };
   if (isPlain(old)) values.add(old);
   draft.setJson(file, { ...store, profiles: { ...profiles, [profileId]: { ...rest, [`${key}Ref`]: ref } } });
-  providers.add(String(rest.provider));
 }
 
 function texts(value: unknown): string[] {

@@ -46,9 +46,8 @@ export async function scrubCopies(options: ScrubOptions): Promise<string[]> {
   return warnings;
 }
 
-function scrubProfiles({ plan, move: { draft, providers, agents }, values }: ScrubOptions): string[] {
+function scrubProfiles({ move: { draft, providers, agents }, values }: ScrubOptions): string[] {
   const warnings: string[] = [];
-  const referred = new Set(plan.targets.filter(({ path }) => path[0] === 'models' && path[1] === 'providers').map(({ path }) => String(path[2])));
   for (const { id, profiles } of agents) {
     const store = draft.json(profiles.file);
     if (store === undefined) continue;
@@ -56,8 +55,7 @@ function scrubProfiles({ plan, move: { draft, providers, agents }, values }: Scr
     const next = structuredClone(store);
     for (const { profileId, provider, path, value } of profileTexts(store).filter((each) => providers.has(each.provider))) {
       if (!values.has(value)) {
-        if (referred.has(provider))
-          warnings.push(`the credential '${profileId}' of agent '${id}' is another secret of '${provider}' and stays; it wins over the reference`);
+        warnings.push(`the credential '${profileId}' of agent '${id}' is another secret of '${provider}' and stays; it wins over the reference`);
         continue;
       }
       const profile = getAt(next, path.slice(0, -1));
@@ -80,7 +78,7 @@ function forget(store: Record<string, unknown>, profileId: string): void {
 }
 
 /** A static key that is nowhere else goes to the stored credentials first: it may be the only copy. Sign-ins stay. */
-function scrubLegacy({ move: { draft, agents }, values }: ScrubOptions): string[] {
+function scrubLegacy({ move: { draft, providers, agents }, values }: ScrubOptions): string[] {
   const warnings: string[] = [];
   for (const { id, legacy, profiles } of agents) {
     const entries = Object.entries(legacy?.value ?? {}).flatMap(([provider, entry]) => {
@@ -91,23 +89,26 @@ function scrubLegacy({ move: { draft, agents }, values }: ScrubOptions): string[
     const store: Record<string, unknown> = draft.json(profiles.file) ?? { version: 1, profiles: {} };
     const stored: Record<string, unknown> = isRecord(store.profiles) ? { ...store.profiles } : {};
     const known = new Set(profileTexts(store).map(({ provider, value }) => `${provider}\0${value}`));
+    const has = (provider: string) => Object.values(stored).some((profile) => isRecord(profile) && profile.provider === provider);
+    const isCopy = ({ provider, key }: { provider: string; key: string }) =>
+      key === '' || known.has(`${provider}\0${key}`) || (values.has(key) && (providers.has(provider) || has(provider)));
+    const gone = new Set<string>();
     let imported = 0;
-    for (const { provider, key } of entries) {
-      if (key === '' || values.has(key) || known.has(`${provider}\0${key}`)) continue;
+    for (const entry of entries) {
+      const { provider, key } = entry;
       const profileId = [`${provider}:default`, `${provider}:legacy`].find((name) => !Object.hasOwn(stored, name));
-      if (profileId === undefined) {
+      if (!isCopy(entry) && profileId === undefined) {
         warnings.push(`the static key of '${provider}' in ${legacy.file} is the only copy and stays: both names for it are taken`);
         continue;
       }
+      gone.add(provider);
+      if (isCopy(entry) || profileId === undefined) continue;
       stored[profileId] = { type: 'api_key', provider, key };
       imported += 1;
       warnings.push(`the static key of '${provider}' of agent '${id}' was only in auth.json; it is the credential '${profileId}' now, in plain text`);
     }
     if (imported > 0) draft.setJson(profiles.file, { ...store, profiles: stored });
-    const kept = new Set(Object.entries(stored).flatMap(([, profile]) => (isRecord(profile) ? [`${String(profile.provider)}\0${String(profile.key)}`] : [])));
-    const isSafe = ({ provider, key }: { provider: string; key: string }) => key === '' || values.has(key) || kept.has(`${provider}\0${key}`);
-    const gone = new Set(entries.filter(isSafe).map(({ provider }) => provider));
-    draft.setJson(legacy.file, Object.fromEntries(Object.entries(legacy.value).filter(([provider]) => !gone.has(provider))));
+    if (gone.size > 0) draft.setJson(legacy.file, Object.fromEntries(Object.entries(legacy.value).filter(([provider]) => !gone.has(provider))));
   }
   return warnings;
 }

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseText } from '../../core/config/parse.ts';
+import { createSecretFields } from '../../core/secrets/activate.ts';
 import { createMachine, type Machine } from './gateway-process.ts';
 import { openTerminal } from './terminal.ts';
 
@@ -121,4 +122,199 @@ describe.skipIf(!hasTools)('a newcomer moves a key to pass', () => {
     await next.stop();
     expect(await holders(machine.stateDir, KEY)).toEqual([]);
   }, 120_000);
+});
+
+const HAS_TERMINAL = existsSync('/usr/bin/script');
+const fileRef = (id: string) => ({ source: 'file', provider: 'keys', id });
+const keys = { keys: { source: 'file', path: '~/.Durar/secrets.json' } };
+const putSecrets = (secrets: object) => writeFile(join(machine.stateDir, 'secrets.json'), JSON.stringify(secrets), { mode: 0o600 });
+const configure = (...flags: string[]) => openTerminal(machine, ['secrets', 'configure', ...flags]);
+const screenOf = async (terminal: ReturnType<typeof configure>) => {
+  const code = await terminal.closed;
+  expect(terminal.screen()).not.toContain(KEY);
+  return { code, told: terminal.screen() };
+};
+
+/** A command that counts its calls. */
+async function putCounter(): Promise<{ command: string; calls(): number }> {
+  const command = join(machine.home, 'counter');
+  await writeFile(command, `#!/bin/bash\necho call >> '${machine.home}/calls'\necho '${KEY}'\n`, { mode: 0o700 });
+  return { command, calls: () => (existsSync(join(machine.home, 'calls')) ? readFileSync(join(machine.home, 'calls'), 'utf8').trim().split('\n').length : 0) };
+}
+
+describe.skipIf(!HAS_TERMINAL)('durar secrets configure', () => {
+  it('needs a terminal (SEC-185)', async () => {
+    const result = await machine.cli(['secrets', 'configure', '--json']);
+    expect({ code: result.code, told: result.json() }).toMatchObject({ code: 1, told: { ok: false, error: { code: 'DUR_CLI_NOT_TTY' } } });
+    expect((await machine.cli(['secrets', 'configure', '--providers-only', '--skip-provider-setup'])).code).toBe(2);
+  });
+
+  it('adds, edits and removes providers first, by the settings that a source declares (SEC-185, SEC-194)', async () => {
+    await putSecrets({ a: KEY });
+    await machine.writeConfig({
+      gateway: { mode: 'local' },
+      secrets: { providers: { old: { source: 'env' }, used: keys.keys } },
+      tools: { web: { search: { apiKey: { ...fileRef('/a'), provider: 'used' } } } },
+    });
+    const terminal = configure('--providers-only', '--apply', '--yes');
+    await terminal.pick('Providers of secrets', 'add a provider');
+    await terminal.pick('Which source?', 'file');
+    await terminal.answer('Name of the provider', 'Bad Name');
+    await terminal.answer('Small letters', 'mine');
+    await terminal.answer('path', '~/first.json');
+    await terminal.answer('More settings', '');
+    await terminal.pick('Providers of secrets', 'edit one');
+    await terminal.pick('Which one?', 'mine');
+    await terminal.answer('path', '~/second.json');
+    await terminal.answer('More settings', '');
+    await terminal.pick('Providers of secrets', 'remove one');
+    await terminal.pick('Which one?', 'used');
+    await terminal.pick('It is in use and stays: tools.web.search.apiKey', 'remove one');
+    await terminal.pick('Which one?', 'old');
+    await terminal.pick('Providers of secrets', 'go on');
+    const { code, told } = await screenOf(terminal);
+    expect(code, told).toBe(0);
+    expect(told).not.toContain('Which field');
+    expect((await stored()).secrets?.providers).toEqual({ mine: { source: 'file', path: '~/second.json' }, used: keys.keys });
+  });
+
+  it('lists what takes a reference, plain texts first, and nothing else (SEC-186, SEC-195)', async () => {
+    await machine.writeConfig({ ...plain(), hooks: { token: 'h-1' } });
+    const terminal = configure('--skip-provider-setup');
+    await terminal.pick('Which secret should move? 1 in plain text', 'another field');
+    await terminal.pick('Which field?', 'done');
+    const { code, told } = await screenOf(terminal);
+    expect({ code, told }).toEqual({ code: 0, told: expect.stringContaining('Nothing was chosen') });
+    expect(told).not.toContain('Providers of secrets');
+    const single = createSecretFields()
+      .surface()
+      .filter(({ takesRef, id }) => takesRef && !id.includes('*'));
+    for (const { id } of single) expect(told).toContain(id);
+    expect(told).not.toContain('hooks.token');
+  });
+
+  it('asks again after a bad name, an unset variable, an unknown provider, a missing id and a value that is no text; nothing of that is stored (SEC-042, SEC-043, SEC-044, SEC-045, SEC-046, SEC-047, SEC-049, SEC-190)', async () => {
+    await putSecrets({ good: KEY, object: { a: 1 } });
+    await machine.writeConfig({ ...plain(), secrets: { providers: keys } });
+    const terminal = configure('--skip-provider-setup', '--yes');
+    const where = 'Where is the secret';
+    await terminal.pick('Which secret should move?', 'models.providers.openai.apiKey');
+    await terminal.pick(where, 'an environment variable');
+    await terminal.answer('Variable', 'bad-name');
+    await terminal.answer('Capital letters', 'NOT_SET_HERE');
+    await terminal.pick('NOT_SET_HERE', 'a reference that you type');
+    await terminal.pick('Which source?', 'file');
+    await terminal.answer('Provider', 'nobody');
+    await terminal.answer('Id', '/good');
+    await terminal.pick('secrets.providers.nobody is not configured', 'the provider keys');
+    await terminal.answer('Id of the secret in keys', '/missing');
+    await terminal.pick('✗', 'the provider keys');
+    await terminal.answer('Id of the secret in keys', '/object');
+    await terminal.pick('its value is not a text', 'the provider keys');
+    await terminal.answer('Id of the secret in keys', '/good');
+    await terminal.pick('Which field', 'done');
+    const { code, told } = await screenOf(terminal);
+    expect(code, told).toBe(0);
+    expect((await stored()).models.providers.openai.apiKey).toEqual(fileRef('/good'));
+    for (const wrong of ['NOT_SET_HERE', 'nobody', '/missing', '/object']) expect(await holders(machine.stateDir, wrong)).toEqual([]);
+  }, 60_000);
+
+  it('offers the stored credentials of one agent and makes a new one, and puts the default provider first (SEC-067, SEC-187, SEC-188, SEC-196)', async () => {
+    await putSecrets({ good: KEY });
+    await machine.writeConfig({
+      gateway: { mode: 'local' },
+      agents: { list: [{ id: 'main' }, { id: 'work' }] },
+      secrets: { providers: { aaa: { source: 'env' }, ...keys }, defaults: { file: 'keys' } },
+    });
+    await writeProfiles({ 'openai:main': { type: 'api_key', provider: 'openai', key: KEY } });
+    await writeProfiles(
+      { 'openai:work': { type: 'api_key', provider: 'openai', key: KEY }, signed: { type: 'oauth', provider: 'openai-codex', access: 'a', refresh: 'r' } },
+      'work',
+    );
+    const before = await readFile(profilesFile(), 'utf8');
+    const terminal = configure('--skip-provider-setup', '--agent', 'work', '--yes');
+    await terminal.pick('Which secret should move? 1 in plain text', 'credential openai:work of agent work');
+    await terminal.pick('Where is the secret', 'the provider keys');
+    await terminal.answer('Id of the secret in keys', '/good');
+    await terminal.pick('Which field', 'a new credential');
+    await terminal.pick('What kind of credential?', 'a token');
+    await terminal.answer('Model provider', 'acme');
+    await terminal.answer('Name of the credential', '');
+    await terminal.pick('Where is the secret', 'a reference that you type');
+    await terminal.pick('Which source?', 'file');
+    await terminal.answer('Provider', '');
+    await terminal.answer('Id', '/good');
+    await terminal.pick('Which field', 'done');
+    const { code, told } = await screenOf(terminal);
+    expect(code, told).toBe(0);
+    expect(told).not.toContain('openai:main');
+    expect(told).not.toContain('signed');
+    expect(told.indexOf('the provider keys')).toBeLessThan(told.indexOf('the provider aaa'));
+    expect(JSON.parse(await readFile(profilesFile('work'), 'utf8')).profiles).toMatchObject({
+      'openai:work': { type: 'api_key', provider: 'openai', keyRef: fileRef('/good') },
+      'acme:default': { type: 'token', provider: 'acme', tokenRef: fileRef('/good') },
+    });
+    expect(await readFile(profilesFile(), 'utf8')).toBe(before);
+    expect((await machine.cli(['secrets', 'configure', '--agent', 'nobody'])).code).not.toBe(0);
+  }, 60_000);
+
+  it('writes the secret into a JSON file of its own, which only its owner reads (SEC-190, SEC-191)', async () => {
+    await machine.writeConfig(plain());
+    const terminal = configure('--skip-provider-setup', '--apply');
+    await terminal.pick('Which secret should move?', 'models.providers.openai.apiKey');
+    await terminal.pick('Where is the secret', 'a JSON file');
+    await terminal.answer('File', '');
+    await terminal.answer('Place in it', '');
+    await terminal.answer('Copy the present secret there now?', 'y');
+    await terminal.pick('Which field', 'done');
+    await terminal.answer(APPLIED, '');
+    const { code, told } = await screenOf(terminal);
+    expect(code, told).toBe(0);
+    expect(await holders(machine.stateDir, KEY)).toEqual([join(machine.stateDir, 'secrets.json')]);
+    expect(statSync(join(machine.stateDir, 'secrets.json')).mode & 0o777).toBe(0o600);
+    expect((await stored()).models.providers.openai.apiKey).toEqual(fileRef('/providers/openai/apiKey'));
+  });
+
+  it('runs no command without --allow-exec, and refuses to apply what needs one; its plan is applied with it (SEC-192, SEC-193, SEC-200, SEC-201)', async () => {
+    const { command, calls } = await putCounter();
+    await machine.writeConfig({ ...plain(), secrets: { providers: { cmd: { source: 'exec', command, jsonOnly: false, passEnv: ['PATH'] } } } });
+    const before = await readFile(machine.configFile, 'utf8');
+    const choose = async (terminal: ReturnType<typeof configure>) => {
+      await terminal.pick('Which secret should move?', 'models.providers.openai.apiKey');
+      await terminal.pick('Where is the secret', 'the provider cmd');
+      await terminal.answer('Id of the secret in cmd', '');
+      await terminal.pick('Which field', 'done');
+    };
+    const refused = configure('--skip-provider-setup', '--apply', '--yes');
+    await choose(refused);
+    expect(await screenOf(refused)).toMatchObject({ code: 1, told: expect.stringContaining('DUR_SECRETS_EXEC') });
+    const plan = join(machine.home, 'plan.json');
+    const saved = configure('--skip-provider-setup', '--plan-out', plan);
+    await choose(saved);
+    expect(await screenOf(saved)).toMatchObject({ code: 0, told: expect.stringContaining(`apply --from ${plan} --allow-exec`) });
+    expect(calls()).toBe(0);
+    expect(await readFile(machine.configFile, 'utf8')).toBe(before);
+    expect(await readFile(plan, 'utf8')).not.toContain(KEY);
+    expect((await machine.cli(['secrets', 'apply', '--from', plan, '--allow-exec'])).code).toBe(0);
+    expect(calls()).toBeGreaterThan(0);
+    expect(await holders(machine.stateDir, KEY)).toEqual([]);
+  }, 60_000);
+
+  it('changes nothing when it is left, or answered with no (SEC-190)', async () => {
+    await putSecrets({ good: KEY });
+    await machine.writeConfig({ ...plain(), secrets: { providers: keys } });
+    const before = await readFile(machine.configFile, 'utf8');
+    const left = configure('--skip-provider-setup');
+    await left.pick('Which secret should move?', 'models.providers.openai.apiKey');
+    await left.answer('Where is the secret', '\u0003');
+    expect(await screenOf(left)).toMatchObject({ code: 130, told: expect.stringContaining('Nothing was changed') });
+    const no = configure('--skip-provider-setup', '--apply');
+    await no.pick('Which secret should move?', 'models.providers.openai.apiKey');
+    await no.pick('Where is the secret', 'the provider keys');
+    await no.answer('Id of the secret in keys', '/good');
+    await no.pick('Which field', 'done');
+    await no.answer(APPLIED, 'n');
+    expect((await screenOf(no)).code).toBe(0);
+    expect(await readFile(machine.configFile, 'utf8')).toBe(before);
+  }, 60_000);
 });
