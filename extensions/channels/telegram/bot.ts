@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import { readToken, resolveAccount, type TelegramAccount } from './account.ts';
+import { createApi, type TelegramApi } from './api.ts';
+
+/** One bot as this process uses it: its connection and what is remembered of what it sent. */
+export interface Bot {
+  readonly account: TelegramAccount;
+  readonly api: TelegramApi;
+  /** Which bot it is, without its token. */
+  readonly fingerprint: string;
+  /** The messages that it sent lately, as `<chat>:<message>`. */
+  readonly sent: Recent<true>;
+  /** What is done already of a message that takes several requests, by its idempotency key. */
+  readonly steps: Recent<number[]>;
+  /** Where its retries are logged while it runs. */
+  log: ((text: string) => void) | undefined;
+  /** Runs what concerns one chat one after the other. */
+  inOrder<Result>(chat: string, work: () => Promise<Result>): Promise<Result>;
+}
+
+export interface Bots {
+  /** The account's bot. It lives until the account's settings change. */
+  of(config: Record<string, unknown>, accountId?: string): Promise<Bot>;
+  /** As `of`, with a token file read anew. */
+  fresh(config: Record<string, unknown>, accountId?: string): Promise<Bot>;
+}
+
+export function createBots(): Bots {
+  const known = new Map<string, { settings: string; bot: Promise<Bot> }>();
+
+  function find(config: Record<string, unknown>, accountId: string | undefined, isFresh: boolean): Promise<Bot> {
+    const account = resolveAccount(config, accountId);
+    const settings = JSON.stringify(account);
+    const old = known.get(account.accountId);
+    if (old?.settings === settings && !(isFresh && account.tokenFile !== undefined)) return old.bot;
+    const bot = createBot(account);
+    const entry = { settings, bot };
+    known.set(account.accountId, entry);
+    // a token that could not be read is looked for again the next time
+    bot.catch(() => known.get(account.accountId) === entry && known.delete(account.accountId));
+    return bot;
+  }
+
+  return {
+    of: (config, accountId) => find(config, accountId, false),
+    fresh: (config, accountId) => find(config, accountId, true),
+  };
+}
+
+async function createBot(account: TelegramAccount): Promise<Bot> {
+  const token = await readToken(account);
+  const { apiRoot, proxy, timeoutMs, retry } = account;
+  const chains = new Map<string, Promise<unknown>>();
+  const bot: Bot = {
+    account,
+    fingerprint: createHash('sha256').update(token).digest('hex'),
+    api: createApi({ token, apiRoot, timeoutMs, retry, onRetry: (text) => bot.log?.(text), ...(proxy === undefined ? {} : { proxy }) }),
+    sent: createRecent(2000),
+    steps: createRecent(500),
+    log: undefined,
+    inOrder(chat, work) {
+      const before = chains.get(chat) ?? Promise.resolve();
+      const done = before.then(work, work);
+      chains.set(chat, done);
+      const clear = () => chains.get(chat) === done && chains.delete(chat);
+      done.then(clear, clear);
+      return done;
+    },
+  };
+  return bot;
+}
+
+/** Remembers so many and forgets the oldest. */
+export interface Recent<Value> {
+  get(key: string): Value | undefined;
+  set(key: string, value: Value): void;
+  delete(key: string): void;
+}
+
+function createRecent<Value>(most: number): Recent<Value> {
+  const held = new Map<string, Value>();
+  return {
+    get: (key) => held.get(key),
+    delete: (key) => void held.delete(key),
+    set(key, value) {
+      held.delete(key);
+      held.set(key, value);
+      const [oldest] = held.keys();
+      if (held.size > most && oldest !== undefined) held.delete(oldest);
+    },
+  };
+}

@@ -1,0 +1,204 @@
+import { errorCode, errorText } from 'Durar/plugin-sdk/core';
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Update } from 'grammy/types';
+import type { WebhookSettings } from './account.ts';
+import type { Bot } from './bot.ts';
+import { TelegramError } from './failure.ts';
+import type { Receive } from './receive.ts';
+import { chatOf, UPDATE_KINDS } from './updates.ts';
+
+const BODY_BYTES = 4 * 1024 * 1024;
+/** How often Telegram is asked whether it still knows the webhook. */
+const CHECK_MS = 60_000;
+const CLOSE_MS = 2000;
+
+interface Route {
+  secret: string;
+  handle: Receive;
+}
+
+interface Listener {
+  server: Server;
+  routes: Map<string, Route>;
+  listening: Promise<number>;
+}
+
+/** Listeners of webhooks; accounts with the same address share one. */
+export interface Listeners {
+  /** Resolves when it listens, with the port. Throws when the path is taken or the address is not free. */
+  open(settings: WebhookSettings, handle: Receive): Promise<{ port: number; close(): Promise<void> }>;
+}
+
+export function createListeners(): Listeners {
+  const known = new Map<string, Listener>();
+
+  function listenerOf({ host, port }: WebhookSettings): Listener {
+    const address = `${host}:${port}`;
+    const old = known.get(address);
+    if (old !== undefined) return old;
+    const routes = new Map<string, Route>();
+    const server = createServer((request, response) => void answer(routes, request, response));
+    const listening = new Promise<number>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
+    });
+    const listener = { server, routes, listening };
+    known.set(address, listener);
+    return listener;
+  }
+
+  return {
+    async open(settings, handle) {
+      const { host, port, path, secret } = settings;
+      const listener = listenerOf(settings);
+      const { server, routes, listening } = listener;
+      if (routes.has(path)) {
+        throw new TelegramError('TELEGRAM_WEBHOOK_PATH', `the webhook path ${path} on ${host}:${port} belongs to another account`, {
+          hint: 'Give each account a webhookPath of its own.',
+        });
+      }
+      routes.set(path, { secret, handle });
+      const leave = () => {
+        routes.delete(path);
+        if (routes.size === 0 && known.get(`${host}:${port}`) === listener) known.delete(`${host}:${port}`);
+        return routes.size === 0;
+      };
+      try {
+        return { port: await listening, close: async () => void (leave() && (await closeServer(server))) };
+      } catch (error) {
+        leave();
+        throw new TelegramError('TELEGRAM_WEBHOOK_LISTEN', `the webhook cannot listen on ${host}:${port} (${errorCode(error) ?? errorText(error)})`, {
+          retryable: true,
+          hint: 'Free the port, or set channels.telegram.webhookPort to another.',
+        });
+      }
+    },
+  };
+}
+
+export interface WebhookOptions {
+  bot: Bot;
+  settings: WebhookSettings;
+  listeners: Listeners;
+  receive: Receive;
+  signal: AbortSignal;
+  log: { warn(text: string): void };
+  onAlive(facts?: { webhookPort: number }): void;
+}
+
+/** Takes the updates that Telegram posts until the signal is aborted. An update is confirmed when the host has it. */
+export async function serveWebhook({ bot, settings, listeners, receive, signal, log, onAlive }: WebhookOptions): Promise<void> {
+  const running = new Map<number, Promise<void>>();
+  /** Telegram repeats what takes long; the repetition waits for the same work. */
+  const handle: Receive = (update) => {
+    const same = running.get(update.update_id);
+    if (same !== undefined) return same;
+    const work = bot.inOrder(`in:${chatOf(update)}`, () => receive(update)).finally(() => running.delete(update.update_id));
+    running.set(update.update_id, work);
+    work.then(
+      () => onAlive(),
+      (error) => log.warn(`the update ${update.update_id} was not kept: ${errorText(error)}`),
+    );
+    return work;
+  };
+  const listener = await listeners.open(settings, handle);
+  try {
+    await bot.api.call(
+      'setWebhook',
+      // one connection: with several the messages of a chat may overtake each other
+      { url: settings.url, secret_token: settings.secret, allowed_updates: UPDATE_KINDS, max_connections: 1 },
+      { signal },
+    );
+    onAlive({ webhookPort: listener.port });
+    while (!signal.aborted) {
+      await pause(CHECK_MS, signal);
+      if (!signal.aborted) await check(bot, settings, { signal, log });
+      onAlive();
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    await listener.close();
+  }
+}
+
+async function check(bot: Bot, { url }: WebhookSettings, { signal, log }: Pick<WebhookOptions, 'signal' | 'log'>): Promise<void> {
+  const info = await bot.api.call('getWebhookInfo', {}, { signal });
+  if (info.url !== url) {
+    throw new TelegramError('TELEGRAM_CONFLICT', 'another program took the webhook of this bot', {
+      retryable: true,
+      hint: 'Stop the other program, or give each program a bot of its own.',
+    });
+  }
+  const failedAt = (info.last_error_date ?? 0) * 1000;
+  if (Date.now() - failedAt < CHECK_MS) log.warn(`Telegram cannot reach the webhook: ${info.last_error_message ?? 'unknown reason'}`);
+}
+
+async function answer(routes: ReadonlyMap<string, Route>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const end = (status: number) => {
+    if (!response.headersSent) response.writeHead(status, { 'content-length': 0, ...(routes.size === 0 ? { connection: 'close' } : {}) });
+    response.end();
+  };
+  try {
+    const route = routes.get(request.url?.split('?')[0] ?? '');
+    if (route === undefined) return end(404);
+    if (request.method !== 'POST') return end(405);
+    if (!isSame(request.headers['x-telegram-bot-api-secret-token'], route.secret)) return end(401);
+    const body = await readBody(request);
+    if (body === undefined) return end(413);
+    const update = readJson(body);
+    if (update === undefined) return end(400);
+    await route.handle(update);
+    end(200);
+  } catch {
+    // told where it failed; Telegram brings it again
+    end(500);
+  }
+}
+
+/** Compared in constant time: digests have the same length whatever was sent. */
+function isSame(given: string | string[] | undefined, secret: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return secret !== '' && typeof given === 'string' && timingSafeEqual(digest(given), digest(secret));
+}
+
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > BODY_BYTES) return undefined;
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+function readJson(body: string): Update | undefined {
+  try {
+    const update: unknown = JSON.parse(body);
+    return typeof update === 'object' && update !== null && 'update_id' in update && Number.isInteger(update.update_id) ? (update as Update) : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+/** Lets requests that are being answered end. */
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const limit = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
+  await closed;
+  clearTimeout(limit);
+}
