@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { GatewayClient } from '../../sdk/client/client.ts';
 import type { Provider, SessionStoreFactory } from '../../sdk/index.ts';
+import { contextRows } from './context-rows.ts';
 import { socketRows } from './gateway-rows.ts';
-import { type BenchMachine, command, createBenchMachine, ended, freePort, portOpens, root } from './machine.ts';
+import { type BenchMachine, command, createBenchMachine, ended, freePort, portOpens, registered, root } from './machine.ts';
 import { bareNodeMb, median, print, type Row, residentMb, row, time, timeCommands } from './measure.ts';
 
 const asJson = process.argv.includes('--json');
@@ -21,6 +22,7 @@ if (!process.argv.includes('--no-build') || !existsSync(command))
 await commandRows();
 await startRows();
 await gatewayRows();
+rows.push(...(await contextRows(quick)));
 rows.push(...(await socketRows(quick)));
 await sessionRows();
 await parallelRow();
@@ -299,7 +301,7 @@ async function rate(count: number, call: () => Promise<unknown>): Promise<number
 
 /** The embedded model called without anything around it. */
 async function directModel(): Promise<number> {
-  const provider = (await registered('providers/offline', bareApi(''))).registerProvider as Provider;
+  const provider = (await registered('providers/offline', '')).registerProvider as Provider;
   const [model] = (await provider.models?.({})) ?? [];
   if (model === undefined || provider.stream === undefined) throw new Error('the embedded model is gone');
   const call = async () => {
@@ -313,26 +315,9 @@ async function directModel(): Promise<number> {
 }
 
 async function storeSessions(bench: BenchMachine, count: number): Promise<void> {
-  const store = await ((await registered('session-stores/local', bareApi(bench.stateDir))).registerSessionStore as SessionStoreFactory)();
+  const store = await ((await registered('session-stores/local', bench.stateDir)).registerSessionStore as SessionStoreFactory)();
   for (let at = 0; at < count; at += 1) await store.open({ key: `agent:main:stored-${at}`, agentId: 'main' });
   await store.close();
-}
-
-/** What a built extension registers, by method; the last argument of each call. */
-async function registered(extension: string, api: Record<string, unknown>): Promise<Record<string, unknown>> {
-  const { default: entry } = (await import(join(root, 'dist/extensions', extension, 'index.js'))) as { default: { register(api: unknown): unknown } };
-  const made: Record<string, unknown> = {};
-  await entry.register(
-    new Proxy(api, {
-      get: (known, name) => (name in known ? known[String(name)] : (...args: unknown[]) => (made[String(name)] = args.at(-1))),
-    }),
-  );
-  return made;
-}
-
-function bareApi(stateDir: string): Record<string, unknown> {
-  const quiet = { debug() {}, info() {}, warn() {}, error() {} };
-  return { pluginConfig: {}, config: {}, logger: quiet, runtime: { state: { resolveStateDir: () => stateDir } } };
 }
 
 function addIdleExtensions(bench: BenchMachine, count: number): void {

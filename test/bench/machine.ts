@@ -108,3 +108,20 @@ export function freePort(): Promise<number> {
     });
   });
 }
+
+/** What a built extension registers, by method; the last argument of each call. */
+export async function registered(extension: string, stateDir: string): Promise<Record<string, unknown>> {
+  const { default: entry } = (await import(join(root, 'dist/extensions', extension, 'index.js'))) as { default: { register(api: unknown): unknown } };
+  const made: Record<string, unknown> = {};
+  await entry.register(
+    new Proxy(bareApi(stateDir), {
+      get: (known, name) => (name in known ? known[String(name)] : (...args: unknown[]) => (made[String(name)] = args.at(-1))),
+    }),
+  );
+  return made;
+}
+
+function bareApi(stateDir: string): Record<string, unknown> {
+  const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+  return { pluginConfig: {}, config: {}, logger: quiet, runtime: { state: { resolveStateDir: () => stateDir } } };
+}
