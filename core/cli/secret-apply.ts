@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type DurarError, durarError, type SecretRef, type SecretsProvider } from '../../sdk/index.ts';
+import { parseProfiles } from '../auth/profiles.ts';
 import { readText } from '../config/include.ts';
 import { type LoadedConfig, loadText } from '../config/load.ts';
 import { activateSecrets, createSecretFields, keyOf, PROFILE_FIELDS, resolveRefs, sourceSettings } from '../secrets/activate.ts';
@@ -106,8 +107,8 @@ async function activateDraft(context: CommandContext, before: Outlook, { draft, 
     fields: createSecretFields(after.catalog.entries),
     surfaces: { env: context.env, isServed: isServed(after.plan) },
     documents: agents.flatMap(({ profiles: { file } }) => {
-      const value = draft.json(file);
-      return value === undefined ? [] : [{ file, value, fields: PROFILE_FIELDS }];
+      const text = draft.text(file);
+      return text === undefined ? [] : [{ file, value: parseProfiles(text, file), fields: PROFILE_FIELDS }];
     }),
   });
   throwAll(errors);

@@ -2,7 +2,7 @@ import { type DurarError, durarError, type SecretsProvider } from '../../sdk/ind
 import type { RuleFacts } from '../config/active-rule.ts';
 import { formatPath, isRecord, type Segment, toPointer } from '../config/config-path.ts';
 import { secretTexts } from '../config/redact.ts';
-import { resolveRefs, sourceSettings } from './batches.ts';
+import { placeOf, resolveRefs, sourceSettings } from './batches.ts';
 import { createSecretFields, type SecretFields } from './fields.ts';
 import { oauthProblems } from './policy.ts';
 import { keyOf } from './ref.ts';
@@ -80,14 +80,16 @@ export async function activateSecrets<Configuration extends object>(options: Act
   const settings = sourceSettings(config);
   const facts: RuleFacts = { env, isServed: () => true, ...options.surfaces, config };
   const errors: DurarError[] = oauthProblems(config, documents);
+  const refused = new Set(errors.map(({ owner: { file = '', pointer = '' } }) => file + pointer));
   const envAlias = typeof settings.defaults.env === 'string' ? settings.defaults.env : 'default';
   const sources = new Set([...FIXED_SOURCES, ...Object.values(settings.providers).map((block) => (isRecord(block) ? String(block.source) : ''))]);
 
   const parts = [{ file: undefined, value: config as object, fields }, ...documents].map(({ file, value, fields: own }): Part => {
     const { uses, misplaced, malformed } = collectUses({ value, fields: own, facts: { ...facts, config: value }, envAlias, sources });
-    errors.push(...misplaced.map((path) => durarError('DUR_SECRET_UNSUPPORTED', { path: formatPath(path) }, { owner: ownerOf(path, file) })));
+    const others = misplaced.filter((path) => !refused.has((file ?? '') + toPointer(path)));
+    errors.push(...others.map((path) => durarError('DUR_SECRET_UNSUPPORTED', { path: placeOf(path, file) }, { owner: ownerOf(path, file) })));
     const reason = 'a reference has the keys source, provider and id, all texts, and no others';
-    errors.push(...malformed.map((path) => durarError('DUR_SECRET_UNRESOLVED', { path: formatPath(path), reason }, { owner: ownerOf(path, file) })));
+    errors.push(...malformed.map((path) => durarError('DUR_SECRET_UNRESOLVED', { path: placeOf(path, file), reason }, { owner: ownerOf(path, file) })));
     settleChoices(uses);
     return { value, file, uses };
   });
@@ -125,7 +127,7 @@ function isActive({ activity }: SecretUse): boolean {
 
 function diagnose({ path, refs, activity, announce, standsFor }: SecretUse, file: string | undefined): SecretDiagnostic[] {
   if (refs.length === 0) return [];
-  const at = `${file === undefined ? '' : `${file}: `}${formatPath(path)}`;
+  const at = placeOf(path, file);
   const found: SecretDiagnostic[] = [];
   const state = activity.state === 'inactive' ? 'inactive' : 'active';
   const reason = activity.because;

@@ -8,7 +8,7 @@ import { oauthProblems } from './policy.ts';
 import { PROFILE_FIELDS } from './profile-fields.ts';
 import { isSecretRef, keyOf } from './ref.ts';
 import { isMarker, isSecretVariable } from './secret-names.ts';
-import { holderOf, type SecretFiles, staticKey } from './stored-files.ts';
+import { holderOf, type SecretFiles, staticEntry } from './stored-files.ts';
 import { chooseCandidates, collectUses, type SecretUse, settleChoices } from './uses.ts';
 
 export type FindingCode = 'PLAINTEXT_FOUND' | 'REF_UNRESOLVED' | 'REF_SHADOWED' | 'LEGACY_RESIDUE';
@@ -154,13 +154,13 @@ function legacy({ agents, oauth }: SecretFiles): AuditFinding[] {
   for (const { id, profiles, legacy: old } of agents) {
     for (const [provider, entry] of Object.entries(old?.value ?? {})) {
       const file = old?.file ?? '';
-      if (staticKey(entry) !== undefined) {
+      if (staticEntry(provider, entry) !== undefined) {
         add(
           'warn',
           file,
           formatPath([provider]),
           `a static key of '${provider}' is left in the legacy file of agent '${id}'`,
-          '`durar secrets apply` removes it',
+          'the next start of the gateway, or `durar secrets apply`, takes it over and removes it',
           { provider },
         );
       } else if (isRecord(entry) && entry.type === 'oauth') {

@@ -149,9 +149,14 @@ function unresolved({ provider }: SecretRef, reason: string, cause?: unknown): P
   return (path, file) =>
     durarError(
       'DUR_SECRET_UNRESOLVED',
-      { path: formatPath(path), reason: named },
+      { path: placeOf(path, file), reason: named },
       { owner: ownerOf(path, file), ...(errorCode(cause) === undefined ? {} : { cause }) },
     );
+}
+
+/** Where a field is, for a message; the configuration needs no name. */
+export function placeOf(path: readonly Segment[], file?: string): string {
+  return file === undefined ? formatPath(path) : `${file}: ${formatPath(path)}`;
 }
 
 function ownerOf(path: readonly Segment[], file: string | undefined) {

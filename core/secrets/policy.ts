@@ -1,5 +1,6 @@
 import { type DurarError, durarError } from '../../sdk/index.ts';
 import { isRecord, toPointer } from '../config/config-path.ts';
+import { placeOf } from './batches.ts';
 import { isSecretRef } from './ref.ts';
 
 /** The keys of a stored credential that hold, or refer to, what a static credential is. */
@@ -13,7 +14,7 @@ export function oauthProblems(config: object, documents: ReadonlyArray<{ file: s
   const at = (holder: unknown, ...keys: string[]) => keys.reduce<unknown>((value, key) => (isRecord(value) ? value[key] : undefined), holder);
   const entries = (value: unknown) => (isRecord(value) ? Object.entries(value) : []);
   const refuse = (path: readonly string[], file?: string) =>
-    durarError('DUR_SECRET_OAUTH', { path: path.join('.') }, { owner: { pointer: toPointer(path), ...(file === undefined ? {} : { file }) } });
+    durarError('DUR_SECRET_OAUTH', { path: placeOf(path, file) }, { owner: { pointer: toPointer(path), ...(file === undefined ? {} : { file }) } });
 
   const providers = entries(at(config, 'models', 'providers'))
     .filter(([, provider]) => isRecord(provider) && provider.auth === 'oauth' && isSecretRef(provider.apiKey))

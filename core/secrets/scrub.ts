@@ -5,7 +5,7 @@ import { catalogueTexts, envLines, profileTexts } from './plain-texts.ts';
 import type { SecretsPlan } from './plan.ts';
 import { isSecretRef } from './ref.ts';
 import { isSecretVariable, MANAGED } from './secret-names.ts';
-import { type SecretFiles, staticKey } from './stored-files.ts';
+import { type SecretFiles, staticEntry } from './stored-files.ts';
 
 export interface ScrubOptions {
   plan: SecretsPlan;
@@ -77,38 +77,32 @@ function forget(store: Record<string, unknown>, profileId: string): void {
   if (isRecord(lastGood)) for (const [provider, id] of Object.entries(lastGood)) if (id === profileId) delete lastGood[provider];
 }
 
-/** A static key that is nowhere else goes to the stored credentials first: it may be the only copy. Sign-ins stay. */
+/**
+ * A static key of a provider that has none among the stored credentials goes there first, as at the start of a gateway: it may be the only copy.
+ * Sign-ins stay.
+ */
 function scrubLegacy({ move: { draft, providers, agents }, values }: ScrubOptions): string[] {
   const warnings: string[] = [];
   for (const { id, legacy, profiles } of agents) {
-    const entries = Object.entries(legacy?.value ?? {}).flatMap(([provider, entry]) => {
-      const key = staticKey(entry);
-      return key === undefined ? [] : [{ provider, key }];
-    });
-    if (legacy === undefined || entries.length === 0) continue;
+    const found = Object.entries(legacy?.value ?? {}).flatMap(([name, entry]) => staticEntry(name, entry) ?? []);
+    if (legacy === undefined || found.length === 0) continue;
     const store: Record<string, unknown> = draft.json(profiles.file) ?? { version: 1, profiles: {} };
+    const before = Object.values(isRecord(profiles.stored?.value.profiles) ? profiles.stored.value.profiles : {});
     const stored: Record<string, unknown> = isRecord(store.profiles) ? { ...store.profiles } : {};
-    const known = new Set(profileTexts(store).map(({ provider, value }) => `${provider}\0${value}`));
-    const has = (provider: string) => Object.values(stored).some((profile) => isRecord(profile) && profile.provider === provider);
-    const isCopy = ({ provider, key }: { provider: string; key: string }) =>
-      key === '' || known.has(`${provider}\0${key}`) || (values.has(key) && (providers.has(provider) || has(provider)));
-    const gone = new Set<string>();
+    const has = (provider: string) =>
+      [...before, ...Object.values(stored)].some((each) => isRecord(each) && each.type === 'api_key' && each.provider === provider);
     let imported = 0;
-    for (const entry of entries) {
-      const { provider, key } = entry;
-      const profileId = [`${provider}:default`, `${provider}:legacy`].find((name) => !Object.hasOwn(stored, name));
-      if (!isCopy(entry) && profileId === undefined) {
-        warnings.push(`the static key of '${provider}' in ${legacy.file} is the only copy and stays: both names for it are taken`);
-        continue;
-      }
-      gone.add(provider);
-      if (isCopy(entry) || profileId === undefined) continue;
-      stored[profileId] = { type: 'api_key', provider, key };
+    for (const { profileId, provider, key, keyRef } of found) {
+      const isCopy = key !== undefined && values.has(key) && providers.has(provider);
+      if ((key ?? keyRef) === undefined || isCopy || has(provider) || Object.hasOwn(stored, profileId)) continue;
+      stored[profileId] = { type: 'api_key', provider, ...(key === undefined ? {} : { key }), ...(keyRef === undefined ? {} : { keyRef }) };
       imported += 1;
-      warnings.push(`the static key of '${provider}' of agent '${id}' was only in auth.json; it is the credential '${profileId}' now, in plain text`);
+      warnings.push(`the static key of '${provider}' of agent '${id}' was only in auth.json; it is the credential '${profileId}' now`);
     }
     if (imported > 0) draft.setJson(profiles.file, { ...store, profiles: stored });
-    if (gone.size > 0) draft.setJson(legacy.file, Object.fromEntries(Object.entries(legacy.value).filter(([provider]) => !gone.has(provider))));
+    const rest = Object.entries(legacy.value).filter(([name]) => !found.some((each) => each.name === name));
+    if (rest.length === 0) draft.set(legacy.file, undefined);
+    else draft.setJson(legacy.file, Object.fromEntries(rest));
   }
   return warnings;
 }

@@ -88,10 +88,27 @@ export function isBelow(path: readonly Segment[], at: readonly Segment[]): boole
   return at.length < path.length && at.every((segment, index) => String(segment) === String(path[index]));
 }
 
-/** Whether a stored entry of the ancestor's `auth.json` is a static key. */
-export function staticKey(entry: unknown): string | undefined {
+/** A static key in the ancestor's `auth.json`. */
+export interface LegacyEntry {
+  name: string;
+  /** What it is called among the stored credentials. */
+  profileId: string;
+  provider: string;
+  key?: string;
+  keyRef?: object;
+}
+
+/** Reads one entry of it; undefined for a sign-in. */
+export function staticEntry(name: string, entry: unknown): LegacyEntry | undefined {
   if (!isRecord(entry) || entry.type !== 'api_key') return undefined;
-  return typeof entry.key === 'string' ? entry.key : '';
+  const { provider, key, keyRef } = entry;
+  return {
+    name,
+    profileId: name.includes(':') ? name : `${name}:default`,
+    provider: typeof provider === 'string' && provider !== '' ? provider : (name.split(':')[0] ?? name),
+    ...(typeof key === 'string' && key !== '' ? { key } : {}),
+    ...(isRecord(keyRef) ? { keyRef } : {}),
+  };
 }
 
 async function readConfigTexts(file: string): Promise<ConfigText[]> {
