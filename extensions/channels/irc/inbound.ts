@@ -1,0 +1,62 @@
+import type { InboundMessage } from 'Durar/plugin-sdk/core';
+import { plain } from './formatting.ts';
+import { type Lower, mentions, withoutAddress } from './mention.ts';
+import { type Sender, senderAliases, senderId } from './sender.ts';
+
+/** A PRIVMSG or an ACTION as the library tells it. */
+export interface MessageEvent {
+  from_server: boolean;
+  nick: string;
+  ident: string;
+  hostname: string;
+  target: string;
+  /** `@` for a message to the operators of a channel only */
+  group?: string;
+  message: string;
+  tags: Record<string, string>;
+  time?: number;
+  account?: string;
+}
+
+export interface Self {
+  nick: string;
+  lower: Lower;
+  isChannel(name: string): boolean;
+  /** Messages that we sent. */
+  isOurs(messageId: string): boolean;
+}
+
+/** What the host is told of a message; undefined: nothing. `people`: entries of allowlists. */
+export function inboundOf(event: MessageEvent, self: Self, { isAction, people }: { isAction: boolean; people: readonly string[] }): InboundMessage | undefined {
+  const sender = senderOf(event);
+  // an answer to what only operators may read would be read by all
+  if (sender === undefined || event.group !== undefined || self.lower(sender.nick) === self.lower(self.nick)) return undefined;
+  const said = plain(event.message).replace(/\n/g, ' ').trim();
+  if (said === '') return undefined;
+  const isDirect = !self.isChannel(event.target);
+  if (isDirect && self.lower(event.target) !== self.lower(self.nick)) return undefined;
+  const replied = event.tags['+draft/reply'] ?? event.tags['+reply'];
+  const isMentioned = mentions(said, self.nick, self.lower) || (replied !== undefined && self.isOurs(replied));
+  const aliases = senderAliases(sender, people);
+  const messageId = event.tags.msgid;
+  return {
+    text: isAction ? `* ${sender.nick} ${said}` : withoutAddress(said, self.nick, self.lower),
+    senderId: senderId(sender),
+    senderName: sender.nick,
+    ...(aliases.length === 0 ? {} : { senderAliases: aliases }),
+    conversationId: self.lower(isDirect ? sender.nick : event.target),
+    conversationName: isDirect ? sender.nick : event.target,
+    chatType: isDirect ? 'direct' : 'group',
+    ...(isDirect ? {} : { mentioned: isMentioned }),
+    ...(messageId === undefined || messageId === '' ? {} : { messageId }),
+    ...(replied === undefined || replied === '' ? {} : { replyTo: { messageId: replied } }),
+    timestamp: event.time ?? Date.now(),
+  };
+}
+
+/** Undefined for what a server says, or a person of whom it does not say from where. */
+function senderOf({ from_server: isServer, nick, ident, hostname, account }: MessageEvent): Sender | undefined {
+  if (isServer || nick === '' || ident === '' || hostname === '') return undefined;
+  const isLoggedIn = account !== undefined && account !== '' && account !== '*' && account !== '0';
+  return { nick, user: ident, host: hostname, ...(isLoggedIn ? { account } : {}) };
+}
