@@ -1,5 +1,6 @@
 import { AGENT_ERRORS } from './error-codes/agent.ts';
 import { AUTH_ERRORS } from './error-codes/auth.ts';
+import { CHANNEL_ERRORS } from './error-codes/channel.ts';
 import { CLI_ERRORS } from './error-codes/cli.ts';
 import { CONFIG_ERRORS } from './error-codes/config.ts';
 import { EXTENSION_ERRORS } from './error-codes/extension.ts';
@@ -24,6 +25,7 @@ export const ERRORS = {
   ...STATE_ERRORS,
   ...AGENT_ERRORS,
   ...AUTH_ERRORS,
+  ...CHANNEL_ERRORS,
   ...GATEWAY_ERRORS,
   ...CLI_ERRORS,
 } as const satisfies Record<string, ErrorRow>;

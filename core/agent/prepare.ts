@@ -10,7 +10,7 @@ import type { Run } from './run.ts';
 import { buildRunPrompt } from './run-prompt.ts';
 import { agentEntry, agentWorkspaceDir } from './settings.ts';
 import { subagentRole } from './subagents-row.ts';
-import { createToolPolicy } from './tool-policy.ts';
+import { createToolPolicy, narrowToolPolicy } from './tool-policy.ts';
 import { collectTools, type ToolSet } from './tools.ts';
 import type { Turn, TurnDeps, TurnState } from './turn-state.ts';
 import { userMessage } from './user-message.ts';
@@ -117,7 +117,7 @@ function toolsOf(deps: TurnDeps, run: Run, generation: Generation, session: Sess
   const settings = withoutReport(session.extra);
   return collectTools({
     generation,
-    policy: createToolPolicy(config, agentEntry(config, agentId)?.tools, subagentRole(config, session)),
+    policy: narrowToolPolicy(createToolPolicy(config, agentEntry(config, agentId)?.tools, subagentRole(config, session)), request.toolRules),
     log: deps.log,
     context: {
       config,

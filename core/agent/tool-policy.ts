@@ -67,6 +67,17 @@ export function createToolPolicy(config: Config, agentTools: Rules | undefined, 
   };
 }
 
+/** What a conversation grants of a policy; it adds nothing. */
+export function narrowToolPolicy(policy: ToolPolicy, rules: Rules | undefined): ToolPolicy {
+  if (rules === undefined) return policy;
+  const { profile = 'full', allow = [], deny = [] } = rules;
+  const inProfile = matcher(profile === 'full' ? [] : PROFILES[profile]);
+  const isAllowed = matcher(allow);
+  const isDenied = matcher(deny);
+  const isGranted = profile === 'full' ? (tool: Parameters<typeof isAllowed>[0]) => allow.length === 0 || isAllowed(tool) : inProfile;
+  return { ...policy, permits: (tool) => policy.permits(tool) && !isDenied(tool) && (isGranted(tool) || isAllowed(tool)) };
+}
+
 function withheldFromSubagents({ allow = [], deny = [] }: Rules = {}, role: 'orchestrator' | 'leaf'): ReturnType<typeof matcher> {
   const isAllowed = matcher(allow);
   const isUnfit = matcher([...NOT_FOR_SUBAGENTS, ...(role === 'leaf' ? NOT_FOR_LEAVES : [])]);

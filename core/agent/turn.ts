@@ -70,8 +70,8 @@ export async function runTurn(deps: TurnDeps, run: Run, resume: boolean): Promis
 }
 
 /** Where the session last talked, for answers that nobody waits for. The host's own chat does not take the place of a channel. */
-function lastTalk({ lastChannel, chatType, extra }: SessionRecord, { channel, to, accountId, threadId }: RunRequest): SessionPatch {
-  if (channel === undefined || (channel === INTERNAL_CHANNEL && lastChannel !== undefined)) return {};
+function lastTalk({ lastChannel, chatType, extra }: SessionRecord, { channel, to, accountId, threadId, keepsRoute }: RunRequest): SessionPatch {
+  if (channel === undefined || keepsRoute === true || (channel === INTERNAL_CHANNEL && lastChannel !== undefined)) return {};
   return {
     ...(channel === INTERNAL_CHANNEL && chatType === undefined ? { chatType: 'direct' } : {}),
     ...(channel === lastChannel ? {} : { lastChannel: channel, lastTo: null, lastAccountId: null }),

@@ -1,24 +1,31 @@
-import { randomUUID } from 'node:crypto';
-import { type Channel, type ChannelAccountContext, errorText, type InboundMessage } from '../../sdk/index.ts';
+import { join } from 'node:path';
+import { type Channel, errorText } from '../../sdk/index.ts';
 import type { AgentService, RunRequest, RunResult } from '../agent/service.ts';
 import type { Generation, GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
-import { defaultAgentId } from '../sessions/service.ts';
-import type { Outbox, Outgoing } from '../state/state.ts';
+import type { SessionService } from '../sessions/service.ts';
+import type { Outgoing, State } from '../state/state.ts';
+import { type AccountRun, type AccountStatus, runAccount } from './account-run.ts';
 import { channelConfig } from './channel-config.ts';
+import { accountBlock, configuredChannels } from './channel-settings.ts';
+import { createHealthMonitor } from './health-monitor.ts';
+import { createInbound, type InboundOptions } from './inbound.ts';
 import { createOutbound, type Outbound } from './outbound.ts';
 import type { OutboxStatus } from './outbox-worker.ts';
+import { createPairing } from './pairing.ts';
+import { createPairingDesk, type PairingDesk } from './pairing-desk.ts';
 import { repliesOf } from './reply.ts';
-import { isAllowed, routeSession } from './routing.ts';
+
+export type { PairingDesk } from './pairing-desk.ts';
+export { isSendable } from './send-policy.ts';
 
 /** The longest that a timer can wait. */
 const LONGEST_WAIT_MS = 2_147_483_647;
 /** How long a stop waits for messages that are being sent. */
 const SEND_LIMIT_MS = 5_000;
-const RESTART_MS = { first: 1_000, most: 60_000 };
 
 /** Runs the accounts of the configured channels and carries messages between them and the agent. */
-export interface Channels extends Pick<Outbound, 'send' | 'poll' | 'post'> {
+export interface Channels extends Pick<Outbound, 'send' | 'poll' | 'post' | 'reply'> {
   /** Stops what is gone or changed, then starts what is new. Unchanged accounts keep their connection. */
   reconcile(): Promise<void>;
   /** The messages that a run's result comes to. */
@@ -27,44 +34,67 @@ export interface Channels extends Pick<Outbound, 'send' | 'poll' | 'post'> {
   outbox(): OutboxStatus;
   /** Configured and not switched off. */
   configured(): string[];
-  status(): Array<{ channel: string; accountId: string; running: boolean; lastError?: string }>;
+  status(): AccountStatus[];
+  /** Who was let in by a code, and who asks. */
+  readonly pairing: PairingDesk;
   stop(): Promise<void>;
 }
 
 export interface ChannelsOptions {
   source: GenerationSource;
-  agent: AgentService;
-  outbox: Outbox;
+  agent: Pick<AgentService, 'accept' | 'isCommand' | 'session' | 'wait'>;
+  sessions: Pick<SessionService, 'get'>;
+  state: Pick<State, 'inbox' | 'outbox' | 'held' | 'pairing'>;
+  events: InboundOptions['events'];
+  paths: { stateDir: string };
   log: Logger;
 }
 
-interface Account {
+interface Wanted {
   channel: Channel;
   accountId: string;
-  /** What a change of restarts it: the channel object and its configuration. */
   fingerprint: string;
-  controller: AbortController;
-  done: Promise<void>;
-  running: boolean;
-  lastError?: string;
-  status: Record<string, unknown>;
 }
 
-export function createChannels({ source, agent, outbox, log }: ChannelsOptions): Channels {
-  const accounts = new Map<string, Account>();
-  const { worker, send, poll, post } = createOutbound({
+/** Keys that the host reads with every message, so that a change of them needs no new connection. */
+const LIVE_KEYS = new Set(
+  'dmPolicy allowFrom groupPolicy groupAllowFrom historyLimit dmHistoryLimit dms mediaMaxMb textChunkLimit chunkMode blockStreaming responsePrefix ackReaction replyToMode configWrites heartbeat healthMonitor'.split(
+    ' ',
+  ),
+);
+
+export function createChannels({ source, agent, sessions, state, events, paths, log }: ChannelsOptions): Channels {
+  const { outbox } = state;
+  const accounts = new Map<string, AccountRun>();
+  const { worker, send, poll, post, reply } = createOutbound({
     source,
     outbox,
     log,
     isRunning(channel, accountId) {
-      const account = accounts.get(`${channel}:${accountId}`);
-      return account?.running === true && account.status.connected !== false;
+      const status = accounts.get(`${channel}:${accountId}`)?.status();
+      return status?.running === true && status.connected !== false;
     },
   });
+  const pairing = createPairing(state);
+  const inbound = createInbound({
+    source,
+    agent,
+    sessions,
+    state,
+    pairing,
+    events,
+    mediaDir: join(paths.stateDir, 'media', 'inbound'),
+    log,
+    say: ({ channel, accountId }, { conversationId, threadId }, text) =>
+      post({ channel: channel.id, accountId, to: conversationId, text, ...(threadId === undefined ? {} : { threadId }) }),
+    accepted: ({ request, runId }) => void answer(request, runId),
+  });
+  const health = createHealthMonitor({ accounts: () => accounts.values(), config: () => source.current().config, log });
+  let isResumed = false;
 
-  async function wanted(generation: Generation): Promise<Map<string, { channel: Channel; accountId: string; fingerprint: string }>> {
-    const found = new Map<string, { channel: Channel; accountId: string; fingerprint: string }>();
-    for (const [id] of configuredChannels(generation)) {
+  async function wanted(generation: Generation): Promise<Map<string, Wanted>> {
+    const found = new Map<string, Wanted>();
+    for (const id of configuredChannels(generation.config)) {
       try {
         const channel = (await generation.contribution('channel', id))?.value;
         if (channel?.gateway === undefined) continue;
@@ -72,100 +102,13 @@ export function createChannels({ source, agent, outbox, log }: ChannelsOptions):
         for (const accountId of channel.config.listAccountIds(config)) {
           const account = channel.config.resolveAccount(config, accountId);
           if (channel.config.isEnabled?.(account, config) === false || (await channel.config.isConfigured?.(account, config)) === false) continue;
-          found.set(`${id}:${accountId}`, { channel, accountId, fingerprint: JSON.stringify((config.channels as Record<string, unknown>)[id]) });
+          found.set(`${id}:${accountId}`, { channel, accountId, fingerprint: fingerprintOf(config, id, accountId) });
         }
       } catch (error) {
         log.error(`the channel '${id}' cannot start: ${errorText(error)}`, { channel: id });
       }
     }
     return found;
-  }
-
-  function start(id: string, { channel, accountId, fingerprint }: { channel: Channel; accountId: string; fingerprint: string }): void {
-    const controller = new AbortController();
-    const account: Account = { channel, accountId, fingerprint, controller, running: true, status: {}, done: Promise.resolve() };
-    accounts.set(id, account);
-    account.done = keepRunning(account);
-  }
-
-  /** Runs one account until it is stopped; a lost one is started again after a growing pause. */
-  async function keepRunning(account: Account): Promise<void> {
-    const { channel, accountId, controller } = account;
-    let pause = RESTART_MS.first;
-    while (!controller.signal.aborted) {
-      const began = Date.now();
-      try {
-        account.running = true;
-        await channel.gateway?.startAccount(contextOf(account));
-        if (controller.signal.aborted) break;
-        account.lastError = 'the connection ended';
-      } catch (error) {
-        account.lastError = errorText(error);
-      }
-      account.running = false;
-      if (controller.signal.aborted) break;
-      pause = Date.now() - began > RESTART_MS.most ? RESTART_MS.first : Math.min(pause * 2, RESTART_MS.most);
-      log.warn(`${channel.id}/${accountId} stopped (${account.lastError}); it starts again in ${pause} ms`, { channel: channel.id, accountId });
-      await sleep(pause, controller.signal);
-    }
-    account.running = false;
-  }
-
-  function contextOf(account: Account): ChannelAccountContext {
-    const { channel, accountId, controller } = account;
-    const config = channelConfig(source.current(), channel.id);
-    return {
-      cfg: config,
-      accountId,
-      account: channel.config.resolveAccount(config, accountId),
-      abortSignal: controller.signal,
-      log: log.child(channel.id),
-      deliver: (message) => receive(account, message),
-      getStatus: () => account.status,
-      setStatus: (status) => {
-        account.status = status;
-      },
-    };
-  }
-
-  /** One inbound message: hooks, access, session, run; the reply goes out when the run has ended. */
-  async function receive({ channel, accountId }: Account, message: InboundMessage): Promise<{ accepted: boolean; runId?: string; reason?: string }> {
-    const generation = source.current();
-    const context = { channelId: channel.id, accountId, conversationId: message.conversationId };
-    const event = {
-      content: message.text,
-      channel: channel.id,
-      accountId,
-      conversationId: message.conversationId,
-      senderId: message.senderId,
-      isGroup: message.chatType !== 'direct',
-    };
-    generation.hooks.emit('message_received', { from: message.senderId, content: message.text }, context);
-    const claimed = await generation.hooks.call('inbound_claim', event, context);
-    if (claimed?.handled === true) return { accepted: true, reason: 'claimed' };
-    const inbound = (await generation.hooks.call('channel.inbound', event, context)) ?? event;
-    if ('handled' in inbound && inbound.handled === true) return { accepted: true, reason: 'handled' };
-    const settings = (generation.config.channels as Record<string, { allowFrom?: unknown }> | undefined)?.[channel.id] ?? {};
-    if (!isAllowed(settings, accountId, message.senderId)) return { accepted: false, reason: `the sender is not in channels.${channel.id}.allowFrom` };
-    const sessionKey = routeSession(generation.config, channel.id, accountId, message, defaultAgentId(generation.config));
-    const request: RunRequest = {
-      runId: randomUUID(),
-      message: inbound.content,
-      sessionKey,
-      channel: channel.id,
-      accountId,
-      to: message.conversationId,
-      ...(message.threadId === undefined ? {} : { threadId: message.threadId }),
-      senderId: message.senderId,
-      // access was decided just above
-      senderAllowed: true,
-      provenance: { kind: 'external_user', channel: channel.id },
-      autoReply: true,
-      ...(message.messageId === undefined ? {} : { replyToId: message.messageId }),
-    };
-    const run = await agent.accept(request);
-    void answer(request, run.runId);
-    return { accepted: true, runId: run.runId };
   }
 
   async function answer(request: RunRequest, runId: string): Promise<void> {
@@ -179,61 +122,45 @@ export function createChannels({ source, agent, outbox, log }: ChannelsOptions):
 
   async function stop(id: string): Promise<void> {
     const account = accounts.get(id);
-    if (account === undefined) return;
     accounts.delete(id);
-    account.controller.abort();
-    try {
-      await account.channel.gateway?.stopAccount?.(contextOf(account));
-    } catch (error) {
-      log.warn(`${id} did not stop cleanly: ${errorText(error)}`);
-    }
-    await account.done;
+    await account?.stop();
   }
 
   return {
     async reconcile() {
+      if (!isResumed) await inbound.resume();
+      isResumed = true;
       const next = await wanted(source.current());
-      for (const [id, account] of [...accounts]) {
+      const gone = [...accounts].filter(([id, { channel, fingerprint }]) => {
         const same = next.get(id);
-        if (same === undefined || same.channel !== account.channel || same.fingerprint !== account.fingerprint) await stop(id);
+        return same === undefined || same.channel !== channel || same.fingerprint !== fingerprint;
+      });
+      await Promise.all(gone.map(([id]) => stop(id)));
+      for (const [id, account] of next) {
+        if (accounts.has(id)) continue;
+        const deliver: Parameters<typeof runAccount>[0]['deliver'] = (message) => inbound.receive(account, message);
+        accounts.set(id, runAccount({ ...account, source, deliver, log }));
       }
-      for (const [id, account] of next) if (!accounts.has(id)) start(id, account);
       worker.start();
+      health.refresh();
     },
-    configured: () => configuredChannels(source.current()).map(([id]) => id),
-    ...{ send, poll, post },
+    configured: () => configuredChannels(source.current().config),
+    ...{ send, poll, post, reply },
     replies: (request, result) => repliesOf(request, result, source.current().config),
     outbox: worker.status,
-    status: () =>
-      Array.from(accounts.values(), ({ channel, accountId, running, lastError }) => ({
-        channel: channel.id,
-        accountId,
-        running,
-        ...(lastError === undefined ? {} : { lastError }),
-      })),
+    status: () => Array.from(accounts.values(), (account) => account.status()),
+    pairing: createPairingDesk({ desk: pairing.desk, source, post }),
     async stop() {
+      health.stop();
+      inbound.stop();
       await worker.stop(SEND_LIMIT_MS);
       await Promise.all(Array.from(accounts.keys(), stop));
     },
   };
 }
 
-/** Keys beside the channels under `channels`. */
-const SHARED_KEYS = new Set(['defaults', 'modelByChannel']);
-
-function configuredChannels(generation: Generation): Array<[string, unknown]> {
-  return Object.entries(generation.config.channels ?? {}).filter(
-    ([id, settings]) => !SHARED_KEYS.has(id) && (settings as { enabled?: boolean } | undefined)?.enabled !== false,
-  );
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    const stop = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    signal.addEventListener('abort', stop, { once: true });
-  });
+/** What a new connection is needed for when it changes: the account's own block over that of its channel, secrets included. */
+function fingerprintOf(config: Record<string, unknown>, channel: string, accountId: string): string {
+  const block = accountBlock(config as Parameters<typeof accountBlock>[0], channel, accountId);
+  return JSON.stringify(Object.entries(block).filter(([key]) => !LIVE_KEYS.has(key)));
 }

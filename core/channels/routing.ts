@@ -1,31 +1,63 @@
 import type { InboundMessage } from '../../sdk/index.ts';
 import type { Config } from '../config/schema.ts';
 
+export interface RouteParams {
+  config: Pick<Config, 'session'>;
+  channel: string;
+  accountId: string;
+  agentId: string;
+  /** Threads of this channel are topics of a group. */
+  hasTopics: boolean;
+  message: Pick<InboundMessage, 'chatType' | 'senderId' | 'senderAliases' | 'conversationId' | 'parentConversationId' | 'threadId'>;
+}
+
 /** The session a channel's message belongs to (`session.dmScope`; groups and rooms always have their own). Keys route, they never authorise. */
-export function routeSession(config: Config, channel: string, accountId: string, message: InboundMessage, agentId: string): string {
-  const peer = message.senderId.toLowerCase();
-  if (config.session?.scope === 'global') return 'global';
+export function routeSession({ config, channel, accountId, agentId, hasTopics, message }: RouteParams): string {
+  const { session } = config;
+  if (session?.scope === 'global') return 'global';
+  const own = `agent:${agentId}`;
   if (message.chatType !== 'direct') {
-    const room = `agent:${agentId}:${channel}:${message.chatType}:${message.conversationId}`.toLowerCase();
-    return message.threadId === undefined ? room : `${room}:thread:${message.threadId}`.toLowerCase();
+    const { threadId, conversationId, parentConversationId = conversationId } = message;
+    const room = `${own}:${channel}:${message.chatType}`;
+    if (threadId === undefined) return `${room}:${conversationId}`.toLowerCase();
+    return `${room}:${parentConversationId}:${hasTopics ? 'topic' : 'thread'}:${threadId}`.toLowerCase();
   }
-  switch (config.session?.dmScope) {
+  const peer = linkedName(session?.identityLinks, channel, message) ?? message.senderId;
+  switch (session?.dmScope) {
     case 'per-peer':
-      return `agent:${agentId}:direct:${peer}`;
+      return `${own}:direct:${peer}`.toLowerCase();
     case 'per-channel-peer':
-      return `agent:${agentId}:${channel}:direct:${peer}`;
+      return `${own}:${channel}:direct:${peer}`.toLowerCase();
     case 'per-account-channel-peer':
-      return `agent:${agentId}:${channel}:${accountId}:direct:${peer}`;
+      return `${own}:${channel}:${accountId}:direct:${peer}`.toLowerCase();
     default:
-      return `agent:${agentId}:main`;
+      return `${own}:main`;
   }
 }
 
-/** Whether the sender may talk to the agent: `allowFrom` of the account, else of the channel; nobody when neither is set. */
-export function isAllowed(settings: { allowFrom?: unknown; accounts?: unknown }, accountId: string, senderId: string): boolean {
-  const account = (settings.accounts as Record<string, { allowFrom?: unknown }> | undefined)?.[accountId];
-  const list = account?.allowFrom ?? settings.allowFrom;
-  if (!Array.isArray(list)) return false;
-  const sender = senderId.toLowerCase();
-  return list.some((entry) => entry === '*' || String(entry).toLowerCase() === sender);
+/** `session.identityLinks`: the one name of somebody who is on several channels. */
+function linkedName(links: Readonly<Record<string, readonly string[]>> | undefined, channel: string, message: RouteParams['message']): string | undefined {
+  const ids = new Set([message.senderId, ...(message.senderAliases ?? [])].map((id) => `${channel}:${id}`.toLowerCase()));
+  return Object.entries(links ?? {}).find(([, names]) => names.some((name) => ids.has(name.trim().toLowerCase())))?.[0];
+}
+
+/**
+ * Whether a private message moves the place where the session last talked. Where everybody shares the main session and the channel names one
+ * person, that person's place stays.
+ */
+export function movesRoute({
+  config,
+  chatType,
+  allowFrom = [],
+  isNamed,
+}: {
+  config: Pick<Config, 'session'>;
+  chatType: InboundMessage['chatType'];
+  allowFrom: readonly unknown[] | undefined;
+  /** The sender is the one that `allowFrom` names. */
+  isNamed: boolean;
+}): boolean {
+  if (chatType !== 'direct' || (config.session?.dmScope ?? 'main') !== 'main') return true;
+  const [only] = allowFrom;
+  return allowFrom.length !== 1 || String(only).trim() === '*' || isNamed;
 }

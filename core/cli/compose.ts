@@ -7,6 +7,7 @@ import { diffConfig } from '../config/changes.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
 import { createGateway } from '../gateway/server.ts';
+import { createSystemEvents } from '../gateway/system-events.ts';
 import { tlsFingerprint } from '../gateway/tls.ts';
 import { createHost, HostFailure } from '../kernel/host.ts';
 import type { Logging } from '../logging/logging.ts';
@@ -117,7 +118,12 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     await host.activate('boot');
     stages.confirm();
     gate.confirm();
-    const channels = createChannels({ source: host, agent, outbox: state.outbox, log: options.log.child('channels') });
+    const systemEvents = createSystemEvents(sessions);
+    const channels = createChannels({
+      ...{ source: host, sessions, state, events: systemEvents, paths },
+      agent: systemEvents.attach(agent),
+      log: options.log.child('channels'),
+    });
 
     const { resolvedConfig } = host.current();
     let changes: LiveChanges | undefined;
@@ -132,6 +138,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       agent,
       sessions,
       channels,
+      systemEvents,
       state,
       control: {
         reload: async () => live().reload(),

@@ -6,12 +6,11 @@ import type { Devices } from './devices.ts';
 import type { EventHub } from './events.ts';
 import type { Health } from './health.ts';
 import type { Idempotency } from './idempotency.ts';
-import type { GatewayOptions } from './options.ts';
+import type { GatewayOptions, SystemEvents } from './options.ts';
 import type { Presence } from './presence.ts';
 import type { PresenceFeed } from './presence-feed.ts';
 import type { Runs } from './runs.ts';
 import type { SessionEvents } from './session-events.ts';
-import type { SystemEvents } from './system-events.ts';
 
 /** What the parts of one gateway share. */
 export interface GatewayContext extends GatewayOptions {

@@ -147,10 +147,27 @@ export type GatewaySessions = Pick<
 /** What it asks of the channels. */
 export type GatewayChannels = Pick<Channels, 'configured' | 'send' | 'poll'>;
 
+export interface SystemEvent {
+  /** epoch ms */
+  ts: number;
+  text: string;
+}
+
+/** What happened beside the conversations: each event is told to the model once, with the next turn of its session. */
+export interface SystemEvents {
+  add(sessionKey: string, text: string): void;
+  /** Waiting ones of all sessions. */
+  list(): SystemEvent[];
+  /** Hands the waiting events of a session over with the runs that it accepts. */
+  attach(agent: GatewayAgent): GatewayAgent;
+}
+
 export interface GatewayOptions {
   source: GenerationSource;
   agent: GatewayAgent;
   channels: GatewayChannels;
+  /** Those that channels add to; absent: the gateway's own. */
+  systemEvents?: SystemEvents;
   sessions: GatewaySessions;
   state: Pick<State, 'kv' | 'db'>;
   control: GatewayControl;

@@ -249,7 +249,7 @@ function createContext(options: GatewayOptions, extensions: ExtensionMethods): G
   const connections = new Set<Connection>();
   const hub = createEventHub(connections, settings.maxBufferedBytes, extensions.event);
   const presence = createPresence({ version: options.version });
-  const systemEvents = createSystemEvents(options.sessions);
+  const systemEvents = options.systemEvents ?? createSystemEvents(options.sessions);
   const agent = systemEvents.attach(options.agent);
   const health = createHealth(options, (payload) => hub.broadcast('health', payload, { stateVersion: stateVersion({ presence, health }) }));
   const sessionEvents = createSessionEvents({ ...options, hub });

@@ -1,19 +1,4 @@
-import type { GatewayAgent, GatewaySessions } from './options.ts';
-
-export interface SystemEvent {
-  /** epoch ms */
-  ts: number;
-  text: string;
-}
-
-/** What happened beside the conversations: each event is told to the model once, with the next turn of its session. */
-export interface SystemEvents {
-  add(sessionKey: string, text: string): void;
-  /** Waiting ones of all sessions. */
-  list(): SystemEvent[];
-  /** Hands the waiting events of a session over with the runs that it accepts. */
-  attach(agent: GatewayAgent): GatewayAgent;
-}
+import type { GatewaySessions, SystemEvent, SystemEvents } from './options.ts';
 
 const MAX_PER_SESSION = 20;
 const MAX_CHARS = 2000;

@@ -80,11 +80,11 @@ export function createIntake(
       const { shortcuts } = reading;
       if (shortcuts.length === 0) {
         const expansion = await expandCommand(options, reading.request, accepted);
-        if (expansion === undefined) return begin(reading.request, accepted);
-        if ('message' in expansion) return begin({ ...reading.request, ...expansion }, accepted);
+        if (expansion === undefined) return begin(framed(reading.request), accepted);
+        if ('message' in expansion) return begin(framed({ ...reading.request, ...expansion }), accepted);
         return answered(request, accepted, Promise.resolve({ text: expansion.reply }));
       }
-      return begin({ ...reading.request, preface: await directives.answerAll(shortcuts, request, accepted) }, accepted);
+      return begin(framed({ ...reading.request, preface: await directives.answerAll(shortcuts, request, accepted) }), accepted);
     },
 
     isCommand: (request) => directives.read(request).kind === 'command',
@@ -98,4 +98,9 @@ export function createIntake(
       if (lastContexts.size > MAX_LAST_CONTEXTS) for (const oldest of lastContexts.keys()) return void lastContexts.delete(oldest);
     },
   };
+}
+
+/** What goes to the model, with what stands around it. */
+function framed({ framing, ...request }: RunRequest): RunRequest {
+  return framing === undefined ? request : { ...request, message: `${framing.before}${request.message}${framing.after}` };
 }

@@ -1,0 +1,169 @@
+import { type Channel, type ChannelAccountContext, type ChannelAccountStatus, errorText } from '../../sdk/index.ts';
+import type { GenerationSource } from '../kernel/generation.ts';
+import type { Logger } from '../logging/logger.ts';
+import { channelConfig } from './channel-config.ts';
+
+/** One account while it is wanted: connected, or about to be again. */
+export interface AccountRun {
+  readonly channel: Channel;
+  readonly accountId: string;
+  /** What a change of restarts it, beside the channel object. */
+  readonly fingerprint: string;
+  status(): AccountStatus;
+  /** Ends the connection; it is made anew at once. */
+  restart(reason: string): void;
+  /** Resolves when it has ended, or does not end in good time. */
+  stop(): Promise<void>;
+}
+
+export interface AccountStatus {
+  channel: string;
+  accountId: string;
+  running: boolean;
+  /** Since when, epoch ms. */
+  startedAt: number;
+  /** How often it was started again. */
+  restarts: number;
+  lastError?: string;
+  connected?: boolean;
+  /** epoch ms */
+  lastEventAt?: number;
+  /** The last message that came in, epoch ms. */
+  lastInboundAt?: number;
+  /** What the channel tells beside. */
+  [detail: string]: unknown;
+}
+
+export interface AccountRunOptions {
+  channel: Channel;
+  accountId: string;
+  fingerprint: string;
+  source: GenerationSource;
+  deliver: ChannelAccountContext['deliver'];
+  log: Logger;
+}
+
+const RESTART_MS = { first: 1_000, most: 60_000 };
+/** How long an account that was told to end may take. */
+const END_MS = 10_000;
+
+/** Starts an account and keeps it running: a lost one is started again after a growing pause. */
+export function runAccount({ channel, accountId, fingerprint, source, deliver, log }: AccountRunOptions): AccountRun {
+  const whole = new AbortController();
+  const account = { channel: channel.id, accountId };
+  let attempt = new AbortController();
+  let told: ChannelAccountStatus = {};
+  let running = true;
+  let startedAt = Date.now();
+  let restarts = 0;
+  let lastError: string | undefined;
+  let lastInboundAt: number | undefined;
+
+  function contextOf(signal: AbortSignal): ChannelAccountContext {
+    const config = channelConfig(source.current(), channel.id);
+    return {
+      cfg: config,
+      accountId,
+      account: channel.config.resolveAccount(config, accountId),
+      abortSignal: signal,
+      log: log.child(channel.id),
+      deliver(message) {
+        lastInboundAt = Date.now();
+        return deliver(message);
+      },
+      getStatus: () => told,
+      setStatus(status) {
+        // an attempt that was given up has no say any more
+        if (!signal.aborted) told = { ...told, ...status };
+      },
+    };
+  }
+
+  async function end(signal: AbortSignal): Promise<void> {
+    try {
+      await channel.gateway?.stopAccount?.(contextOf(signal));
+    } catch (error) {
+      log.warn(`${channel.id}/${accountId} did not stop cleanly: ${errorText(error)}`, account);
+    }
+  }
+
+  /** Rejects with what the channel throws. */
+  async function tryOnce({ signal }: AbortController): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const { promise: given, resolve: giveUp } = late;
+    let timer: NodeJS.Timeout | undefined;
+    const onAbort = () => {
+      timer = setTimeout(giveUp, END_MS);
+      void end(signal);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await Promise.race([Promise.resolve(channel.gateway?.startAccount(contextOf(signal))), given]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      clearTimeout(timer);
+    }
+  }
+
+  async function keepRunning(): Promise<void> {
+    let pause = RESTART_MS.first;
+    while (!whole.signal.aborted) {
+      startedAt = Date.now();
+      attempt = new AbortController();
+      told = {};
+      try {
+        running = true;
+        await tryOnce(attempt);
+        if (!attempt.signal.aborted) lastError = 'the connection ended';
+      } catch (error) {
+        if (!attempt.signal.aborted) lastError = errorText(error);
+      }
+      running = false;
+      if (whole.signal.aborted) break;
+      restarts += 1;
+      if (attempt.signal.aborted) continue;
+      attempt.abort();
+      pause = Date.now() - startedAt > RESTART_MS.most ? RESTART_MS.first : Math.min(pause * 2, RESTART_MS.most);
+      log.warn(`${channel.id}/${accountId} stopped (${lastError}); it starts again in ${pause} ms`, account);
+      await sleep(pause, whole.signal);
+    }
+    running = false;
+  }
+
+  const done = keepRunning();
+  return {
+    channel,
+    accountId,
+    fingerprint,
+    status: () => ({
+      ...told,
+      ...account,
+      running,
+      startedAt,
+      restarts,
+      ...(lastError === undefined ? {} : { lastError }),
+      ...(lastInboundAt === undefined ? {} : { lastInboundAt }),
+    }),
+    restart(reason) {
+      lastError = reason;
+      attempt.abort();
+    },
+    async stop() {
+      whole.abort();
+      attempt.abort();
+      await done;
+    },
+  };
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(stop, ms);
+    function stop(): void {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}
