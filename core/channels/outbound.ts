@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { durarError, errorCode } from '../../sdk/index.ts';
+import type { RunResult } from '../agent/service.ts';
 import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Conversation, Outbox, Outgoing } from '../state/state.ts';
@@ -7,16 +8,15 @@ import { channelConfig } from './channel-config.ts';
 import { configuredChannels } from './channel-settings.ts';
 import type { OutboundPoll, OutgoingPayload, SentMessage } from './delivery.ts';
 import { createOutboxWorker, type Opened, type OutboxWorker } from './outbox-worker.ts';
+import { isSilentText, payloadsOf, type ReplyPlace } from './reply.ts';
+import { readReplyTags } from './reply-tags.ts';
 
-export interface SendParams {
+export interface SendParams extends OutgoingPayload {
   channel: string;
   /** Absent: the channel's first. */
   accountId?: string;
   to: string;
-  text: string;
   threadId?: string;
-  media?: readonly string[];
-  replyToId?: string;
   /** The same message has the same id, and is sent once. */
   id?: string;
   runId?: string;
@@ -34,8 +34,13 @@ export interface Outbound {
   send(params: SendParams): Promise<SentMessage>;
   /** Asks somebody outside. Throws as `send` does, and `DUR_CHANNEL_NO_POLL`, `DUR_CHANNEL_POLL_OPTIONS`. */
   poll(params: PollParams): Promise<SentMessage>;
-  /** Puts a message into the outbox, behind those of its conversation; from then on it is kept until it is sent or given up. Throws as `send` for an address that is not there. */
+  /**
+   * Puts what an agent said into the outbox, behind the other messages of its conversation; from then on it is kept until it is sent or given
+   * up. Throws as `send` for an address that is not there.
+   */
   post(params: SendParams): Promise<void>;
+  /** What a run came to, sent to a place that its caller named. `insist`: resolves when all of it is out and throws as `send`; else it is posted. */
+  reply(place: ReplyPlace & { channel: string; to: string }, result: RunResult, options: { insist: boolean }): Promise<void>;
   /** The channel's own object and its account. Throws `DUR_CHANNEL_UNKNOWN`, `DUR_CHANNEL_ACCOUNT`. */
   reach(conversation: Omit<Conversation, 'accountId'> & { accountId?: string | undefined }): Promise<Opened>;
   readonly worker: OutboxWorker;
@@ -93,14 +98,14 @@ export function createOutbound({ source, outbox, log, isRunning, now = Date.now 
     }
   }
 
-  async function outgoing(params: Omit<SendParams, 'text'>, payload: OutgoingPayload): Promise<Outgoing> {
-    const { address, release } = await reach(params as SendParams);
+  async function outgoing({ id = randomUUID(), channel, accountId, to, threadId, runId, sessionKey, ...payload }: SendParams): Promise<Outgoing> {
+    const { address, release } = await reach({ channel, accountId, to, threadId });
     release();
-    const { id = randomUUID(), channel, to, threadId, runId, sessionKey } = params;
     return { id, channel, accountId: address.accountId, to, threadId, runId, sessionKey, payload };
   }
 
-  async function settled(message: Outgoing): Promise<SentMessage> {
+  async function send(params: SendParams): Promise<SentMessage> {
+    const message = await outgoing(params);
     const sent = await worker.deliver(message);
     if (sent === undefined) throw durarError('DUR_CHANNEL_CANCELLED', { channel: message.channel });
     return sent;
@@ -109,17 +114,27 @@ export function createOutbound({ source, outbox, log, isRunning, now = Date.now 
   return {
     worker,
     reach,
-    send: async (params) => settled(await outgoing(params, payloadOf(params))),
-    async poll({ channel, accountId, to, threadId, id, ...poll }) {
-      const place = { channel, to, ...(accountId === undefined ? {} : { accountId }), ...(threadId === undefined ? {} : { threadId }) };
-      return settled(await outgoing({ ...place, ...(id === undefined ? {} : { id }) }, { text: '', poll }));
-    },
+    send,
+    poll: ({ channel, accountId, to, threadId, id, ...poll }) => send({ ...given({ channel, accountId, to, threadId, id }), text: '', poll }),
     async post(params) {
-      outbox.add([await outgoing(params, payloadOf(params))], now());
+      const { text } = readReplyTags(params.text);
+      if (isSilentText(text) || (text === '' && params.media === undefined)) return;
+      outbox.add([await outgoing({ ...params, text })], now());
+    },
+    async reply(place, result, { insist }) {
+      const { runId, channel, to, accountId, threadId } = place;
+      for (const [index, payload] of payloadsOf(place, result, source.current().config).entries()) {
+        const message = { ...given({ channel, to, accountId, threadId }), ...payload, id: `${runId}:${index}`, runId, sessionKey: result.sessionKey };
+        if (insist) await send(message);
+        else outbox.add([await outgoing(message)], now());
+      }
     },
   };
 }
 
-function payloadOf({ text, media = [], replyToId }: SendParams): OutgoingPayload {
-  return { text, ...(media.length === 0 ? {} : { media }), ...(replyToId === undefined ? {} : { replyToId, replyMark: 'explicit' as const }) };
+type Given<Value> = { [Key in keyof Value]: Exclude<Value[Key], undefined> };
+
+/** Without the members that are undefined. */
+function given<Value extends object>(value: Value): Given<Value> {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Given<Value>;
 }

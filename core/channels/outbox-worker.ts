@@ -20,6 +20,9 @@ const PARALLEL = 32;
 const LOOK_MS = 1_000;
 /** One request of a channel, its own tries included, takes no longer. */
 const STEP_LIMIT_MS = 300_000;
+/** Ids of messages that left stay known this long, so that nothing that comes back late is sent twice. */
+const KNOWN_MS = 14 * 86_400_000;
+const SWEEP_MS = 86_400_000;
 /** Between tries of a whole message; the channel has tried each request by itself already. */
 const PAUSES: Omit<RetryPolicy, 'attempts'> = { minDelayMs: 5_000, maxDelayMs: 1_800_000, jitter: 0.1 };
 
@@ -99,6 +102,7 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
   let isOver = false;
   let repeated = 0;
   let looking: NodeJS.Timeout | undefined;
+  let sweeping: NodeJS.Timeout | undefined;
   const forgetListener = outbox.onAdd((message) => {
     if (isStarted) setImmediate(arrive, message);
   });
@@ -311,6 +315,9 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
       const left = outbox.recover();
       if (left > 0) log.info(`${left} messages were being sent when the last process ended`);
       isStarted = true;
+      const sweep = () => outbox.sweep(now() - KNOWN_MS);
+      sweep();
+      sweeping = setInterval(sweep, SWEEP_MS).unref();
       for (const conversation of outbox.conversations()) arrive(conversation);
     },
 
@@ -335,6 +342,7 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
       isHalted = true;
       forgetListener();
       clearTimeout(looking);
+      clearInterval(sweeping);
       for (const timer of timers.values()) clearTimeout(timer);
       timers.clear();
       let timer: NodeJS.Timeout | undefined;

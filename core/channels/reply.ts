@@ -31,8 +31,9 @@ export type ReplyPlace = Pick<RunRequest, 'runId' | 'channel' | 'to' | 'accountI
  * no channel, was aborted, or said nothing.
  */
 export function repliesOf(request: RunRequest, result: RunResult, config: Config, trace: RunTrace = { sent: [] }): Outgoing[] {
-  const { runId, channel, to, accountId, threadId, autoReply } = request;
-  if (autoReply !== true || channel === undefined || channel === INTERNAL_CHANNEL || to === undefined || accountId === undefined) return [];
+  const { runId, channel, to, accountId, threadId, autoReply, deliver } = request;
+  if (autoReply !== true || deliver === false || channel === undefined || channel === INTERNAL_CHANNEL || to === undefined || accountId === undefined)
+    return [];
   const payloads = payloadsOf(request, result, config, trace);
   const first = trace.blocks?.count ?? 0;
   return payloads.map((payload, index) => ({

@@ -145,7 +145,7 @@ export type GatewaySessions = Pick<
 >;
 
 /** What it asks of the channels. */
-export type GatewayChannels = Pick<Channels, 'configured' | 'send' | 'poll'>;
+export type GatewayChannels = Pick<Channels, 'configured' | 'send' | 'poll' | 'reply'>;
 
 export interface SystemEvent {
   /** epoch ms */

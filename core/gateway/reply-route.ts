@@ -39,15 +39,12 @@ export function replyRoute({ channels }: GatewayContext, params: Wanted, session
   return { channel, to, bestEffort, ...(accountId ? { accountId } : {}), ...(params.threadId ? { threadId: params.threadId } : {}) };
 }
 
-/** Sends what a run said. Throws what the channel threw, unless the route is best effort. */
+/** Sends what a run said. With best effort it is kept until it is out; else this throws what the channel threw. */
 export async function deliverReply({ channels, log }: GatewayContext, route: ReplyRoute, result: RunResult): Promise<void> {
   if (result.status !== 'ok' || result.meta.aborted) return;
   const { bestEffort, ...target } = route;
   try {
-    for (const { text = '', mediaUrl, isReasoning } of result.payloads) {
-      if (isReasoning === true || (text === '' && !mediaUrl)) continue;
-      await channels.send({ ...target, text, media: mediaUrl ? [mediaUrl] : [] });
-    }
+    await channels.reply({ ...target, runId: result.runId }, result, { insist: !bestEffort });
   } catch (error) {
     if (!bestEffort) throw error;
     log.warn('the reply of a run was not delivered', { runId: result.runId, channel: route.channel, reason: errorText(error) });

@@ -65,7 +65,7 @@ export function sendMethods({ channels, idempotency, log, sessions }: GatewayCon
       const to = recipient(params, 'send');
       const channel = channelOf(params.channel);
       return once(`send:${runId}`, async () => {
-        const { messageId } = await channels.send({ channel, to, text: message, media: [...new Set(media)], ...place(params) });
+        const { messageId } = await channels.send({ id: `send:${runId}`, channel, to, text: message, media: [...new Set(media)], ...place(params) });
         await mirror(params);
         return { runId, channel, ...(messageId === undefined ? {} : { messageId }) };
       });
@@ -82,7 +82,7 @@ export function sendMethods({ channels, idempotency, log, sessions }: GatewayCon
         throw new ProtocolError('INVALID_REQUEST', 'invalid poll params: maxSelections exceeds the number of options');
       }
       return once(`poll:${runId}`, async () => {
-        const { messageId, pollId, toJid, channelId, conversationId } = await channels.poll({ ...poll, channel, to, ...place(params) });
+        const { messageId, pollId, toJid, channelId, conversationId } = await channels.poll({ ...poll, id: `poll:${runId}`, channel, to, ...place(params) });
         const told = Object.entries({ messageId, toJid, channelId, conversationId, pollId }).filter(([, value]) => value !== undefined);
         return { runId, channel, ...Object.fromEntries(told) };
       });
