@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { durarError, errorCode, errorText } from '../../sdk/index.ts';
 import { withWriteLock } from '../config/write-lock.ts';
@@ -87,10 +87,29 @@ async function prepare(change: FileChange): Promise<Prepared> {
     if (errorCode(error) === 'ENOENT') return file;
     throw error;
   });
+  await removeLeft(target);
   if (after === undefined) return { ...change, target };
-  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`);
+  const temporary = temporaryOf(target);
   await write(temporary, after);
   return { ...change, target, temporary };
+}
+
+/** What a process that died while it wrote this file left beside it: a new text that may hold other secrets. */
+async function removeLeft(target: string): Promise<void> {
+  for (const name of await readdir(dirname(target))) {
+    const rest = name.startsWith(`.${basename(target)}.`) ? name.slice(basename(target).length + 2) : '';
+    const pid = /^(\d+)-[0-9a-f]{8}\.tmp$/.exec(rest)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(dirname(target), name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errorCode(error) === 'EPERM';
+  }
 }
 
 async function replace({ target, before, temporary }: Prepared): Promise<void> {
@@ -109,7 +128,7 @@ async function restore(done: readonly Prepared[]): Promise<string[]> {
       if ((await readIfPresent(target)) !== after) throw new Error('it was changed meanwhile');
       if (before === undefined) await rm(target, { force: true });
       else {
-        const temporary = `${target}.${randomBytes(4).toString('hex')}.tmp`;
+        const temporary = temporaryOf(target);
         await write(temporary, before);
         await rename(temporary, target);
       }
@@ -119,6 +138,10 @@ async function restore(done: readonly Prepared[]): Promise<string[]> {
     }
   }
   return lost;
+}
+
+function temporaryOf(target: string): string {
+  return join(dirname(target), `.${basename(target)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`);
 }
 
 async function write(file: string, text: string): Promise<void> {

@@ -18,7 +18,7 @@ export interface Machine {
   workspace: string;
   env: NodeJS.ProcessEnv;
   /** Runs the command line to its end. */
-  cli(args: string[], options?: { input?: string; env?: NodeJS.ProcessEnv; cwd?: string; timeoutMs?: number }): Promise<CliResult>;
+  cli(args: string[], options?: { input?: string; env?: NodeJS.ProcessEnv; cwd?: string; timeoutMs?: number; killSignal?: NodeJS.Signals }): Promise<CliResult>;
   /** A client of the running gateway with every scope, its device kept in the home. Resolves when it is connected. */
   connect(gateway: Pick<GatewayProcess, 'url'>, onDisconnected?: () => void): Promise<GatewayClient>;
   /** Starts the gateway and resolves when it listens. `configured`: where its configuration says, and its commands find it by themselves. */
@@ -74,6 +74,7 @@ export async function createMachine(config?: object): Promise<Machine> {
           env: { ...env, ...(port === undefined ? {} : { Durar_GATEWAY_PORT: String(port) }), ...options.env },
           stdio: ['pipe', 'pipe', 'pipe'],
           timeout: options.timeoutMs ?? 60_000,
+          killSignal: options.killSignal ?? 'SIGTERM',
         });
         running.add(child);
         let stdout = '';

@@ -394,6 +394,32 @@ describe('durar secrets apply', () => {
     await gateway.stop();
   });
 
+  it('killed at any moment leaves every file old or new, and is ended by the next one (SEC-210)', async () => {
+    await put('secrets.json', { openai: secret('one') });
+    const text = JSON.stringify(models(secret('one')), null, 2);
+    const agents = Array.from({ length: 30 }, (_, at) => `agents/a${at}/agent/auth-profiles.json`);
+    const store = profiles({ 'openai:a': { type: 'api_key', provider: 'openai', key: secret('one') }, kept: { type: 'token', provider: 'acme', token: 't' } });
+    await putPlan({ providerUpserts: keys, targets: [target(fileRef('/openai'))] });
+    await machine.writeConfig(text);
+    for (const file of agents) await put(file, store);
+    const present = async () => Promise.all([machine.configFile, ...agents.map((file) => join(machine.stateDir, file))].map((file) => readFile(file, 'utf8')));
+    const old = await present();
+    expect((await apply()).code).toBe(0);
+    const next = await present();
+    for (let round = 0; round < 8; round += 1) {
+      await machine.writeConfig(text);
+      for (const file of agents) await put(file, store);
+      await machine.cli(['secrets', 'apply', '--from', join(machine.home, 'plan.json')], {
+        timeoutMs: Math.round(150 + Math.random() * 250),
+        killSignal: 'SIGKILL',
+      });
+      for (const [at, now] of (await present()).entries()) expect([old[at], next[at]]).toContain(now);
+    }
+    expect((await apply()).code).toBe(0);
+    expect(await present()).toEqual(next);
+    expect(await holders(secret('one'))).toEqual(['secrets.json']);
+  }, 60_000);
+
   it('needs a plan that it can read (SEC-200)', async () => {
     expect((await run('secrets', 'apply')).code).toBe(2);
     expect((await apply()).json()).toMatchObject({ error: { code: 'DUR_SECRETS_PLAN' } });
