@@ -62,6 +62,8 @@ export interface UserMessage {
   timestamp: number;
   /** Where the text came from when it was not typed by the session's own user. */
   provenance?: { kind: 'external_user' | 'inter_session' | 'internal_system'; [key: string]: unknown };
+  /** The accepted messages that it holds; the host finds by them what is answered when it starts again. */
+  runIds?: string[];
 }
 
 /** One model reply. `timestamp` is epoch milliseconds. */

@@ -61,7 +61,10 @@ export interface AgentHost {
   source: GenerationSource;
   state: State;
   dir: string;
+  /** What the runs did, from their start. */
   events: AgentEvent[];
+  /** Ids of the runs in the order in which they began to wait. */
+  queued: string[];
   logged: Array<{ level: string; message: string; fields: Record<string, unknown> | undefined }>;
   /** Leases taken and not yet released. */
   leases(): number;
@@ -82,10 +85,10 @@ export interface AgentHost {
 
 const ENGINE_OWNER = 'engine-extension';
 
-export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(join(tmpdir(), 'durar-agent-'))): Promise<AgentHost> {
+export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(join(tmpdir(), 'durar-agent-')), firstRun = 0): Promise<AgentHost> {
   let current = parts;
   let leases = 0;
-  let runs = 0;
+  let runs = firstRun;
   const handlers: Array<{ hook: HookName; handler: HookHandler<HookName> }> = [];
   const logged: AgentHost['logged'] = [];
   const log = recordingLogger(logged);
@@ -166,6 +169,8 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
     kv: state.kv,
     turns: state.turns,
     subagents: state.subagents,
+    inbox: state.inbox,
+    outbox: state.outbox,
     paths: { stateDir: dir },
     log,
     version: '2026.11.0',
@@ -176,7 +181,11 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
     ...(parts.credentials === undefined ? {} : { credentials: parts.credentials }),
   });
   const events: AgentEvent[] = [];
-  agent.onEvent((event) => events.push(structuredClone(event)));
+  const queued: string[] = [];
+  agent.onEvent((event) => {
+    if (event.data.phase === 'queued') queued.push(event.runId);
+    else events.push(structuredClone(event));
+  });
   let closed = false;
   const close = async () => {
     if (closed) return;
@@ -197,6 +206,7 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
     state,
     dir,
     events,
+    queued,
     logged,
     leases: () => leases,
     on(hook, handler) {
@@ -234,7 +244,8 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
     },
     async restart(next = {}) {
       await close();
-      return createAgentHost({ ...current, ...next }, dir);
+      // an id that was accepted is not accepted again
+      return createAgentHost({ ...current, ...next }, dir, runs);
     },
   };
   return host;

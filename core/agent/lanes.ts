@@ -3,15 +3,27 @@ export interface Lanes {
   /** Runs `task` when the lane has room. Aborting `signal` takes it out of the queue and rejects with the signal's reason; a running task is not touched. */
   run<T>(lane: string, task: () => Promise<T>, signal?: AbortSignal): Promise<T>;
   counts(): { running: number; waiting: number };
+  /** Of one lane. */
+  depth(lane: string): { running: number; waiting: number };
+  /** Lanes with something in them; a longest wait in milliseconds where somebody waits. */
+  list(): LaneState[];
+}
+
+export interface LaneState {
+  lane: string;
+  running: number;
+  waiting: number;
+  oldestWaitMs?: number;
 }
 
 interface Lane {
   running: number;
-  waiting: Set<() => void>;
+  /** Those that wait, first come first, and since when. */
+  waiting: Map<() => void, number>;
 }
 
 /** `limitOf` is asked whenever a place may be free, so that a changed limit holds from the next start on. */
-export function createLanes(limitOf: (lane: string) => number): Lanes {
+export function createLanes(limitOf: (lane: string) => number, now: () => number = Date.now): Lanes {
   const lanes = new Map<string, Lane>();
 
   function enter(name: string, lane: Lane, signal: AbortSignal | undefined): Promise<void> {
@@ -30,14 +42,14 @@ export function createLanes(limitOf: (lane: string) => number): Lanes {
         drop(name, lane);
         reject(signal?.reason);
       };
-      lane.waiting.add(start);
+      lane.waiting.set(start, now());
       signal?.addEventListener('abort', give, { once: true });
     });
   }
 
   function leave(name: string, lane: Lane): void {
     lane.running -= 1;
-    for (const start of lane.waiting) {
+    for (const start of lane.waiting.keys()) {
       if (lane.running >= limitOf(name)) break;
       lane.waiting.delete(start);
       lane.running += 1;
@@ -54,7 +66,7 @@ export function createLanes(limitOf: (lane: string) => number): Lanes {
     async run(name, task, signal) {
       let lane = lanes.get(name);
       if (lane === undefined) {
-        lane = { running: 0, waiting: new Set() };
+        lane = { running: 0, waiting: new Map() };
         lanes.set(name, lane);
       }
       await enter(name, lane, signal);
@@ -72,6 +84,17 @@ export function createLanes(limitOf: (lane: string) => number): Lanes {
         waiting += lane.waiting.size;
       }
       return { running, waiting };
+    },
+    depth(name) {
+      const lane = lanes.get(name);
+      return { running: lane?.running ?? 0, waiting: lane?.waiting.size ?? 0 };
+    },
+    list() {
+      const time = now();
+      return Array.from(lanes, ([lane, { running, waiting }]) => {
+        const [oldest] = waiting.values();
+        return { lane, running, waiting: waiting.size, ...(oldest === undefined ? {} : { oldestWaitMs: Math.max(0, time - oldest) }) };
+      });
     },
   };
 }

@@ -53,7 +53,7 @@ export async function prepareTurn(
     (engine) => ({ engine }),
     (error: unknown) => ({ error }),
   );
-  const entry = resume ? undefined : await recorder.message(userMessage(request, deps.now()));
+  const entry = resume ? undefined : await recorder.message(userMessage(request, deps.now(), run.answers));
   if ('error' in opened) throw opened.error;
   const { engine } = opened;
   state.engine = engine;

@@ -38,8 +38,12 @@ export interface Queue<Item extends QueueItem> {
   offer(sessionKey: string, item: Item, settings: QueueSettings): Promise<void>;
   /** Takes a waiting message out. False when it does not wait here. */
   remove(sessionKey: string, id: string): boolean;
+  /** Nothing runs or waits in the session: a message would begin at once. */
+  isIdle(sessionKey: string): boolean;
   waiting(sessionKey: string): readonly Item[];
   counts(): { sessions: number; waiting: number };
+  /** Forgets what was dropped for a summary, and returns the ids. */
+  forget(sessionKey: string): string[];
 }
 
 export interface QueueOptions<Item extends QueueItem> {
@@ -47,13 +51,15 @@ export interface QueueOptions<Item extends QueueItem> {
   isBusy(sessionKey: string): boolean;
   /** Resolves when no turn runs there. */
   idle(sessionKey: string): Promise<void>;
-  /** Puts the message into the running turn, after its present tool; false when it cannot take one. */
-  steer(sessionKey: string, item: Item): Promise<boolean>;
+  /** Puts the message into the running turn, after its present tool; false when it cannot take one. `keeps`: it waits for a turn of its own as well. */
+  steer(sessionKey: string, item: Item, keeps: boolean): Promise<boolean>;
   /** Aborts what runs in the session. */
   interrupt(sessionKey: string): void;
   /** Begins a turn; from here on the session is busy. */
   begin(sessionKey: string, batch: Batch<Item>): void;
   dropped(sessionKey: string, item: Item, reason: DropReason): void;
+  /** Its place was taken; a later turn tells it in short, and has its id among the dropped. */
+  summarized?(sessionKey: string, item: Item): void;
   /** epoch ms */
   now?: () => number;
 }
@@ -82,7 +88,10 @@ export function createQueue<Item extends QueueItem>(options: QueueOptions<Item>)
     backlog.settings = settings;
     backlog.lastAt = now();
     const dropped = admit(backlog, item);
-    if (dropped !== undefined) options.dropped(sessionKey, dropped, 'full');
+    if (dropped !== undefined) {
+      if (backlog.dropped.at(-1) === dropped.id) options.summarized?.(sessionKey, dropped);
+      else options.dropped(sessionKey, dropped, 'full');
+    }
     if (present !== undefined) return;
     backlogs.set(sessionKey, backlog);
     void drain(sessionKey, backlog);
@@ -99,18 +108,22 @@ export function createQueue<Item extends QueueItem>(options: QueueOptions<Item>)
     backlogs.delete(sessionKey);
   }
 
+  const isIdle = (sessionKey: string) => !backlogs.has(sessionKey) && !options.isBusy(sessionKey);
+
   return {
+    isIdle,
+
     async offer(sessionKey, item, settings) {
       const { mode } = settings;
-      if (!backlogs.has(sessionKey) && !options.isBusy(sessionKey)) return options.begin(sessionKey, { items: [item], dropped: [] });
+      if (isIdle(sessionKey)) return options.begin(sessionKey, { items: [item], dropped: [] });
       if (mode === 'interrupt') {
         for (const older of backlogs.get(sessionKey)?.items.splice(0) ?? []) options.dropped(sessionKey, older, 'superseded');
         options.interrupt(sessionKey);
         return push(sessionKey, item, { ...settings, debounceMs: 0 });
       }
-      const steers = mode === 'steer' || mode === 'queue' || mode === 'steer-backlog' || mode === 'steer+backlog';
-      const steered = steers && (await options.steer(sessionKey, item));
-      if (!steered || mode === 'steer-backlog' || mode === 'steer+backlog') push(sessionKey, item, settings);
+      const keeps = mode === 'steer-backlog' || mode === 'steer+backlog';
+      const steered = (keeps || mode === 'steer' || mode === 'queue') && (await options.steer(sessionKey, item, keeps));
+      if (keeps || !steered) push(sessionKey, item, settings);
     },
 
     remove(sessionKey, id) {
@@ -118,6 +131,12 @@ export function createQueue<Item extends QueueItem>(options: QueueOptions<Item>)
       const at = items.findIndex((item) => item.id === id);
       if (at >= 0) items.splice(at, 1);
       return at >= 0;
+    },
+
+    forget(sessionKey) {
+      const backlog = backlogs.get(sessionKey);
+      backlog?.bullets.splice(0);
+      return backlog?.dropped.splice(0) ?? [];
     },
 
     waiting: (sessionKey) => backlogs.get(sessionKey)?.items ?? [],
@@ -130,7 +149,7 @@ export function createQueue<Item extends QueueItem>(options: QueueOptions<Item>)
   };
 }
 
-/** Takes the message in and returns the one that had to go for good; a summary takes the oldest over. */
+/** Takes the message in and returns the one that had to go; a summary takes the oldest over. */
 function admit<Item extends QueueItem>(backlog: Backlog<Item>, item: Item): Item | undefined {
   const { items, settings } = backlog;
   if (items.length < settings.cap) {
@@ -144,7 +163,7 @@ function admit<Item extends QueueItem>(backlog: Backlog<Item>, item: Item): Item
   backlog.dropped.push(oldest.id);
   backlog.bullets.push(`- ${brief(oldest.text)}`);
   if (backlog.bullets.length > BULLETS) backlog.bullets.shift();
-  return undefined;
+  return oldest;
 }
 
 /** What the next turn answers: everything of the first one's route when messages are collected, else the first alone. */

@@ -41,7 +41,10 @@ export function createRecorder(params: { sessions: SessionService; session: Sess
       ...(context.agentId === undefined ? {} : { agentId: context.agentId }),
     };
     const decision = hooks.callSync('before_message_write', event, context);
-    return decision?.block === true ? undefined : (decision?.message ?? current);
+    if (decision?.block === true) return undefined;
+    const kept = decision?.message ?? current;
+    // whatever a hook makes of the words, they were accepted under these ids
+    return message.role === 'user' && kept.role === 'user' && message.runIds !== undefined ? { ...kept, runIds: message.runIds } : kept;
   }
 
   return {

@@ -45,6 +45,10 @@ export interface RunRequest {
   dedupeKey?: string;
   /** A person's message that is to be answered where it came from: the queue modes apply. */
   autoReply?: true;
+  /** The reply stays in its session, whatever channel the message is said to come from. */
+  deliver?: false;
+  /** Its sender has it on disk and asks again after a restart, so the inbox leaves it out. */
+  isBooked?: true;
   /** What stands around the message for the model: who says it, what was said before. Commands are read without it. */
   framing?: { before: string; after: string };
   /** The session's last route stays as it is. */

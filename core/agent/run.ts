@@ -8,10 +8,32 @@ export type AbortOrigin = 'rpc' | 'stop' | 'timeout' | 'shutdown';
 export interface Successor {
   request: RunRequest;
   accepted: AcceptedRun;
+  /** Called right before its message is written to the transcript. */
+  before(): void;
+  /** Called when it is, with the run whose turn it takes and what that one came to. */
+  taken(from: Run, result: RunResult): void;
+}
+
+/** A message that becomes part of a running turn. */
+export interface Injection {
+  request: RunRequest;
+  /** Aborted: nobody wants it any more. */
+  signal: AbortSignal;
+  /** The messages of the inbox that it holds. */
+  runIds: readonly string[];
+  /** Called right before it is written to the transcript. */
+  before(): void;
+  /** Called when it is. */
+  taken(): void;
 }
 
 /** Where a running turn can be given a new message. */
 export interface Steering {
+  /**
+   * There while the turn talks to its model or runs tools. A tool that runs is left to end, calls behind it are skipped, and the next model
+   * call has the message; false when the turn ended before that.
+   */
+  inject?: (message: Injection) => Promise<boolean>;
   /** There while tools run. Ends the tool, skips the calls behind it and goes on with the successor's message; false when the turn ended first. */
   offer?: (next: Successor) => Promise<boolean>;
 }
@@ -23,23 +45,35 @@ export interface Run {
   readonly accepted: AcceptedRun;
   readonly signal: AbortSignal;
   readonly steering: Steering;
+  /** The messages of the inbox that its end answers, in their order. */
+  readonly answers: readonly string[];
   /** Who aborted it. */
   readonly abortOrigin: AbortOrigin | undefined;
   emit(stream: AgentEvent['stream'], data: Record<string, unknown>): void;
   abort(origin: AbortOrigin, reason: Error): void;
+  /** It answers these too; `request`: what it asks from here on. */
+  takeIn(ids: readonly string[], request?: RunRequest): void;
   /** From here on the run goes by the successor's id; under its old one it ends with this result. */
   handOver(next: Successor, result: RunResult): void;
 }
 
 /** All runs of the process: those under way and, for a while, what became of the others. */
 export interface Runs {
-  begin(request: RunRequest, accepted: AcceptedRun): Run;
+  /** `answers`: messages of the inbox beside its own. */
+  begin(request: RunRequest, accepted: AcceptedRun, answers?: readonly string[]): Run;
+  /** Tells the listeners that it waits for its turn; an event before all others. */
+  announce(run: Run, data: Record<string, unknown>): void;
   finish(run: Run, result: RunResult): void;
   /** What `accept` answered for this id, while the run or its result is known. */
   accepted(runId: string): AcceptedRun | undefined;
   wait(runId: string, timeoutMs: number): Promise<RunResult | undefined>;
+  /** Its result is asked for no more: it is to run again. */
+  forget(runId: string): void;
+  /** Resolves when a run of that id has begun, or after `ms`. */
+  arrival(runId: string, ms: number): Promise<void>;
   abort(params: { sessionKey?: string | undefined; runId?: string | undefined; origin: AbortOrigin }): string[];
   active(sessionKey?: string): AcceptedRun[];
+  get(runId: string): Run | undefined;
   /** The session's running turn, when it can take a message now. */
   steerable(sessionKey: string): Run | undefined;
   onEvent(listener: (event: AgentEvent) => void): () => void;
@@ -52,6 +86,12 @@ interface Live {
 }
 
 const KEEP_RESULTS_MS = 600_000;
+const MAX_RESULTS = 20_000;
+
+/** The messages of the inbox that a request is. */
+export function inboxIds({ runId, isBooked }: RunRequest): string[] {
+  return isBooked === true ? [] : [runId];
+}
 
 export function createRuns(options: { now: () => number; log: Logger }): Runs {
   const { now, log } = options;
@@ -59,6 +99,7 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
   /** In the order in which they ended, so that the expired ones come first. */
   const ended = new Map<string, { accepted: AcceptedRun; result: RunResult; at: number }>();
   const listeners = new Set<(event: AgentEvent) => void>();
+  const arrivals = new Map<string, Set<() => void>>();
 
   function publish(event: AgentEvent): void {
     for (const listener of listeners) {
@@ -73,14 +114,19 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
   function sweep(): void {
     const oldest = now() - KEEP_RESULTS_MS;
     for (const [runId, kept] of ended) {
-      if (kept.at > oldest) return;
+      if (kept.at > oldest && ended.size <= MAX_RESULTS) return;
       ended.delete(runId);
     }
   }
 
   function enter(run: Run): void {
     const { promise, resolve } = Promise.withResolvers<RunResult>();
-    live.set(run.accepted.runId, { run, ended: promise, end: resolve });
+    const { runId } = run.accepted;
+    live.set(runId, { run, ended: promise, end: resolve });
+    const waiting = arrivals.get(runId);
+    if (waiting === undefined) return;
+    arrivals.delete(runId);
+    for (const arrived of waiting) arrived();
   }
 
   function finish(run: Run, result: RunResult): void {
@@ -93,7 +139,8 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
   }
 
   return {
-    begin(firstRequest, firstAccepted) {
+    begin(firstRequest, firstAccepted, given) {
+      let answers = given ?? inboxIds(firstRequest);
       let request = firstRequest;
       let accepted = firstAccepted;
       const controller = new AbortController();
@@ -108,6 +155,9 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
         },
         signal: controller.signal,
         steering: {},
+        get answers() {
+          return answers;
+        },
         get abortOrigin() {
           return origin;
         },
@@ -119,10 +169,15 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
           origin ??= by;
           controller.abort(reason);
         },
+        takeIn(ids, merged) {
+          answers = [...answers, ...ids];
+          if (merged !== undefined) request = merged;
+        },
         handOver(next, result) {
           run.emit('lifecycle', { phase: 'end', aborted: true, stopReason: result.meta.stopReason, startedAt: result.startedAt, endedAt: result.endedAt });
           finish(run, result);
           ({ request, accepted } = next);
+          answers = inboxIds(request);
           seq = 0;
           enter(run);
           run.emit('lifecycle', { phase: 'start', startedAt: now() });
@@ -133,6 +188,10 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
     },
 
     finish,
+
+    announce({ accepted: { runId, sessionKey } }, data) {
+      publish({ runId, seq: 0, stream: 'lifecycle', ts: now(), data: { phase: 'queued', ...data }, sessionKey });
+    },
 
     accepted(runId) {
       sweep();
@@ -156,6 +215,20 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
       }
     },
 
+    forget: (runId) => void ended.delete(runId),
+
+    async arrival(runId, ms) {
+      if (live.has(runId) || ended.has(runId)) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const waiting = arrivals.get(runId) ?? new Set();
+      arrivals.set(runId, waiting.add(resolve));
+      const timer = setTimeout(resolve, ms);
+      await promise;
+      clearTimeout(timer);
+      waiting.delete(resolve);
+      if (waiting.size === 0 && arrivals.get(runId) === waiting) arrivals.delete(runId);
+    },
+
     abort({ sessionKey, runId, origin }) {
       const aborted: string[] = [];
       for (const { run } of live.values()) {
@@ -172,6 +245,8 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
       const all = [...live.values()].map(({ run }) => run.accepted);
       return sessionKey === undefined ? all : all.filter((accepted) => accepted.sessionKey === sessionKey);
     },
+
+    get: (runId) => live.get(runId)?.run,
 
     steerable(sessionKey) {
       for (const { run } of live.values()) {

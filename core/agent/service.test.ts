@@ -144,7 +144,7 @@ describe('runs', () => {
     expect(host.leases()).toBe(0);
   });
 
-  it('leave their result for a while, and a wait that ends early stops nothing', async () => {
+  it('leave their result for a while, longer where it is on disk, and a wait that ends early stops nothing', async () => {
     let time = 1_000_000;
     const host = await createAgentHost({ providers: [createOfflineProvider({ latencyMs: 30 })], now: () => time });
     const id = await host.start('[[offline: say x]]');
@@ -152,8 +152,11 @@ describe('runs', () => {
     expect((await host.agent.wait(id, 5_000))?.status).toBe('ok');
     time += 599_000;
     expect((await host.agent.wait(id, 0))?.status).toBe('ok');
-    time += 2_000;
-    await expect(host.agent.wait(id, 0)).rejects.toMatchObject({ code: 'DUR_RUN_UNKNOWN' });
+    const booked = await host.start('[[offline: say y]]', { isBooked: true });
+    expect((await host.agent.wait(booked, 5_000))?.status).toBe('ok');
+    time += 602_000;
+    expect(await host.agent.wait(id, 0)).toMatchObject({ status: 'ok', payloads: [{ text: 'x' }] });
+    await expect(host.agent.wait(booked, 0)).rejects.toMatchObject({ code: 'DUR_RUN_UNKNOWN' });
   });
 
   it('do not suffer from a listener that throws', async () => {

@@ -1,12 +1,14 @@
-import { type AgentEvent, durarError, errorText } from '../../sdk/index.ts';
+import { type AgentEvent, durarError } from '../../sdk/index.ts';
 import type { Credentials } from '../auth/credentials.ts';
 import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { SessionService } from '../sessions/service.ts';
-import type { State } from '../state/state.ts';
+import type { Outgoing, State } from '../state/state.ts';
 import { createAdmission } from './admission.ts';
+import { createBacklog } from './backlog.ts';
 import { createIntake, type Intake } from './directives/intake.ts';
 import { isStopWord } from './directives/stop-words.ts';
+import { createDispatch, DEFAULT_LANE } from './dispatch.ts';
 import { createEngines, ENGINE_TIMEOUTS, type EngineTimeouts } from './engine.ts';
 import { createLanes } from './lanes.ts';
 import { createLedger } from './ledger.ts';
@@ -14,7 +16,9 @@ import { createModelAccess, type ModelAccess } from './model-access.ts';
 import { createModels } from './models.ts';
 import { createBootstrapFiles } from './prompt/bootstrap-files.ts';
 import { createPruning } from './pruning.ts';
-import { createRuns, type Run } from './run.ts';
+import { createQueueDesk, type QueueDesk } from './queue-desk.ts';
+import { type AbortOrigin, createRuns, type Run } from './run.ts';
+import { createRunBook } from './run-book.ts';
 import type { AcceptedRun, RunRequest, RunResult } from './run-request.ts';
 import { createSessionOpening, type SessionOpening } from './session-opening.ts';
 import { createSessionWork, type SessionWork } from './session-work.ts';
@@ -26,8 +30,6 @@ import { createTokenCorrection } from './token-correction.ts';
 import { createTokenEstimator } from './tokens.ts';
 import { createToolCalls } from './tool-call.ts';
 import { createToolCatalog, type ToolCatalog, type ToolInfo } from './tool-catalog.ts';
-import { runTurn } from './turn.ts';
-import { unstartedResult } from './turn-result.ts';
 import type { TurnDeps } from './turn-state.ts';
 import { createWorkspaces } from './workspace.ts';
 
@@ -38,8 +40,13 @@ export { isStopWord };
 export interface AgentService {
   /** Resolves when the run is accepted and its session is open; the run itself goes on. Throws `DUR_SESSION_KEY`, `DUR_AGENT_UNKNOWN`, `DUR_HOST_STOPPED`. */
   accept(request: RunRequest): Promise<AcceptedRun>;
-  /** Resolves at the run's end or after `timeoutMs`; a timeout never stops the run. Results stay for ten minutes. Throws `DUR_RUN_UNKNOWN`. */
+  /** Resolves at the run's end or after `timeoutMs`; a timeout never stops the run. The newest results outlive the process. Throws `DUR_RUN_UNKNOWN`. */
   wait(runId: string, timeoutMs: number): Promise<RunResult | undefined>;
+  /** What the same request was accepted as before, in this process or an earlier one; then nothing is started for it again. */
+  known(request: Pick<RunRequest, 'runId' | 'dedupeKey' | 'sessionKey' | 'agentId'>): AcceptedRun | undefined;
+  /** Takes up what earlier processes accepted and did not answer; to be called when replies can be delivered. */
+  resume(): void;
+  readonly queue: QueueDesk;
   /**
    * Accepts a run that does not wait its turn: while the session's running turn is among its tools it takes the message over, pending calls
    * skipped; else the session's runs are aborted and this one follows. Throws as `accept`.
@@ -80,6 +87,10 @@ export interface AgentServiceOptions {
   turns: State['turns'];
   shadowTurns: State['shadow'];
   subagents: State['subagents'];
+  inbox: State['inbox'];
+  outbox: State['outbox'];
+  /** What is to be sent for a result; on disk in the moment in which the message counts as answered. */
+  replies?: (request: RunRequest, result: RunResult) => readonly Outgoing[];
   /** Sends what a run that nobody waits for has said; absent: it stays in its session. */
   deliver?: DeliverReply;
   paths: AgentPaths;
@@ -99,10 +110,8 @@ export interface AgentServiceOptions {
 const STALL_MS = 300_000;
 /** The last resort for a tool without a limit of its own; longer than a half hour for an approval and a half hour for the command together. */
 const TOOL_TIMEOUT_MS = 3_900_000;
-/** A run that waited longer than this for its lane says so in the verbose log. */
-const LONG_WAIT_MS = 2_000;
-const DEFAULT_LANE = 'main';
 const SUBAGENT_LANE = 'subagent';
+const CRON_LANE = 'cron';
 
 export function createAgentService(options: AgentServiceOptions): AgentService {
   const { source, sessions, paths, log, limits = {} } = options;
@@ -135,61 +144,23 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     closing: closing.signal,
   };
   const lanes = createLanes((lane) => {
-    const { defaults } = source.current().config.agents;
+    const { config } = source.current();
+    const { defaults } = config.agents;
     if (lane === DEFAULT_LANE) return defaults.maxConcurrent;
+    if (lane === CRON_LANE) return config.cron?.maxConcurrentRuns ?? 1;
     return lane === SUBAGENT_LANE ? defaults.subagents.maxConcurrent : 1;
-  });
+  }, now);
+  const book = createRunBook({ ...options, now });
   const tasks = new Set<Promise<void>>();
 
-  function noteWait({ runId, sessionKey, acceptedAt }: AcceptedRun): void {
-    const waited = now() - acceptedAt;
-    if (waited > LONG_WAIT_MS) log.debug(`queued for ${waited}ms`, { runId, sessionKey });
-  }
   const { session, open } = createSessionOpening({ source, sessions, paths, now });
-
-  /** One turn of its session at a time, and of all sessions as many as the lane allows. The engine's end of turn holds only the session. */
-  async function execute(run: Run): Promise<void> {
-    let settled = false;
-    const settle = (result: RunResult): void => {
-      settled = true;
-      intake.note(result);
-      const { startedAt, endedAt, error, meta } = result;
-      const { aborted, stopReason } = meta;
-      const failed = error !== undefined && !aborted;
-      const how = failed
-        ? { phase: 'error', error: error.message }
-        : { phase: 'end', ...(aborted ? { aborted } : {}), ...(stopReason === undefined ? {} : { stopReason }) };
-      run.emit('lifecycle', { ...how, startedAt, endedAt });
-      runs.finish(run, result);
-    };
-    try {
-      await lanes.run(
-        `session:${run.accepted.sessionKey}`,
-        async () => {
-          for (let resume = false; !settled; resume = true) {
-            const attempt = () => {
-              if (!resume) noteWait(run.accepted);
-              return runTurn(deps, run, resume);
-            };
-            const turn = await lanes.run(run.request.lane ?? DEFAULT_LANE, attempt, run.signal);
-            if (turn.result !== undefined) settle(turn.result);
-            await turn.after();
-          }
-        },
-        run.signal,
-      );
-    } catch (error) {
-      if (settled) log.error(`the end of a turn failed: ${errorText(error)}`, { runId: run.accepted.runId });
-      else settle(unstartedResult(run, error, now()));
-    }
-  }
 
   const access = createModelAccess({ source, models, closing: closing.signal, stallMs, now });
   const sessionWork = createSessionWork({
     deps,
     lanes,
     defaultLane: DEFAULT_LANE,
-    abort: (sessionKey) => void runs.abort({ sessionKey, origin: 'rpc' }),
+    abort: (sessionKey) => void stop(sessionKey, 'rpc'),
     open: async (sessionKey) => (await session({ sessionKey })).session,
   });
   function track(task: Promise<void>): void {
@@ -197,11 +168,18 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     void task.finally(() => tasks.delete(task));
   }
 
-  function start(request: RunRequest, accepted: AcceptedRun): void {
-    const run = runs.begin(request, accepted);
-    const { preface = [] } = request;
+  function start(run: Run): void {
+    const { preface = [], lane = DEFAULT_LANE } = run.request;
+    runs.announce(run, { lane });
     if (preface.length > 0) run.emit('assistant', { text: preface.join('\n\n'), delta: preface.join('\n\n') });
-    track(execute(run));
+    if (!backlog.holds(run)) dispatch.start(run);
+  }
+
+  /** Aborts all of a session, what waits on disk included. */
+  function stop(sessionKey: string, origin: AbortOrigin): string[] {
+    const runIds = [...runs.abort({ sessionKey, origin }), ...backlog.drop(sessionKey)];
+    dispatch.forget(sessionKey);
+    return runIds;
   }
 
   const subagents = createSubagents({
@@ -209,25 +187,34 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     table: options.subagents,
     models: access,
     remove: sessionWork.remove,
-    begin: (request) => admission.accept(request),
-    steer: (request) => admission.steer(request),
+    // they are in a book of their own
+    begin: (request) => admission.accept({ ...request, isBooked: true }),
+    steer: (request) => admission.steer({ ...request, isBooked: true }),
     alone: (key, task) => lanes.run(`session:${key}`, task, closing.signal),
   });
   const work = withSubagents(sessionWork, subagents, sessions.canonicalKey);
-  const intake = createIntake({ ...deps, models: access, runs, work, subagents, open, track });
-
-  const admission = createAdmission({ runs, intake, start });
+  const intake = createIntake({ ...deps, models: access, runs, book, work, subagents, open, track });
+  const dispatch = createDispatch({ deps, runs, lanes, book, log, note: intake.note, track });
+  const backlog = createBacklog({ inbox: options.inbox, book, runs, dispatch, sessions, log, now });
+  const admission = createAdmission({
+    ...{ runs, book, intake, start, canonicalKey: sessions.canonicalKey },
+    ended: (run, result) => book.end(run, result, () => result),
+  });
+  const desk = createQueueDesk({ ...options, runs, lanes, backlog, book, now, waiting: dispatch.waiting });
 
   return {
     accept: admission.accept,
     steer: admission.steer,
     session,
-    wait: (runId, timeoutMs) => runs.wait(runId, timeoutMs),
+    known: admission.known,
+    wait: desk.wait,
+    resume: () => backlog.resume(),
+    queue: desk,
 
     abort({ sessionKey, runId, origin }) {
       const key = sessionKey === undefined ? undefined : sessions.canonicalKey(sessionKey);
       const stopped = key ?? runs.active().find((run) => run.runId === runId)?.sessionKey;
-      const runIds = key === undefined && runId === undefined ? [] : runs.abort({ sessionKey: key, runId, origin });
+      const runIds = runId === undefined ? (key === undefined ? [] : stop(key, origin)) : runs.abort({ sessionKey: key, runId, origin });
       if (stopped !== undefined) runIds.push(...subagents.stop(stopped));
       return { aborted: runIds.length > 0, runIds };
     },
@@ -242,6 +229,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
 
     async drain(ms) {
       subagents.close();
+      backlog.close();
       await admission.close();
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<void>((resolve) => {

@@ -425,7 +425,8 @@ describe('sub-agents over a restart', () => {
 
   it('a result that waited for its requester is announced at the next start, once', async () => {
     const { host, ended } = await hostWith();
-    await host.start('[[offline: stall]]');
+    // one that is not taken up again
+    await host.start('[[offline: stall]]', { isBooked: true });
     const { childSessionKey } = await spawn(host, '[[offline: say worth knowing]]');
     await until(() => ended.length === 1, 'the end');
     await until(() => host.agent.active(MAIN).length === 2, 'the announcement to wait');

@@ -12,9 +12,10 @@ import {
   type Usage,
 } from '../../sdk/index.ts';
 import { compactSession, describeCompaction } from './compaction.ts';
+import { type Injections, openInjections } from './injections.ts';
 import { recordTurn } from './ledger-record.ts';
 import { callModel } from './model-call.ts';
-import type { Successor } from './run.ts';
+import { inboxIds, type Successor } from './run.ts';
 import { ownersOf, promptParts } from './run-report.ts';
 import type { TokenBudget } from './tokens.ts';
 import { unansweredResult } from './tool-call.ts';
@@ -25,6 +26,15 @@ import { userMessage } from './user-message.ts';
 
 /** Model and tools in turn, until a reply asks for no tool. Throws what ends the run; what was said until then is on disk. */
 export async function runLoop(turn: Turn, firstPrompt: string): Promise<void> {
+  const injections = openInjections(turn.run.steering);
+  try {
+    await alternate(turn, firstPrompt, injections);
+  } finally {
+    injections.close();
+  }
+}
+
+async function alternate(turn: Turn, firstPrompt: string, injections: Injections): Promise<void> {
   const { run, engine, totals, deps } = turn;
   const { estimator } = deps;
   let prompt = firstPrompt;
@@ -94,10 +104,12 @@ export async function runLoop(turn: Turn, firstPrompt: string): Promise<void> {
     const calls = message.content.filter((block) => block.type === 'toolCall');
     await recordReply(turn, message, calls.length > 0);
     if (calls.length === 0) return;
-    const steered = await runTools(turn, calls);
-    if (steered === undefined) continue;
-    await takeOver(turn, steered);
-    prompt = steered.next.request.message;
+    const steered = await runTools(turn, calls, injections);
+    if (steered !== undefined) {
+      await takeOver(turn, steered);
+      prompt = steered.next.request.message;
+    }
+    prompt = (await injections.write(turn)) ?? prompt;
   }
 }
 
@@ -119,6 +131,8 @@ async function recordReply(turn: Turn, message: AssistantMessage, goesOn: boolea
 async function recordPartial(turn: Turn, message: AssistantMessage): Promise<void> {
   const { accepted, abortOrigin } = turn.run;
   if (message.content.length === 0 || abortOrigin === undefined) return;
+  // the next process makes the reply anew
+  if (abortOrigin === 'shutdown' && turn.run.answers.length > 0) return;
   const text = messageText(message);
   if (text !== '') turn.totals.texts.push(text);
   await recordReply(turn, { ...message, openclawAbort: { aborted: true, origin: abortOrigin, runId: accepted.runId } }, false);
@@ -134,7 +148,7 @@ interface Steered {
  * Each result is on disk before the next tool starts. However it ends, no call stays without a result. Returns the message that ended it
  * early, if one did.
  */
-async function runTools(turn: Turn, calls: readonly ToolCallBlock[]): Promise<Steered | undefined> {
+async function runTools(turn: Turn, calls: readonly ToolCallBlock[], injections: Injections): Promise<Steered | undefined> {
   const { deps, run, recorder, engine, generation, tools, hookContext } = turn;
   const open = [...calls];
   const stop = new AbortController();
@@ -155,14 +169,14 @@ async function runTools(turn: Turn, calls: readonly ToolCallBlock[]): Promise<St
     }
   };
   try {
-    for (let call = open[0]; call !== undefined && steered === undefined; call = open[0]) {
+    for (let call = open[0]; call !== undefined && steered === undefined && !injections.isWaiting(); call = open[0]) {
       if (run.signal.aborted) throw run.signal.reason;
       const result = await deps.toolCalls.execute({ call, tools, generation, run, signal, context, log: deps.log });
       const entry = await recorder.message(result);
       open.shift();
       if (entry !== undefined) await engine.deliver([entry]);
     }
-    if (steered !== undefined) {
+    if (steered !== undefined || injections.isWaiting()) {
       if (run.signal.aborted) throw run.signal.reason;
       await skip('skipped: the user sent a new message');
     }
@@ -180,8 +194,10 @@ async function runTools(turn: Turn, calls: readonly ToolCallBlock[]): Promise<St
 async function takeOver(turn: Turn, { next, answer }: Steered): Promise<void> {
   const { run, recorder, engine, totals, deps } = turn;
   try {
-    const entry = await recorder.message(userMessage(next.request, deps.now()));
+    next.before();
+    const entry = await recorder.message(userMessage(next.request, deps.now(), inboxIds(next.request)));
     const ended = handedOverResult(run.accepted, totals, deps.now());
+    next.taken(run, ended);
     run.handOver(next, ended);
     answer(true);
     recordTurn(deps, turn, ended);

@@ -97,6 +97,10 @@ function attemptOf(run: Run, signal: AbortSignal): Run {
     },
     emit: run.emit,
     abort: run.abort,
+    get answers() {
+      return run.answers;
+    },
+    takeIn: run.takeIn,
     handOver: run.handOver,
   };
 }

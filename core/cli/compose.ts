@@ -108,6 +108,9 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       cursors: state.cursors,
       shadowTurns: state.shadow,
       subagents: state.subagents,
+      inbox: state.inbox,
+      outbox: state.outbox,
+      replies: (request, result) => channels.replies(request, result),
       kv: state.kv,
       turns: state.turns,
       log: options.log.child('agent'),
@@ -181,6 +184,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     await channels.reconcile();
     host.current().hooks.emit('gateway_start', { port }, {});
     await agent.subagents.start();
+    agent.resume();
     const listener = createLiveListener({ gateway, settings, config: resolvedConfig, env, flags, paths, log });
     gate.use(listener);
     changes = await createLiveChanges({

@@ -23,20 +23,30 @@ export interface InboxMessage {
   lastError?: string;
 }
 
+export type InboxLine = Omit<InboxMessage, 'request'>;
+
 /** What somebody was told is accepted, on disk until it is answered. */
 export interface Inbox {
   /** False when its id, or its key, was accepted before: then nothing changes. `key`: (channel, account, message id) where the sender's service has one. */
   add(message: { id: string; sessionKey: string; request: unknown; key?: string | undefined }, now: number): boolean;
   /** Whether a key or an id was accepted before. */
   knows(key: string): boolean;
+  /** The id of the message that was accepted with this key or id. */
+  idOf(key: string): string | undefined;
   get(id: string): InboxMessage | undefined;
   /** A turn begins with these. */
   start(ids: readonly string[]): void;
-  /** They are answered: gone from here and their answers in the outbox, both or neither. */
-  finish(ids: readonly string[], replies: readonly Outgoing[], now: number): void;
+  /** A turn that had begun with these was put off by a stop of the host; it does not count. */
+  park(ids: readonly string[]): void;
+  /** They are answered: gone from here and their answers in the outbox, both or neither. `results`: what became of them, by id, for `result`. */
+  finish(ids: readonly string[], replies: readonly Outgoing[], now: number, results?: ReadonlyMap<string, unknown>): void;
+  /** What became of a message that is answered; only the newest are kept. */
+  result(id: string): unknown;
   bury(id: string, error: string): void;
   /** Those that are to be answered, in order, a page behind `afterSeq`. */
   open(afterSeq?: number, limit?: number): InboxMessage[];
+  /** The same without what was asked, which may be large. */
+  lines(afterSeq?: number, limit?: number): InboxLine[];
   dead(limit?: number): InboxMessage[];
   /** A dead message waits again. False when there is no such. */
   retry(id: string): boolean;
@@ -61,24 +71,34 @@ const STEPS = [
   CREATE INDEX inbox_state ON inbox (state, seq);
   CREATE TABLE inbox_seen (key TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE INDEX inbox_seen_at ON inbox_seen (at)`,
+  `ALTER TABLE inbox_seen ADD COLUMN id TEXT;
+  CREATE TABLE inbox_done (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, result TEXT NOT NULL) STRICT`,
 ];
 
 const PAGE = 500;
+/** Results kept. */
+const RESULTS = 2_000;
+const LINE = 'id, seq, session, state, attempts, accepted, error';
 
 export function createInbox(db: Db, outbox: Pick<Outbox, 'add'>): Inbox {
   db.migrate('inbox', STEPS);
-  const see = (key: string, at: number): boolean => db.run('INSERT INTO inbox_seen (key, at) VALUES (?, ?) ON CONFLICT DO NOTHING', key, at) > 0;
+  const see = (key: string, at: number, id: string): boolean =>
+    db.run('INSERT INTO inbox_seen (key, at, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING', key, at, id) > 0;
 
   return {
     add: ({ id, sessionKey, request, key }, now) =>
       db.transaction(() => {
         const keys = key === undefined ? [id] : [id, key];
         if (keys.some((name) => db.get('SELECT 1 FROM inbox_seen WHERE key = ?', name) !== undefined)) return false;
-        for (const name of keys) see(name, now);
+        for (const name of keys) see(name, now, id);
         db.run(`INSERT INTO inbox (id, session, request, state, accepted) VALUES (?, ?, ?, 'waiting', ?)`, id, sessionKey, JSON.stringify(request), now);
         return true;
       }),
     knows: (key) => db.get('SELECT 1 FROM inbox_seen WHERE key = ?', key) !== undefined,
+    idOf(key) {
+      const row = db.get('SELECT id FROM inbox_seen WHERE key = ?', key);
+      return row === undefined ? undefined : String(row.id ?? key);
+    },
     get(id) {
       const row = db.get('SELECT * FROM inbox WHERE id = ?', id);
       return row === undefined ? undefined : messageOf(row);
@@ -88,14 +108,28 @@ export function createInbox(db: Db, outbox: Pick<Outbox, 'add'>): Inbox {
         for (const id of ids) db.run(`UPDATE inbox SET state = 'started', attempts = attempts + 1 WHERE id = ?`, id);
       });
     },
-    finish(ids, replies, now) {
+    park(ids) {
+      db.transaction(() => {
+        for (const id of ids) db.run('UPDATE inbox SET attempts = max(0, attempts - 1) WHERE id = ?', id);
+      });
+    },
+    finish(ids, replies, now, results) {
       db.transaction(() => {
         for (const id of ids) db.run('DELETE FROM inbox WHERE id = ?', id);
         outbox.add(replies, now);
+        if (results === undefined) return;
+        for (const [id, result] of results) db.run('INSERT OR REPLACE INTO inbox_done (id, result) VALUES (?, ?)', id, JSON.stringify(result));
+        db.run('DELETE FROM inbox_done WHERE seq <= (SELECT max(seq) FROM inbox_done) - ?', RESULTS);
       });
+    },
+    result(id) {
+      const row = db.get('SELECT result FROM inbox_done WHERE id = ?', id);
+      return row === undefined ? undefined : (JSON.parse(String(row.result)) as unknown);
     },
     bury: (id, error) => void db.run(`UPDATE inbox SET state = 'dead', error = ? WHERE id = ?`, error, id),
     open: (afterSeq = 0, limit = PAGE) => db.all(`SELECT * FROM inbox WHERE state <> 'dead' AND seq > ? ORDER BY seq LIMIT ?`, afterSeq, limit).map(messageOf),
+    lines: (afterSeq = 0, limit = PAGE) =>
+      db.all(`SELECT ${LINE} FROM inbox WHERE state <> 'dead' AND seq > ? ORDER BY seq LIMIT ?`, afterSeq, limit).map(lineOf),
     dead: (limit = PAGE) => db.all(`SELECT * FROM inbox WHERE state = 'dead' ORDER BY seq LIMIT ?`, limit).map(messageOf),
     retry: (id) => db.run(`UPDATE inbox SET state = 'waiting', attempts = 0, error = NULL WHERE id = ? AND state = 'dead'`, id) > 0,
     drop: (id) => db.run('DELETE FROM inbox WHERE id = ?', id) > 0,
@@ -111,11 +145,14 @@ export function createInbox(db: Db, outbox: Pick<Outbox, 'add'>): Inbox {
 }
 
 function messageOf(row: Row): InboxMessage {
+  return { ...lineOf(row), request: JSON.parse(String(row.request)) as unknown };
+}
+
+function lineOf(row: Row): InboxLine {
   return {
     id: String(row.id),
     seq: Number(row.seq),
     sessionKey: String(row.session),
-    request: JSON.parse(String(row.request)) as unknown,
     state: row.state as InboxState,
     attempts: Number(row.attempts),
     acceptedAt: Number(row.accepted),

@@ -1,5 +1,6 @@
 import type { CommandReply } from '../../../sdk/index.ts';
 import type { Runs } from '../run.ts';
+import type { RunBook } from '../run-book.ts';
 import type { AcceptedRun, RunRequest, RunResult } from '../run-request.ts';
 import type { SessionWork } from '../session-work.ts';
 import type { AgentPaths } from '../settings.ts';
@@ -28,6 +29,7 @@ const MAX_LAST_CONTEXTS = 1_000;
 export function createIntake(
   options: Omit<DirectivesDeps, 'active' | 'stop' | 'lastContext' | 'tools' | 'compact' | 'inspect' | 'turn'> & {
     runs: Runs;
+    book: RunBook;
     work: SessionWork;
     now: () => number;
     paths: AgentPaths;
@@ -36,7 +38,7 @@ export function createIntake(
     track(task: Promise<void>): void;
   },
 ): Intake {
-  const { source, sessions, models, runs, work, now, open, track } = options;
+  const { source, sessions, models, runs, book, work, now, open, track } = options;
   const lastContexts = new Map<string, LastContext>();
   const directives = createDirectives({
     ...options,
@@ -65,9 +67,17 @@ export function createIntake(
     return { ...request, message, ...(provenance === undefined ? {} : { provenance }) };
   }
 
-  function answered(request: RunRequest, accepted: AcceptedRun, answer: Promise<CommandReply | undefined>): AcceptedRun {
+  function answered(request: RunRequest, accepted: AcceptedRun, answer: () => Promise<CommandReply | undefined>): AcceptedRun {
+    if (request.isBooked !== true && !book.enter({ request, accepted, isCommand: true })) return { ...accepted, repeated: true };
     const run = runs.begin(request, accepted);
-    track(answer.then((reply) => runs.finish(run, endCommand(run, reply, now()))));
+    track(
+      answer().then((reply) =>
+        runs.finish(
+          run,
+          endCommand(run, reply, now(), (result) => book.end(run, result, () => result)),
+        ),
+      ),
+    );
     return accepted;
   }
 
@@ -76,13 +86,13 @@ export function createIntake(
       const request = await restarted(given);
       const reading = directives.read(request);
       const accepted = await open(request);
-      if (reading.kind === 'command') return answered(request, accepted, reading.answer(accepted));
+      if (reading.kind === 'command') return answered(request, accepted, () => reading.answer(accepted));
       const { shortcuts } = reading;
       if (shortcuts.length === 0) {
         const expansion = await expandCommand(options, reading.request, accepted);
         if (expansion === undefined) return begin(framed(reading.request), accepted);
         if ('message' in expansion) return begin(framed({ ...reading.request, ...expansion }), accepted);
-        return answered(request, accepted, Promise.resolve({ text: expansion.reply }));
+        return answered(request, accepted, async () => ({ text: expansion.reply }));
       }
       return begin(framed({ ...reading.request, preface: await directives.answerAll(shortcuts, request, accepted) }), accepted);
     },

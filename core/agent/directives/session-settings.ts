@@ -71,7 +71,11 @@ function elevatedReply({ config, sender }: SettingContext, value: string): Setti
 }
 
 /** The queue settings of a session, its own before those of the configuration. */
-export function effectiveQueue({ messages }: Config, { extra, lastChannel }: SessionRecord, channel = lastChannel): Required<Omit<QueueSetting, 'clear'>> {
+export function effectiveQueue(
+  { messages }: Config,
+  { extra, lastChannel }: Pick<SessionRecord, 'extra' | 'lastChannel'>,
+  channel = lastChannel,
+): Required<Omit<QueueSetting, 'clear'>> {
   const { mode, debounceMs, cap, drop, byChannel } = messages.queue;
   const own = extra as { queueMode?: typeof mode; queueDebounceMs?: number; queueCap?: number; queueDrop?: typeof drop } | undefined;
   return {
