@@ -100,12 +100,10 @@ describe('the credential of a run', () => {
   it('every broken file is told at once', async () => {
     await write(at('main'), '{');
     await write(at('work'), { profiles: 7 });
-    await write(at('third', 'auth.json'), '[]');
-    const { errors } = await activate({ agents: { list: [{ id: 'work' }, { id: 'third' }] } });
+    const { errors } = await activate({ agents: { list: [{ id: 'work' }] } });
     expect(errors.map(({ code, owner }) => [code, owner.file])).toEqual([
       ['DUR_AUTH_STORE', at('main')],
       ['DUR_AUTH_STORE', at('work')],
-      ['DUR_AUTH_STORE', at('third', 'auth.json')],
     ]);
   });
 });
@@ -207,6 +205,13 @@ describe('static keys of an older auth.json', () => {
     expect(JSON.parse(await readFile(at('main', 'auth.json'), 'utf8'))).toEqual({ r: oauth });
     expect((await stored()).profiles).toEqual({ 'q:mine': key('new-q', 'q'), 'p:default': key('old-p') });
     expect((await stat(at('main'))).mode & 0o777).toBe(0o600);
+  });
+
+  it('a file that is broken, or cannot be emptied, stops nothing', async () => {
+    await write(at('main', 'auth.json'), '[]');
+    await write(at('main'), { version: 1, profiles: { 'p:mine': key('mine') } });
+    const { use, errors } = await activate();
+    expect([errors, use()?.apiKey, await readFile(at('main', 'auth.json'), 'utf8')]).toEqual([[], 'mine', '[]']);
   });
 
   it('a file of them alone is removed, and one of sign-ins alone is not touched', async () => {

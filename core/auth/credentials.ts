@@ -1,4 +1,4 @@
-import { type DurarError, durarError, errorCode, type ProviderErrorKind } from '../../sdk/index.ts';
+import { type DurarError, durarError, errorCode, errorText, type ProviderErrorKind } from '../../sdk/index.ts';
 import type { Paths } from '../config/paths.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -10,7 +10,7 @@ import { createUsageBook } from './usage.ts';
 
 /** The stored credentials that the process uses. What they are changes only with an activation; how they have served, with every call. */
 export interface Credentials {
-  /** Reads the stores of all agents for an activation, after what older files held was taken over. Never rejects for a file: see `errors`. */
+  /** Reads the stores of all agents for an activation, after what older files held was taken over. What is wrong with a store is in `errors`. */
   prepare(config: Config): Promise<PreparedProfiles>;
   /**
    * The stored credential of a provider for one run; undefined when there is none to use. Throws `DUR_AUTH_PROFILE_UNKNOWN` and
@@ -60,7 +60,11 @@ export function createCredentials({ paths, log, now = Date.now }: { paths: Paths
   const usage = createUsageBook({ log });
 
   async function read(file: string): Promise<ProfileStore | undefined> {
-    const legacy = await importLegacy(file);
+    const legacy = await importLegacy(file).catch((error: unknown) => {
+      // nothing depends on the older file
+      log.warn(`the static keys beside '${file}' are not taken over: ${errorText(error)}`);
+      return undefined;
+    });
     if (legacy !== undefined) log.info(`static keys of '${legacy.file}' are kept in auth-profiles.json now`, { ...legacy });
     return await readProfiles(file);
   }

@@ -6,7 +6,7 @@ export const AGENT_ERRORS = {
     hint: 'Run `durar config set agents.defaults.model <provider>/<model>`; offline/echo needs no account.',
   },
   DUR_MODEL_NOT_ALLOWED: { message: "the model '{ref}' is not in agents.defaults.models", hint: 'Add it there, or choose one of those listed.' },
-  DUR_MODEL_AUTH: { message: "the provider '{provider}' has no credential", hint: 'Set {env}, or models.providers.{provider}.apiKey.' },
+  DUR_MODEL_AUTH: { message: "the provider '{provider}' has no credential", hint: 'Run `durar models auth add --provider {provider}`, or set {env}.' },
   DUR_MODEL_API: {
     message: "the model '{ref}' speaks '{api}', which no installed extension offers",
     hint: 'Install a provider extension that does, or correct models.providers.',
