@@ -3,6 +3,7 @@ import { type ErrorReport, errorCode, errorText, reportError } from '../../sdk/e
 import { findExposures } from '../gateway/exposure.ts';
 import { verifyFolder } from '../install/verify.ts';
 import type { CommandContext } from './command.ts';
+import { credentialChecks, credentialFiles } from './credential-checks.ts';
 import { type GatewayView, viewGateway } from './gateway-view.ts';
 import { checkPermissions } from './permissions.ts';
 import { type Outlook, readOutlook } from './planning.ts';
@@ -40,7 +41,8 @@ export async function diagnose(context: CommandContext, { fix, scope }: Diagnosi
           ...configChecks(outlook),
           ...exposureChecks(outlook),
           ...(await secretChecks(context, outlook)),
-          ...(await stateChecks(context, fix)),
+          ...(await credentialChecks(context, outlook)),
+          ...(await stateChecks(context, [...credentialFiles(context, outlook).values()], fix)),
           await gatewayCheck(context, view, 'error' in answer ? answer.error : undefined),
         ];
   const refused = (view?.refused ?? []).map((report) =>
@@ -80,7 +82,7 @@ async function secretChecks(context: CommandContext, outlook: Outlook): Promise<
   ];
 }
 
-async function stateChecks({ paths }: CommandContext, fix: boolean): Promise<Check[]> {
+async function stateChecks({ paths }: CommandContext, more: readonly string[], fix: boolean): Promise<Check[]> {
   try {
     await access(paths.stateDir, constants.W_OK);
   } catch (error) {
@@ -89,7 +91,7 @@ async function stateChecks({ paths }: CommandContext, fix: boolean): Promise<Che
       { id: 'state', status: 'error', message: `${paths.stateDir} cannot be written: ${errorText(error)}`, hint: 'Correct its owner or its permissions.' },
     ];
   }
-  const loose = await checkPermissions(paths, fix);
+  const loose = await checkPermissions(paths, more, fix);
   if (loose.length === 0) return [{ id: 'permissions', status: 'ok', message: `${paths.stateDir} is yours alone` }];
   return loose.map(({ path, mode, wanted, fixed }) =>
     fixed

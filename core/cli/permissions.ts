@@ -15,10 +15,10 @@ export interface LoosePath {
 const FOLDER = 0o700;
 const FILE = 0o600;
 
-/** The state folder, the configuration and the host's own files must be the owner's alone; `fix` makes them so. Windows has no such modes. */
-export async function checkPermissions(paths: Paths, fix: boolean): Promise<LoosePath[]> {
+/** The state folder, the configuration, the host's own files and `more` must be the owner's alone; `fix` makes them so. Windows has no such modes. */
+export async function checkPermissions(paths: Paths, more: readonly string[], fix: boolean): Promise<LoosePath[]> {
   if (process.platform === 'win32') return [];
-  const own = (await list(paths.stateDbDir)).map((name) => ({ path: join(paths.stateDbDir, name), wanted: FILE }));
+  const own = [...(await list(paths.stateDbDir)).map((name) => join(paths.stateDbDir, name)), ...more].map((path) => ({ path, wanted: FILE }));
   const wanted = [{ path: paths.stateDir, wanted: FOLDER }, { path: paths.stateDbDir, wanted: FOLDER }, { path: paths.configFile, wanted: FILE }, ...own];
   const loose: LoosePath[] = [];
   for (const { path, wanted: mode } of wanted) {

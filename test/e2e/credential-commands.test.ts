@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createMachine, type Machine } from './gateway-process.ts';
@@ -130,5 +130,33 @@ describe('durar models status', () => {
     expect(await status()).toMatchObject({ code: 1, missing: ['openai'] });
     await writeStore(profile(Date.now() + 1e9));
     expect(await status()).toMatchObject({ code: 0, missing: [] });
+  });
+});
+
+describe('durar doctor', () => {
+  const checks = async (args: string[] = []) => {
+    const all = (await machine.cli(['doctor', '--json', ...args])).json<{ checks: Array<{ id: string; status: string; message: string }> }>().checks;
+    return all.filter(({ id, message }) => id === 'credentials.main' || message.includes('auth-profiles'));
+  };
+
+  it('tells which stored credentials cannot be used, and makes their file private', async () => {
+    const key = (provider: string) => ({ type: 'api_key', provider, key: 'sk-hidden' });
+    await writeStore({
+      version: 1,
+      profiles: { 'a:x': key('a'), 'b:x': { type: 'token', provider: 'b', token: 't', expires: 1 } },
+      usageStats: { 'a:x': { cooldownUntil: Date.now() + 1e6, cooldownReason: 'rate_limit' } },
+    });
+    await chmod(fileOf('main'), 0o644);
+    const found = await checks(['--fix']);
+    expect(found).toEqual([
+      expect.objectContaining({ id: 'credentials.main', status: 'warn', message: expect.stringMatching(/a:x rests until .*\(rate_limit\)/) }),
+      expect.objectContaining({ id: 'credentials.main', status: 'warn', message: expect.stringContaining('b:x cannot be used: expired') }),
+      expect.objectContaining({ id: 'permissions', status: 'ok', message: expect.stringContaining('had mode 644') }),
+    ]);
+    expect((await stat(fileOf('main'))).mode & 0o777).toBe(0o600);
+    await writeFile(fileOf('main'), '{"profiles": "sk-hidden"}');
+    const broken = await checks();
+    expect(broken).toEqual([expect.objectContaining({ status: 'error', message: expect.stringContaining('at profiles: it is not an object') })]);
+    expect(JSON.stringify([found, broken])).not.toContain('sk-hidden');
   });
 });
