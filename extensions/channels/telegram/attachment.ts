@@ -14,20 +14,28 @@ export interface Attachment {
   source: string | { bytes: Uint8Array; name: string };
 }
 
+export interface AttachmentOptions {
+  maxBytes: number;
+  hasCaption: boolean;
+  /** Audio as a voice message. */
+  asVoice: boolean;
+}
+
 /** Telegram makes no photo of a larger image. */
 const PHOTO_BYTES = 10 * 1024 * 1024;
 
 /** Opens `file:`, `data:` or `https:`. What is at an address is fetched by Telegram, never by this machine, which may reach places that others may not. */
-export async function openAttachment(mediaUrl: string, { maxBytes, hasCaption }: { maxBytes: number; hasCaption: boolean }): Promise<Attachment> {
-  if (/^https?:/i.test(mediaUrl)) return { kind: kindOf(extname(new URL(mediaUrl).pathname), hasCaption), source: mediaUrl };
+export async function openAttachment(mediaUrl: string, { maxBytes, ...shown }: AttachmentOptions): Promise<Attachment> {
+  if (/^https?:/i.test(mediaUrl)) return { kind: kindOf(extname(new URL(mediaUrl).pathname), shown), source: mediaUrl };
   const { bytes, name } = mediaUrl.startsWith('data:') ? readData(mediaUrl) : await readFile(mediaUrl, maxBytes);
   if (bytes.length > maxBytes) throw tooLarge(maxBytes);
-  const kind = kindOf(extname(name), hasCaption);
+  const kind = kindOf(extname(name), shown);
   return { kind: kind === 'photo' && bytes.length > PHOTO_BYTES ? 'document' : kind, source: { bytes, name } };
 }
 
-function kindOf(extension: string, hasCaption: boolean): AttachmentKind {
+function kindOf(extension: string, { hasCaption, asVoice }: Omit<AttachmentOptions, 'maxBytes'>): AttachmentKind {
   const kind = KINDS[extension.toLowerCase()] ?? 'document';
+  if (kind === 'audio' && asVoice) return 'voice';
   // a sticker has no caption
   return kind === 'sticker' && hasCaption ? 'photo' : kind;
 }

@@ -26,6 +26,7 @@ export function createTelegram(): Channel {
       chatTypes: ['direct', 'group', 'channel', 'thread'],
       media: true,
       threads: true,
+      topics: true,
       edit: true,
       reactions: true,
       polls: true,

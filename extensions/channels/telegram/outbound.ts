@@ -37,7 +37,7 @@ export function createOutbound(bots: Bots): ChannelOutboundAdapter {
 
     sendText: ({ text, ...to }) => at(to, async (call) => sentAs(call.bot, await sendText(call, text, replyTo(to.replyToId)))),
 
-    sendMedia: ({ text, mediaUrl, ...to }) =>
+    sendMedia: ({ text, mediaUrl, asVoice = false, ...to }) =>
       at(to, async (call) => {
         const { account } = call.bot;
         const fits = visibleLength(toHtml(text, account.tables)) <= CAPTION_LIMIT;
@@ -45,7 +45,7 @@ export function createOutbound(bots: Bots): ChannelOutboundAdapter {
         const reply = replyTo(to.replyToId);
         const texts = fits ? [] : chunkMarkdown(text, { chars: TEXT_LIMIT });
         // the file is read before anything is sent
-        const attachment = await openAttachment(mediaUrl, { maxBytes: account.mediaMaxBytes, hasCaption: caption !== '' });
+        const attachment = await openAttachment(mediaUrl, { maxBytes: account.mediaMaxBytes, hasCaption: caption !== '', asVoice });
         return inSteps(call.bot, stepsKey(to, mediaUrl), [
           () => sendFile(call, attachment, caption, reply),
           ...texts.map((part) => () => sendText(call, part, {})),

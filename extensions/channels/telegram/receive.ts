@@ -1,7 +1,6 @@
 import { type DeliveryReceipt, errorText, type InboundMedia, type InboundMessage } from 'Durar/plugin-sdk/core';
 import type { Update, UserFromGetMe } from 'grammy/types';
 import type { Bot } from './bot.ts';
-import type { FoundMedia } from './media.ts';
 import { type Incoming, readUpdate } from './updates.ts';
 
 export interface ReceiverOptions {
@@ -34,29 +33,12 @@ export function createReceiver({ bot, me, deliver, log, signal }: ReceiverOption
     }
   }
 
-  /** A file that cannot be fetched must not keep its message back: then the message goes without, and says so. */
-  async function deliverWith({ message, media }: Incoming): Promise<void> {
-    const lost: string[] = [];
-    const load = (file: FoundMedia) => async (inner: AbortSignal) => {
-      try {
-        return await api.download(file.fileId, { maxBytes: account.mediaMaxBytes, signal: AbortSignal.any([inner, signal]) });
-      } catch (error) {
-        lost.push(`[${file.fileName ?? file.kind}: could not be fetched, ${errorText(error)}]`);
-        throw error;
-      }
-    };
-    const files = media.map((file): InboundMedia => {
-      const { fileId: _, ...facts } = file;
-      return { ...facts, load: load(file) };
+  function withFiles({ message, media }: Incoming): InboundMessage {
+    const files = media.map(({ fileId, ...facts }): InboundMedia => {
+      const load = (limit: AbortSignal) => api.download(fileId, { maxBytes: account.mediaMaxBytes, signal: AbortSignal.any([limit, signal]) });
+      return { ...facts, load };
     });
-    const whole = { ...message, accountId: account.accountId };
-    try {
-      await deliver(files.length === 0 ? whole : { ...whole, media: files });
-    } catch (error) {
-      if (lost.length === 0 || signal.aborted) throw error;
-      log.warn(`message ${message.messageId} is taken without its files: ${lost.join(' ')}`);
-      await deliver({ ...whole, text: [message.text, ...lost].filter((part) => part !== '').join('\n') });
-    }
+    return { ...message, accountId: account.accountId, ...(files.length === 0 ? {} : { media: files }) };
   }
 
   return async (update) => {
@@ -65,7 +47,7 @@ export function createReceiver({ bot, me, deliver, log, signal }: ReceiverOption
       log.warn(`the group ${update.message.chat.id} has the id ${update.message.migrate_to_chat_id} now; use it in channels.telegram.groups`);
     }
     if (incoming === undefined) return;
-    await deliverWith(incoming);
+    await deliver(withFiles(incoming));
     if (incoming.callbackId === undefined) return;
     try {
       await api.call('answerCallbackQuery', { callback_query_id: incoming.callbackId }, { signal });

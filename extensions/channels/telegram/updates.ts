@@ -8,8 +8,9 @@ export const UPDATE_KINDS = ['message', 'edited_message', 'channel_post', 'edite
 
 export interface UpdateContext {
   me: UserFromGetMe;
-  mediaMaxBytes: number;
   reactionNotifications: 'off' | 'own' | 'all';
+  /** Largest file that is taken, in bytes; of the sizes of a photo the largest within it. */
+  mediaMaxBytes: number;
   /** Whether the bot sent that message. */
   wasSent(chatId: number, messageId: number): boolean;
 }
@@ -36,7 +37,9 @@ export function readUpdate(update: Update, context: UpdateContext): Incoming | u
 /** The chat that an update is about; what concerns one chat is kept in order. */
 export function chatOf(update: Update): string {
   const message = update.message ?? update.channel_post ?? update.edited_message ?? update.edited_channel_post ?? update.callback_query?.message;
-  return String(message?.chat.id ?? update.message_reaction?.chat.id ?? 'none');
+  // what comes from outside may lack what the types promise
+  const { chat } = (message ?? update.message_reaction ?? {}) as { chat?: Partial<Chat> };
+  return String(chat?.id ?? 'none');
 }
 
 function readMessage(message: Message, context: UpdateContext): Incoming | undefined {
@@ -47,10 +50,8 @@ function readMessage(message: Message, context: UpdateContext): Incoming | undef
   if (joined !== undefined) return event(message, sender, joined, `member:${message.message_id}`);
   const text = textOf(message, context.me);
   if (text === undefined) return undefined;
-  const found = mediaOf(message, context.mediaMaxBytes);
-  const media = found.filter(({ size = 0 }) => size <= context.mediaMaxBytes);
-  const lost = found.filter((each) => !media.includes(each)).map(({ kind, fileName }) => `[${fileName ?? kind}: too large to be fetched]`);
-  const content = [forwardText(message), text === '' ? describeContent(message) : text, ...lost].filter((part) => part !== undefined && part !== '');
+  const media = mediaOf(message, context.mediaMaxBytes);
+  const content = [forwardText(message), text === '' ? describeContent(message) : text].filter((part) => part !== undefined && part !== '');
   if (content.length === 0 && media.length === 0) return undefined;
   const replyTo = replyOf(message);
   return {
@@ -61,7 +62,6 @@ function readMessage(message: Message, context: UpdateContext): Incoming | undef
       messageId: String(message.message_id),
       timestamp: message.date * 1000,
       ...(message.chat.type === 'private' ? {} : { mentioned: isMentioned(message, context.me) }),
-      ...(message.chat.type === 'private' && message.is_topic_message === true ? { threadId: String(message.message_thread_id) } : {}),
       ...(replyTo === undefined ? {} : { replyTo }),
     },
     media,
@@ -119,12 +119,10 @@ function readReaction(reaction: MessageReactionUpdated, context: UpdateContext):
 }
 
 function event(message: Message, sender: Sender, text: string, messageId: string): Incoming {
-  const threadId = message.chat.type === 'private' && message.is_topic_message === true ? { threadId: String(message.message_thread_id) } : {};
   return {
     message: {
       ...conversationOf(message.chat, topicOf(message), topicName(message)),
       ...senderFields(sender),
-      ...threadId,
       text,
       kind: 'event',
       messageId,
@@ -156,21 +154,25 @@ function chatSender(chat: Chat): Sender {
   return { id: String(chat.id), name: chatName(chat), isBot: false, ...(chat.username === undefined ? {} : { username: chat.username }) };
 }
 
-function senderFields({ id, name, username }: Sender): Pick<InboundMessage, 'senderId' | 'senderName' | 'senderAliases'> {
-  return { senderId: id, senderName: name, ...(username === undefined ? {} : { senderAliases: [normalizeSender(username)] }) };
+function senderFields({ id, name, username }: Sender): Pick<InboundMessage, 'senderId' | 'senderName' | 'senderAliases' | 'senderUsername'> {
+  if (username === undefined) return { senderId: id, senderName: name };
+  const senderUsername = normalizeSender(username);
+  return { senderId: id, senderName: name, senderAliases: [senderUsername], senderUsername };
 }
 
-function conversationOf(
-  chat: Chat,
-  topicId?: number,
-  topic?: string,
-): Pick<InboundMessage, 'conversationId' | 'conversationName' | 'conversationAliases' | 'chatType'> {
-  const aliases = [...(topicId === undefined ? [] : [String(chat.id)]), ...(chat.username === undefined ? [] : [`@${chat.username.toLowerCase()}`])];
+type Conversation = Pick<InboundMessage, 'conversationId' | 'conversationName' | 'conversationAliases' | 'parentConversationId' | 'threadId' | 'chatType'>;
+
+/** A topic of a group is a conversation of its own; one of a private chat only says where answers go. */
+function conversationOf(chat: Chat, topicId?: number, topic?: string): Conversation {
+  const isPrivate = chat.type === 'private';
+  const isForum = topicId !== undefined && !isPrivate;
   return {
-    conversationId: conversationId(chat.id, topicId),
+    conversationId: isForum ? conversationId(chat.id, topicId) : String(chat.id),
     conversationName: topic === undefined ? chatName(chat) : `${chatName(chat)} / ${topic}`,
-    chatType: chat.type === 'private' ? 'direct' : chat.type === 'channel' ? 'channel' : 'group',
-    ...(chat.type === 'private' || aliases.length === 0 ? {} : { conversationAliases: aliases }),
+    chatType: isPrivate ? 'direct' : chat.type === 'channel' ? 'channel' : 'group',
+    ...(isForum ? { parentConversationId: String(chat.id) } : {}),
+    ...(topicId === undefined ? {} : { threadId: String(topicId) }),
+    ...(isPrivate || chat.username === undefined ? {} : { conversationAliases: [`@${chat.username.toLowerCase()}`] }),
   };
 }
 
@@ -180,8 +182,8 @@ function chatName(chat: Chat): string {
 
 /** Elsewhere than in a forum the thread id only groups replies. */
 function topicOf({ chat, is_topic_message, message_thread_id }: Message): number | undefined {
-  if (chat.type !== 'supergroup' || chat.is_forum !== true) return undefined;
-  return is_topic_message === true && message_thread_id !== undefined ? message_thread_id : GENERAL_TOPIC;
+  if (is_topic_message === true) return message_thread_id;
+  return chat.type === 'supergroup' && chat.is_forum === true ? GENERAL_TOPIC : undefined;
 }
 
 /** Messages of a topic answer the one that made it, unless they answer another. */

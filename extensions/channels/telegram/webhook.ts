@@ -53,6 +53,11 @@ export function createListeners(): Listeners {
   return {
     async open(settings, handle) {
       const { host, port, path, secret } = settings;
+      if (secret === '') {
+        throw new TelegramError('TELEGRAM_WEBHOOK_SECRET', 'the webhook has no secret, so anybody could write to the bot', {
+          hint: 'Set channels.telegram.webhookSecret to a random text of letters and digits.',
+        });
+      }
       const listener = listenerOf(settings);
       const { server, routes, listening } = listener;
       if (routes.has(path)) {
@@ -139,7 +144,7 @@ async function check(bot: Bot, { url }: WebhookSettings, { signal, log }: Pick<W
 
 async function answer(routes: ReadonlyMap<string, Route>, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const end = (status: number) => {
-    if (!response.headersSent) response.writeHead(status, { 'content-length': 0, ...(routes.size === 0 ? { connection: 'close' } : {}) });
+    if (!response.headersSent) response.writeHead(status, { 'content-length': 0, ...(status === 413 || routes.size === 0 ? { connection: 'close' } : {}) });
     response.end();
   };
   try {
