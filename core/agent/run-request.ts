@@ -49,6 +49,8 @@ export interface RunRequest {
   deliver?: false;
   /** Its sender has it on disk and asks again after a restart, so the inbox leaves it out. */
   isBooked?: true;
+  /** In a group: the message was meant for the agent, by name or as an answer to it. */
+  mentioned?: boolean;
   /** What stands around the message for the model: who says it, what was said before. Commands are read without it. */
   framing?: { before: string; after: string };
   /** The session's last route stays as it is. */

@@ -61,6 +61,7 @@ export function requestOf(params: RequestParams): RunRequest {
     ...(messageId === undefined ? {} : { replyToId: messageId }),
     ...keyed(channel.id, accountId, message),
     autoReply: true,
+    ...(message.mentioned === undefined ? {} : { mentioned: message.mentioned }),
     senderId: message.senderId,
     senderAllowed: params.mayCommand,
     ...(isOwner(config.commands.ownerAllowFrom, channel, allowList, ids) ? { senderIsOwner: true } : {}),

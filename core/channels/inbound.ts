@@ -161,7 +161,8 @@ export function createInbound(options: InboundOptions): Inbound {
     const isCommand = agent.isCommand(plain);
     const session = await sessions.get(sessionKey);
     const isDirect = message.chatType === 'direct';
-    if (!isDirect && !(isCommand && access.mayCommand) && isGated(arrival, access, session)) {
+    const isNamed = message.mentioned === true || (!isDirect && mentions.isNamed(config, agentId, message.text));
+    if (!isDirect && !isNamed && !(isCommand && access.mayCommand) && isGated(arrival, access, session)) {
       const limit = settings.historyLimit ?? config.messages.groupChat.historyLimit;
       pending.add(placeOf(arrival), { sender: nameOf(message), text: message.text, messageId: message.messageId }, limit);
       return { accepted: true, reason: 'mention' };
@@ -178,7 +179,7 @@ export function createInbound(options: InboundOptions): Inbound {
     if (session === undefined) await agent.session({ sessionKey, agentId, create });
     const before = isDirect ? undefined : pending.take(placeOf(arrival));
     try {
-      const request = { ...plain, ...extrasOf(arrival, session, media, before?.before) };
+      const request = { ...plain, ...(isNamed ? { mentioned: true } : {}), ...extrasOf(arrival, session, media, before?.before) };
       const quietMs = media.images.length + media.notes.length > 0 ? 0 : debounceOf(arrival);
       if (quietMs > 0) return debounce.hold(group, request, quietMs) ? { accepted: true, reason: 'debounce' } : DUPLICATE;
       await debounce.flush(group);
@@ -189,12 +190,11 @@ export function createInbound(options: InboundOptions): Inbound {
     }
   }
 
-  /** Whether a group's message is not for the agent. Where nothing can tell, it is. */
+  /** Whether a group's message that names nobody is not for the agent. Where nothing can tell, it is. */
   function isGated({ generation, channel, message, agentId }: Arrival, { requireMention }: Allowed, session: SessionRecord | undefined): boolean {
     const own = session?.extra?.groupActivation;
     if (own === 'always' || (own !== 'mention' && !requireMention)) return false;
     const { config } = generation;
-    if (message.mentioned === true || mentions.isNamed(config, agentId, message.text)) return false;
     return message.mentioned === false || channel.capabilities.mentions === true || mentions.has(config, agentId);
   }
 

@@ -141,6 +141,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       agent,
       sessions,
       channels,
+      pairing: channels.pairing,
       systemEvents,
       state,
       control: {

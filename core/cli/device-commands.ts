@@ -37,17 +37,3 @@ export const DEVICES: CommandSpec = {
     },
   ],
 };
-
-/** `durar pairing`: how new ones come in. */
-export const PAIRING: CommandSpec = {
-  name: 'pairing',
-  summary: 'let a new device pair itself',
-  commands: [
-    {
-      name: 'bootstrap',
-      summary: 'print a setup code, by which one device pairs itself as a node within ten minutes',
-      options: [...RPC, { flags: '--public-url <ws-url>', text: 'where the device reaches the gateway' }],
-      load: async () => (await import('./commands/pairing-bootstrap.ts')).pairingBootstrap,
-    },
-  ],
-};

@@ -1,4 +1,5 @@
 import { DurarError } from '../../sdk/errors.ts';
+import { checkChannels } from '../channels/access-check.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Paths } from '../config/paths.ts';
@@ -42,7 +43,8 @@ export async function readOutlook({ paths, env }: { paths: Paths; env: NodeJS.Pr
     hostVersion,
     env,
   });
-  const plan = createPlan({ config, catalog, hostVersion });
+  const made = createPlan({ config, catalog, hostVersion });
+  const plan = { ...made, findings: [...made.findings, ...checkChannels(config)] };
   const errors = [...loaded.errors, ...checkProviderBlocks(config, plan, loaded.file)];
   return { loaded: { ...loaded, errors }, catalog, plan, records };
 }

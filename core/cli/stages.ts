@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { ANCESTOR } from '../../sdk/ancestor.ts';
 import { type DurarError, durarError } from '../../sdk/index.ts';
 import type { Credentials } from '../auth/credentials.ts';
+import { checkChannels } from '../channels/access-check.ts';
 import { updateTo } from '../config/edit.ts';
 import { hashFile, type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
@@ -112,7 +113,8 @@ export function createStages(options: StageOptions): Stages {
       return catalog;
     },
     async plan(config, found) {
-      planned = createPlan({ config, catalog: found, hostVersion: version, validator });
+      const plan = createPlan({ config, catalog: found, hostVersion: version, validator });
+      planned = { ...plan, findings: [...plan.findings, ...checkChannels(config)] };
       blockErrors = checkProviderBlocks(config, planned, loaded?.file);
       return planned;
     },

@@ -1,11 +1,13 @@
 import type { CommandSpec, OptionSpec } from './command.ts';
 import { CONFIG } from './config-commands.ts';
 import { CONTEXT } from './context-commands.ts';
-import { DEVICES, PAIRING } from './device-commands.ts';
+import { DEVICES } from './device-commands.ts';
 import { MESSAGING } from './messaging-table.ts';
 import { MODELS } from './model-commands.ts';
 import { APPROVALS, NODE_HOST, NODES } from './node-commands.ts';
+import { PAIRING } from './pairing-commands.ts';
 import { ENTER, RPC } from './rpc-options.ts';
+import { QUEUE } from './queue-commands.ts';
 import { SECRETS } from './secret-commands.ts';
 import { SESSIONS } from './session-commands.ts';
 import { SKILLS } from './skill-commands.ts';
@@ -224,6 +226,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/logs.ts')).logs,
   },
   SESSIONS,
+  QUEUE,
   CONTEXT,
   SKILLS,
   MODELS,

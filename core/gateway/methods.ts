@@ -14,7 +14,9 @@ import { configMethods } from './methods/config.ts';
 import { devicesMethods } from './methods/devices.ts';
 import { logsMethods } from './methods/logs.ts';
 import { modelsMethods } from './methods/models.ts';
+import { pairingMethods } from './methods/pairing.ts';
 import { pluginsMethods } from './methods/plugins.ts';
+import { queueMethods } from './methods/queue.ts';
 import { secretsMethods } from './methods/secrets.ts';
 import { sendMethods } from './methods/send.ts';
 import { sessionChangeMethods } from './methods/session-changes.ts';
@@ -110,6 +112,8 @@ function coreEntries(context: GatewayContext): Map<string, MethodEntry> {
     ...logsMethods(context),
     ...sendMethods(context),
     ...devicesMethods(context),
+    ...queueMethods(context),
+    ...pairingMethods(context),
   };
   const entries = new Map<string, MethodEntry>();
   for (const [name, row] of Object.entries(METHODS)) {
@@ -126,7 +130,7 @@ function coreEntries(context: GatewayContext): Map<string, MethodEntry> {
 }
 
 /** Codes whose cause is the request itself. */
-const CALLER_CODES = new Set(['DUR_SESSION_KEY', 'DUR_SESSION_UNKNOWN', 'DUR_AGENT_UNKNOWN', 'DUR_MODEL_UNKNOWN', 'DUR_MODEL_NOT_ALLOWED']);
+const CALLER_CODES = new Set(['DUR_SESSION_KEY', 'DUR_SESSION_UNKNOWN', 'DUR_AGENT_UNKNOWN', 'DUR_MODEL_UNKNOWN', 'DUR_MODEL_NOT_ALLOWED', 'DUR_QUEUE_UNKNOWN', 'DUR_QUEUE_NOT_DEAD']);
 
 function wireError(report: ReturnType<typeof reportError>) {
   return {

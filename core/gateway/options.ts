@@ -1,6 +1,6 @@
 import type { ModelEntry } from '../../sdk/index.ts';
 import type { AgentService } from '../agent/service.ts';
-import type { Channels } from '../channels/accounts.ts';
+import type { Channels, PairingDesk } from '../channels/accounts.ts';
 import type { ConfigChange } from '../config/changes.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
@@ -166,6 +166,8 @@ export interface GatewayOptions {
   source: GenerationSource;
   agent: GatewayAgent;
   channels: GatewayChannels;
+  /** Who may write to the agent through them. */
+  pairing: PairingDesk;
   /** Those that channels add to; absent: the gateway's own. */
   systemEvents?: SystemEvents;
   sessions: GatewaySessions;

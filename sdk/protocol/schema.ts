@@ -12,7 +12,9 @@ import { CONFIG_METHODS } from './methods/config.ts';
 import { DEVICES_METHODS } from './methods/devices.ts';
 import { LOGS_METHODS } from './methods/logs.ts';
 import { MODELS_METHODS } from './methods/models.ts';
+import { PAIRING_METHODS } from './methods/pairing.ts';
 import { PLUGINS_METHODS } from './methods/plugins.ts';
+import { QUEUE_METHODS } from './methods/queue.ts';
 import { SECRETS_METHODS } from './methods/secrets.ts';
 import { SEND_METHODS } from './methods/send.ts';
 import { SESSIONS_METHODS } from './methods/sessions.ts';
@@ -36,6 +38,8 @@ const METHOD_SOURCES: Record<string, MethodSource> = {
   ...LOGS_METHODS,
   ...SEND_METHODS,
   ...DEVICES_METHODS,
+  ...QUEUE_METHODS,
+  ...PAIRING_METHODS,
 };
 
 const camel = (name: string) => name.replace(/[.-](\w)/g, (_match, letter: string) => letter.toUpperCase());

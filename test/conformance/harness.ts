@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type RawData, WebSocket } from 'ws';
 import type { AcceptedRun, RunRequest, RunResult } from '../../core/agent/service.ts';
+import { createPairing } from '../../core/channels/pairing.ts';
+import { createPairingDesk } from '../../core/channels/pairing-desk.ts';
 import { resolvePaths } from '../../core/config/paths.ts';
 import type { GatewayAgent, GatewayOptions, GatewaySessions, GatewaySettings } from '../../core/gateway/options.ts';
 import { createGateway, type Gateway } from '../../core/gateway/server.ts';
@@ -234,6 +236,11 @@ export async function startGateway(
       send: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
       poll: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
     },
+    pairing: createPairingDesk({
+      desk: createPairing(state).desk,
+      source,
+      post: async ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
+    }),
     sessions,
     state,
     control: {

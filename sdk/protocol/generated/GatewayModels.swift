@@ -131,6 +131,13 @@ public enum GatewayMethod: String, Codable, CaseIterable, Sendable {
     case deviceTokenRotate = "device.token.rotate"
     case deviceTokenRevoke = "device.token.revoke"
     case deviceBootstrapIssue = "device.bootstrap.issue"
+    case queueList = "queue.list"
+    case queueRetry = "queue.retry"
+    case queueDrop = "queue.drop"
+    case channelsPairingList = "channels.pairing.list"
+    case channelsPairingApprove = "channels.pairing.approve"
+    case channelsPairingReject = "channels.pairing.reject"
+    case channelsPairingRevoke = "channels.pairing.revoke"
 }
 
 public enum GatewayEvent: String, Codable, CaseIterable, Sendable {
@@ -1386,6 +1393,28 @@ public struct PairedDeviceTokensItem: Codable, Hashable, Sendable {
     }
 }
 
+public struct PairedSender: Codable, Hashable, Sendable {
+    public var channel: String
+    public var accountId: String
+    public var senderId: String
+    public var senderName: String?
+    public var approvedAt: Double
+
+    public init(
+        channel: String,
+        accountId: String,
+        senderId: String,
+        senderName: String? = nil,
+        approvedAt: Double
+    ) {
+        self.channel = channel
+        self.accountId = accountId
+        self.senderId = senderId
+        self.senderName = senderName
+        self.approvedAt = approvedAt
+    }
+}
+
 public struct PluginFinding: Codable, Hashable, Sendable {
     public var level: String
     public var code: String
@@ -1546,6 +1575,143 @@ public struct ProvenanceKind: RawRepresentable, Codable, Hashable, Sendable, Exp
     public static let internalSystem: Self = "internal_system"
 }
 
+public struct QueueEntry: Codable, Hashable, Sendable {
+    public var id: String
+    public var box: QueueEntryBox
+    public var state: String
+    public var sessionKey: String?
+    public var channel: String?
+    public var to: String?
+    public var text: String
+    public var attempts: Int
+    public var since: Double
+    public var lastError: String?
+
+    public init(
+        id: String,
+        box: QueueEntryBox,
+        state: String,
+        sessionKey: String? = nil,
+        channel: String? = nil,
+        to: String? = nil,
+        text: String,
+        attempts: Int,
+        since: Double,
+        lastError: String? = nil
+    ) {
+        self.id = id
+        self.box = box
+        self.state = state
+        self.sessionKey = sessionKey
+        self.channel = channel
+        self.to = to
+        self.text = text
+        self.attempts = attempts
+        self.since = since
+        self.lastError = lastError
+    }
+}
+
+public struct QueueEntryBox: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public static let inbox: Self = "inbox"
+    public static let outbox: Self = "outbox"
+}
+
+public struct QueueState: Codable, Hashable, Sendable {
+    public var lanes: [QueueStateLanesItem]
+    public var sessions: QueueStateSessions
+    public var queued: Int
+    public var backlog: Int
+    public var inbox: QueueStateInbox
+    public var outbox: QueueStateOutbox
+
+    public init(
+        lanes: [QueueStateLanesItem],
+        sessions: QueueStateSessions,
+        queued: Int,
+        backlog: Int,
+        inbox: QueueStateInbox,
+        outbox: QueueStateOutbox
+    ) {
+        self.lanes = lanes
+        self.sessions = sessions
+        self.queued = queued
+        self.backlog = backlog
+        self.inbox = inbox
+        self.outbox = outbox
+    }
+}
+
+public struct QueueStateLanesItem: Codable, Hashable, Sendable {
+    public var lane: String
+    public var running: Int
+    public var waiting: Int
+    public var oldestWaitMs: Double?
+
+    public init(
+        lane: String,
+        running: Int,
+        waiting: Int,
+        oldestWaitMs: Double? = nil
+    ) {
+        self.lane = lane
+        self.running = running
+        self.waiting = waiting
+        self.oldestWaitMs = oldestWaitMs
+    }
+}
+
+public struct QueueStateSessions: Codable, Hashable, Sendable {
+    public var busy: Int
+    public var waiting: Int
+    public var oldestWaitMs: Double?
+
+    public init(
+        busy: Int,
+        waiting: Int,
+        oldestWaitMs: Double? = nil
+    ) {
+        self.busy = busy
+        self.waiting = waiting
+        self.oldestWaitMs = oldestWaitMs
+    }
+}
+
+public struct QueueStateInbox: Codable, Hashable, Sendable {
+    public var waiting: Int
+    public var started: Int
+    public var dead: Int
+
+    public init(
+        waiting: Int,
+        started: Int,
+        dead: Int
+    ) {
+        self.waiting = waiting
+        self.started = started
+        self.dead = dead
+    }
+}
+
+public struct QueueStateOutbox: Codable, Hashable, Sendable {
+    public var pending: Int
+    public var sending: Int
+    public var dead: Int
+
+    public init(
+        pending: Int,
+        sending: Int,
+        dead: Int
+    ) {
+        self.pending = pending
+        self.sending = sending
+        self.dead = dead
+    }
+}
+
 public struct SecretAssignment: Codable, Hashable, Sendable {
     public var path: String?
     public var pathSegments: [String]
@@ -1559,6 +1725,37 @@ public struct SecretAssignment: Codable, Hashable, Sendable {
         self.path = path
         self.pathSegments = pathSegments
         self.value = value
+    }
+}
+
+public struct SenderPairingRequest: Codable, Hashable, Sendable {
+    public var channel: String
+    public var accountId: String
+    public var senderId: String
+    public var senderName: String?
+    public var conversationId: String
+    public var code: String
+    public var createdAt: Double
+    public var expiresAt: Double
+
+    public init(
+        channel: String,
+        accountId: String,
+        senderId: String,
+        senderName: String? = nil,
+        conversationId: String,
+        code: String,
+        createdAt: Double,
+        expiresAt: Double
+    ) {
+        self.channel = channel
+        self.accountId = accountId
+        self.senderId = senderId
+        self.senderName = senderName
+        self.conversationId = conversationId
+        self.code = code
+        self.createdAt = createdAt
+        self.expiresAt = expiresAt
     }
 }
 
@@ -2538,6 +2735,7 @@ public struct StatusResult: Codable, Hashable, Sendable {
     public var sessions: StatusResultSessions
     public var slots: [String: JSONValue]
     public var findings: Int
+    public var queue: QueueState?
     public var host: [String: JSONValue]?
 
     public init(
@@ -2550,6 +2748,7 @@ public struct StatusResult: Codable, Hashable, Sendable {
         sessions: StatusResultSessions,
         slots: [String: JSONValue],
         findings: Int,
+        queue: QueueState? = nil,
         host: [String: JSONValue]? = nil
     ) {
         self.runtimeVersion = runtimeVersion
@@ -2561,6 +2760,7 @@ public struct StatusResult: Codable, Hashable, Sendable {
         self.sessions = sessions
         self.slots = slots
         self.findings = findings
+        self.queue = queue
         self.host = host
     }
 }
@@ -5015,6 +5215,194 @@ public struct DeviceBootstrapIssueResult: Codable, Hashable, Sendable {
     ) {
         self.bootstrapToken = bootstrapToken
         self.expiresAtMs = expiresAtMs
+    }
+}
+
+public struct QueueListParams: Codable, Hashable, Sendable {
+    public var limit: Int?
+
+    public init(
+        limit: Int? = nil
+    ) {
+        self.limit = limit
+    }
+}
+
+public struct QueueListResult: Codable, Hashable, Sendable {
+    public var state: QueueState
+    public var entries: [QueueEntry]
+
+    public init(
+        state: QueueState,
+        entries: [QueueEntry]
+    ) {
+        self.state = state
+        self.entries = entries
+    }
+}
+
+public struct QueueRetryParams: Codable, Hashable, Sendable {
+    public var id: String?
+    public var all: Bool?
+
+    public init(
+        id: String? = nil,
+        all: Bool? = nil
+    ) {
+        self.id = id
+        self.all = all
+    }
+}
+
+public struct QueueRetryResult: Codable, Hashable, Sendable {
+    public var ids: [String]
+
+    public init(
+        ids: [String]
+    ) {
+        self.ids = ids
+    }
+}
+
+public struct QueueDropParams: Codable, Hashable, Sendable {
+    public var id: String
+
+    public init(
+        id: String
+    ) {
+        self.id = id
+    }
+}
+
+public struct QueueDropResult: Codable, Hashable, Sendable {
+    public var id: String
+
+    public init(
+        id: String
+    ) {
+        self.id = id
+    }
+}
+
+public struct ChannelsPairingListParams: Codable, Hashable, Sendable {
+    public var channel: String?
+    public var accountId: String?
+
+    public init(
+        channel: String? = nil,
+        accountId: String? = nil
+    ) {
+        self.channel = channel
+        self.accountId = accountId
+    }
+}
+
+public struct ChannelsPairingListResult: Codable, Hashable, Sendable {
+    public var pending: [SenderPairingRequest]
+    public var paired: [PairedSender]
+
+    public init(
+        pending: [SenderPairingRequest],
+        paired: [PairedSender]
+    ) {
+        self.pending = pending
+        self.paired = paired
+    }
+}
+
+public struct ChannelsPairingApproveParams: Codable, Hashable, Sendable {
+    public var channel: String?
+    public var accountId: String?
+    public var code: String
+    public var notify: Bool?
+
+    public init(
+        channel: String? = nil,
+        accountId: String? = nil,
+        code: String,
+        notify: Bool? = nil
+    ) {
+        self.channel = channel
+        self.accountId = accountId
+        self.code = code
+        self.notify = notify
+    }
+}
+
+public struct ChannelsPairingApproveResult: Codable, Hashable, Sendable {
+    public var paired: PairedSender
+    public var notified: Bool?
+    public var reason: String?
+
+    public init(
+        paired: PairedSender,
+        notified: Bool? = nil,
+        reason: String? = nil
+    ) {
+        self.paired = paired
+        self.notified = notified
+        self.reason = reason
+    }
+}
+
+public struct ChannelsPairingRejectParams: Codable, Hashable, Sendable {
+    public var channel: String?
+    public var accountId: String?
+    public var code: String
+
+    public init(
+        channel: String? = nil,
+        accountId: String? = nil,
+        code: String
+    ) {
+        self.channel = channel
+        self.accountId = accountId
+        self.code = code
+    }
+}
+
+public struct ChannelsPairingRejectResult: Codable, Hashable, Sendable {
+    public var channel: String
+    public var accountId: String
+    public var senderId: String
+    public var senderName: String?
+
+    public init(
+        channel: String,
+        accountId: String,
+        senderId: String,
+        senderName: String? = nil
+    ) {
+        self.channel = channel
+        self.accountId = accountId
+        self.senderId = senderId
+        self.senderName = senderName
+    }
+}
+
+public struct ChannelsPairingRevokeParams: Codable, Hashable, Sendable {
+    public var channel: String
+    public var accountId: String?
+    public var senderId: String
+
+    public init(
+        channel: String,
+        accountId: String? = nil,
+        senderId: String
+    ) {
+        self.channel = channel
+        self.accountId = accountId
+        self.senderId = senderId
+    }
+}
+
+public struct ChannelsPairingRevokeResult: Codable, Hashable, Sendable {
+    public var revoked: [PairedSender]
+
+    public init(
+        revoked: [PairedSender]
+    ) {
+        self.revoked = revoked
     }
 }
 

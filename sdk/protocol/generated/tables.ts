@@ -66,6 +66,13 @@ export const METHODS = {
   'device.token.rotate': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'deviceTokenRotateParams' },
   'device.token.revoke': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'deviceTokenRevokeParams' },
   'device.bootstrap.issue': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'deviceBootstrapIssueParams' },
+  'queue.list': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'queueListParams' },
+  'queue.retry': { scope: 'operator.admin', sideEffecting: true, listed: true, params: 'queueRetryParams' },
+  'queue.drop': { scope: 'operator.admin', sideEffecting: true, listed: true, params: 'queueDropParams' },
+  'channels.pairing.list': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'channelsPairingListParams' },
+  'channels.pairing.approve': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'channelsPairingApproveParams' },
+  'channels.pairing.reject': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'channelsPairingRejectParams' },
+  'channels.pairing.revoke': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'channelsPairingRevokeParams' },
 } as const;
 
 /** The events of the host: who gets them, and whether a slow socket may miss them. */

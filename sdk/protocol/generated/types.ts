@@ -120,6 +120,7 @@ export type StatusResult = {
   };
   slots: Record<string, unknown>;
   findings: number;
+  queue?: QueueState;
   host?: Record<string, unknown>;
 };
 
@@ -970,6 +971,78 @@ export type DeviceBootstrapIssueResult = {
   expiresAtMs: number;
 };
 
+export type QueueListParams = {
+  limit?: number;
+};
+
+export type QueueListResult = {
+  state: QueueState;
+  entries: Array<QueueEntry>;
+};
+
+export type QueueRetryParams = {
+  id?: string;
+  all?: boolean;
+};
+
+export type QueueRetryResult = {
+  ids: Array<string>;
+};
+
+export type QueueDropParams = {
+  id: string;
+};
+
+export type QueueDropResult = {
+  id: string;
+};
+
+export type ChannelsPairingListParams = {
+  channel?: string;
+  accountId?: string;
+};
+
+export type ChannelsPairingListResult = {
+  pending: Array<SenderPairingRequest>;
+  paired: Array<PairedSender>;
+};
+
+export type ChannelsPairingApproveParams = {
+  channel?: string;
+  accountId?: string;
+  code: string;
+  notify?: boolean;
+};
+
+export type ChannelsPairingApproveResult = {
+  paired: PairedSender;
+  notified?: boolean;
+  reason?: string;
+};
+
+export type ChannelsPairingRejectParams = {
+  channel?: string;
+  accountId?: string;
+  code: string;
+};
+
+export type ChannelsPairingRejectResult = {
+  channel: string;
+  accountId: string;
+  senderId: string;
+  senderName?: string;
+};
+
+export type ChannelsPairingRevokeParams = {
+  channel: string;
+  accountId?: string;
+  senderId: string;
+};
+
+export type ChannelsPairingRevokeResult = {
+  revoked: Array<PairedSender>;
+};
+
 export type ConnectChallengeEvent = {
   nonce: string;
   ts: number;
@@ -1199,6 +1272,32 @@ export type HealthPayload = {
     }>;
   };
   error?: string;
+};
+
+export type QueueState = {
+  lanes: Array<{
+    lane: string;
+    running: number;
+    waiting: number;
+    oldestWaitMs?: number;
+  }>;
+  sessions: {
+    busy: number;
+    waiting: number;
+    oldestWaitMs?: number;
+  };
+  queued: number;
+  backlog: number;
+  inbox: {
+    waiting: number;
+    started: number;
+    dead: number;
+  };
+  outbox: {
+    pending: number;
+    sending: number;
+    dead: number;
+  };
 };
 
 export type Attachment = {
@@ -1600,6 +1699,38 @@ export type PairedDevice = {
   }>;
 };
 
+export type QueueEntry = {
+  id: string;
+  box: 'inbox' | 'outbox';
+  state: string;
+  sessionKey?: string;
+  channel?: string;
+  to?: string;
+  text: string;
+  attempts: number;
+  since: number;
+  lastError?: string;
+};
+
+export type SenderPairingRequest = {
+  channel: string;
+  accountId: string;
+  senderId: string;
+  senderName?: string;
+  conversationId: string;
+  code: string;
+  createdAt: number;
+  expiresAt: number;
+};
+
+export type PairedSender = {
+  channel: string;
+  accountId: string;
+  senderId: string;
+  senderName?: string;
+  approvedAt: number;
+};
+
 export type ContextReport = {
   source: 'run' | 'estimate';
   generatedAt: number;
@@ -1789,6 +1920,13 @@ export interface MethodTypes {
   'device.token.rotate': { params: DeviceTokenRotateParams; result: DeviceTokenRotateResult };
   'device.token.revoke': { params: DeviceTokenRevokeParams; result: DeviceTokenRevokeResult };
   'device.bootstrap.issue': { params: DeviceBootstrapIssueParams; result: DeviceBootstrapIssueResult };
+  'queue.list': { params: QueueListParams; result: QueueListResult };
+  'queue.retry': { params: QueueRetryParams; result: QueueRetryResult };
+  'queue.drop': { params: QueueDropParams; result: QueueDropResult };
+  'channels.pairing.list': { params: ChannelsPairingListParams; result: ChannelsPairingListResult };
+  'channels.pairing.approve': { params: ChannelsPairingApproveParams; result: ChannelsPairingApproveResult };
+  'channels.pairing.reject': { params: ChannelsPairingRejectParams; result: ChannelsPairingRejectResult };
+  'channels.pairing.revoke': { params: ChannelsPairingRevokeParams; result: ChannelsPairingRevokeResult };
 }
 
 /** Payload of every event of the host. */

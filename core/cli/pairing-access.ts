@@ -1,0 +1,59 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { durarError } from '../../sdk/errors.ts';
+import type { MethodTypes } from '../../sdk/protocol/generated/types.ts';
+import type { PairingCodes } from '../channels/pairing.ts';
+import type { CommandContext } from './command.ts';
+import { findTarget } from './gateway-target.ts';
+import { openRpc } from './rpc.ts';
+import { findRuntime } from './runtime.ts';
+
+type PairingMethod = Extract<keyof MethodTypes, `channels.pairing.${string}`>;
+type Calls = { [Name in PairingMethod]: (params: MethodTypes[Name]['params']) => MethodTypes[Name]['result'] };
+
+/** Who may write to the agent, of a gateway that runs or not. */
+export interface PairingAccess {
+  call<Name extends PairingMethod>(method: Name, params: MethodTypes[Name]['params']): Promise<MethodTypes[Name]['result']>;
+  close(): void;
+}
+
+/** By RPC; where the gateway of this profile does not run, in its own state, under its lock. Throws `DUR_GATEWAY_UNREACHABLE` where none has ever run. */
+export async function openPairing(context: CommandContext): Promise<PairingAccess> {
+  const target = await findTarget(context);
+  if (target.local && !(await findRuntime(context.paths)).running) return openLocal(context, target.url);
+  const rpc = await openRpc(context);
+  return { call: (method, params) => rpc.call(method, params) as Promise<never>, close: () => rpc.close() };
+}
+
+async function openLocal({ paths }: CommandContext, url: string): Promise<PairingAccess> {
+  if (!existsSync(join(paths.stateDbDir, 'durar.db'))) throw durarError('DUR_GATEWAY_UNREACHABLE', { url });
+  const [{ acquireGatewayLock, openState }, { createPairing }] = await Promise.all([import('../state/state.ts'), import('../channels/pairing.ts')]);
+  const lock = acquireGatewayLock({ dir: paths.stateDbDir });
+  try {
+    const state = openState({ dir: paths.stateDbDir });
+    const calls = callsOf(createPairing(state).desk);
+    return {
+      call: async (method, params) => calls[method](params as never) as never,
+      close() {
+        state.close();
+        lock.release();
+      },
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** No channel runs that could tell anybody. */
+function callsOf(desk: PairingCodes): Calls {
+  return {
+    'channels.pairing.list': (filter) => desk.list(filter),
+    'channels.pairing.approve': ({ notify, ...code }) => ({
+      paired: desk.approve(code).paired,
+      ...(notify === true ? { notified: false, reason: 'the gateway does not run' } : {}),
+    }),
+    'channels.pairing.reject': (code) => desk.reject(code),
+    'channels.pairing.revoke': (sender) => ({ revoked: desk.revoke(sender) }),
+  };
+}
