@@ -160,6 +160,31 @@ describe('what goes along with the messages', () => {
     expect(seen).toEqual([]);
   });
 
+  it('a few words of the engine in a history that is too long are not its fault: the conversation is compacted', async () => {
+    const legacy = createLegacyEngine();
+    const engine: ContextEngine = {
+      info: { id: 'noting', name: 'Noting' },
+      ingest: (params) => legacy.ingest(params),
+      compact: (params) => legacy.compact(params),
+      async assemble(params) {
+        const { messages, estimatedTokens } = await legacy.assemble(params);
+        return {
+          messages: [{ role: 'user', content: 'A note of the engine, in every request.', timestamp: 1 }, ...messages],
+          estimatedTokens: estimatedTokens + 14,
+        };
+      },
+    };
+    const host = await createAgentHost(parts(strictProvider(1), engine));
+    const { session } = await host.sessions.open({ key: 'main' });
+    const long = Array.from({ length: 40 }, (_none, at): AgentMessage => ({ role: 'user', content: `${at} ${'word '.repeat(500)}`, timestamp: Date.now() }));
+    await host.sessions.append(
+      session,
+      long.map((message) => ({ type: 'message' as const, message })),
+    );
+    expect(await host.run('hello')).toMatchObject({ status: 'ok' });
+    expect(host.agent.turn({ sessionKey: 'main' }).compactions).toMatchObject([{ trigger: 'overflow', compacted: true }]);
+  });
+
   it('one that does not fit beside the messages has the conversation compacted', async () => {
     const seen: Array<{ counted: number; refused: boolean }> = [];
     const legacy = createLegacyEngine();

@@ -46,7 +46,9 @@ export function measureContext(
   const addition = estimator.text(assembled.systemPromptAddition ?? '');
   const tokens = Math.ceil((own + addition) * budget.factor);
   const fits = tokens <= budget.room + Math.min(budget.reserve, Math.floor(budget.room / TOLERANCE));
-  const isByEngine = !fits && (own > estimator.messages(history) || addition * budget.factor > budget.room);
+  const given = estimator.messages(history);
+  const isAdded = own > given && (given * budget.factor <= budget.room || (own - given) * budget.factor > budget.room);
+  const isByEngine = !fits && (isAdded || addition * budget.factor > budget.room);
   const leavesReply = tokens <= budget.window - budget.overhead - Math.ceil(budget.reserve * LEAST_REPLY);
   return { messages: own, addition, tokens, fits, leavesReply, isByEngine };
 }
