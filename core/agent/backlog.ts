@@ -132,8 +132,7 @@ export function createBacklog(options: {
       return await goOn(kept, fromSeq);
     } else {
       log.info('a message of an earlier process is taken up', { runId: id, sessionKey: message.sessionKey, attempts: message.attempts });
-      const run = runs.begin(kept.request, kept.accepted);
-      dispatch.start(run);
+      dispatch.start(book.adopt(runs.begin(kept.request, kept.accepted)));
       if (kept.request.autoReply !== true) await runs.wait(id, FOREVER_MS);
       return id;
     }
@@ -158,7 +157,7 @@ export function createBacklog(options: {
       const joined = runs.begin(lead.request, accepted, []);
       runs.finish(joined, joinedResult(accepted, { stopReason: 'collected', joinedRunId: runId }, now()));
     }
-    const run = runs.begin(lead.request, lead.accepted, ids);
+    const run = book.adopt(runs.begin(lead.request, lead.accepted, ids));
     if (trace.last === undefined) {
       log.info('a turn of an earlier process goes on', { runId, sessionKey, messages: ids.length });
       dispatch.goOn(run);
@@ -183,7 +182,7 @@ export function createBacklog(options: {
   }
 
   function end(kept: KeptRun, result: Parameters<Dispatch['conclude']>[1]): void {
-    dispatch.conclude(runs.begin(kept.request, kept.accepted), result);
+    dispatch.conclude(book.adopt(runs.begin(kept.request, kept.accepted)), result);
   }
 
   return {

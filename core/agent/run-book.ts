@@ -21,6 +21,8 @@ export interface RunBook {
   enter(kept: KeptRun): boolean;
   /** By id or by key. */
   find(key: string): Fate | undefined;
+  /** The run was taken up from an earlier process: whoever was to deliver its reply is gone. */
+  adopt(run: Run): Run;
   /** A turn begins with these. */
   begin(ids: readonly string[]): void;
   /** Their turn was put off by a stop of the host; the next process goes on with them. */
@@ -46,6 +48,7 @@ export function createRunBook(options: {
   log: Logger;
 }): RunBook {
   const { inbox, replies: repliesOf, now, log } = options;
+  const adopted = new WeakSet<Run>();
 
   function finish(ids: readonly string[], replies: readonly Outgoing[], resultOf: (id: string) => RunResult): void {
     if (ids.length === 0) return;
@@ -57,9 +60,11 @@ export function createRunBook(options: {
   }
 
   function replies(run: Run, result: RunResult): readonly Outgoing[] {
-    if (run.answers.length === 0 || run.request.deliver === false) return [];
+    const { route, deliver, ...request } = run.request;
+    const wanted = adopted.has(run) && route !== undefined ? { ...request, ...route, autoReply: true as const } : request;
+    if (run.answers.length === 0 || (deliver === false && wanted === request)) return [];
     try {
-      return repliesOf?.(run.request, result) ?? [];
+      return repliesOf?.(wanted, result) ?? [];
     } catch (error) {
       log.error(`the reply of a run could not be put together: ${errorText(error)}`, { runId: run.accepted.runId });
       return [];
@@ -78,6 +83,10 @@ export function createRunBook(options: {
       const message = inbox.get(runId);
       if (message !== undefined) return { kept: keptIn(message), isDead: message.state === 'dead' };
       return { runId, result: inbox.result(runId) as RunResult | undefined };
+    },
+    adopt(run) {
+      adopted.add(run);
+      return run;
     },
     begin(ids) {
       if (ids.length > 0) inbox.start(ids);

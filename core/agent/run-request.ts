@@ -47,6 +47,8 @@ export interface RunRequest {
   autoReply?: true;
   /** The reply stays in its session, whatever channel the message is said to come from. */
   deliver?: false;
+  /** Where the reply goes beside its session. Its sender delivers it; after a restart the host does. */
+  route?: { channel: string; to: string; accountId?: string; threadId?: string };
   /** Its sender has it on disk and asks again after a restart, so the inbox leaves it out. */
   isBooked?: true;
   /** In a group: the message was meant for the agent, by name or as an answer to it. */

@@ -20,11 +20,23 @@ export interface GatewayView {
   health: { agents: Array<{ agentId: string; isDefault: boolean }>; channelOrder: string[] };
   plugins: Array<{ id: string; enabled: boolean; status: string; reason: string; findings: Finding[] }>;
   findings: Finding[];
+  queue?: QueueView;
   /** Why what is on disk now is not live; empty when it is, or when the caller may not know. */
   refused: ErrorReport[];
 }
 
+/** How much waits. */
+export interface QueueView {
+  lanes: Array<{ lane: string; running: number; waiting: number; oldestWaitMs?: number }>;
+  sessions: { busy: number; waiting: number; oldestWaitMs?: number };
+  queued: number;
+  backlog: number;
+  inbox: { waiting: number; started: number; dead: number };
+  outbox: { pending: number; sending: number; dead: number };
+}
+
 interface StatusPayload {
+  queue?: QueueView;
   uptimeMs: number;
   sessions: { count: number };
   /** The plan of its generation. */
@@ -54,6 +66,7 @@ export async function viewGateway(context: CommandContext): Promise<{ view: Gate
           health,
           plugins: plugins.plugins,
           findings,
+          ...(status.queue === undefined ? {} : { queue: status.queue }),
           slots: viewSlots(status, findings),
           refused: status.host?.refused ?? [],
         },

@@ -3,7 +3,7 @@ import type { AcceptedRun, RunRequest, RunResult } from '../agent/service.ts';
 import type { Call } from './call.ts';
 import type { GatewayContext } from './context.ts';
 import { deliverReply, type ReplyRoute } from './reply-route.ts';
-import { untilEnd } from './run-end.ts';
+import { acceptedBefore, untilEnd } from './run-end.ts';
 
 /** How a message got into a session, for the caller. */
 export interface ChatStart {
@@ -42,13 +42,14 @@ export async function startChat(
   const present = idempotency.get<Accepted, RunResult>(key);
   if (present !== undefined) {
     const { runId } = await present.accepted;
-    const final = present.final;
-    if (final === undefined) return { runId, status: 'in_flight' };
-    return final.status === 'ok' ? { runId, status: 'ok' } : { runId, status: 'error', summary: final.error?.message ?? 'the run failed' };
+    return repeated(runId, present.final);
   }
+  const before = acceptedBefore(context, params.key);
+  if (before !== undefined) return repeated(before.run.runId, await before.result);
 
   const start = async (): Promise<Accepted> => {
-    const { request, route } = await params.prepare();
+    const { request: asked, route } = await params.prepare();
+    const request: RunRequest = route === undefined ? asked : { ...asked, route };
     const placed = await place(context, request, params.placed === true);
     const isOwn = runs.begin({ runId: request.runId, sessionKey: params.sentKey, connection: call.connection });
     try {
@@ -72,6 +73,11 @@ export async function startChat(
     ...(params.placed === true && messageSeq !== undefined ? { messageSeq } : {}),
     ...(interrupted ? { interruptedActiveRun: true } : {}),
   };
+}
+
+function repeated(runId: string, result: RunResult | undefined): ChatStart {
+  if (result === undefined) return { runId, status: 'in_flight' };
+  return result.status === 'ok' ? { runId, status: 'ok' } : { runId, status: 'error', summary: result.error?.message ?? 'the run failed' };
 }
 
 /** The deadline of a run in whole seconds; 0 means none. */

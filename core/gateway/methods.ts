@@ -130,7 +130,15 @@ function coreEntries(context: GatewayContext): Map<string, MethodEntry> {
 }
 
 /** Codes whose cause is the request itself. */
-const CALLER_CODES = new Set(['DUR_SESSION_KEY', 'DUR_SESSION_UNKNOWN', 'DUR_AGENT_UNKNOWN', 'DUR_MODEL_UNKNOWN', 'DUR_MODEL_NOT_ALLOWED', 'DUR_QUEUE_UNKNOWN', 'DUR_QUEUE_NOT_DEAD']);
+const CALLER_CODES = new Set([
+  'DUR_SESSION_KEY',
+  'DUR_SESSION_UNKNOWN',
+  'DUR_AGENT_UNKNOWN',
+  'DUR_MODEL_UNKNOWN',
+  'DUR_MODEL_NOT_ALLOWED',
+  'DUR_QUEUE_UNKNOWN',
+  'DUR_QUEUE_NOT_DEAD',
+]);
 
 function wireError(report: ReturnType<typeof reportError>) {
   return {

@@ -133,10 +133,11 @@ export type GatewayAgent = Pick<
   | 'remove'
   | 'startOver'
   | 'isCommand'
-> & {
-  models: Pick<AgentService['models'], 'defaults' | 'choose'>;
-  subagents?: Pick<AgentService['subagents'], 'onChange'>;
-};
+> &
+  Partial<Pick<AgentService, 'known' | 'queue'>> & {
+    models: Pick<AgentService['models'], 'defaults' | 'choose'>;
+    subagents?: Pick<AgentService['subagents'], 'onChange'>;
+  };
 
 /** What it asks of the sessions. */
 export type GatewaySessions = Pick<

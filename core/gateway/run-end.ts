@@ -13,6 +13,22 @@ export async function untilEnd(context: GatewayContext, runId: string): Promise<
   }
 }
 
+/**
+ * A request that an earlier process accepted under this key, and what came of it; a result that is too old to be kept is an empty one. undefined:
+ * this process knows it, or nobody does.
+ */
+export function acceptedBefore({ agent }: GatewayContext, runId: string): { run: AcceptedRun; result: Promise<RunResult | undefined> } | undefined {
+  const run = agent.known?.({ runId });
+  if (run?.repeated !== true) return undefined;
+  const result = agent.wait(run.runId, 0).catch((error: unknown): RunResult => {
+    if (errorCode(error) !== 'DUR_RUN_UNKNOWN') throw error;
+    const { sessionKey, sessionId, acceptedAt: at } = run;
+    const meta = { durationMs: 0, aborted: false, agentMeta: { sessionId } };
+    return { runId: run.runId, sessionKey, sessionId, status: 'ok', startedAt: at, endedAt: at, payloads: [], meta };
+  });
+  return { run, result };
+}
+
 /** An unknown run may still be on its way: the whole time is waited before giving up. */
 export async function waitForRun(context: GatewayContext, runId: string, timeoutMs: number, signal: AbortSignal): Promise<RunResult | undefined> {
   const begin = Date.now();

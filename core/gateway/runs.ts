@@ -120,6 +120,8 @@ export function createRuns(params: {
   };
 
   const stop = agent.onEvent((event) => {
+    // clients hear of a run when it begins
+    if (event.data.phase === 'queued') return;
     const isStart = event.stream === 'lifecycle' && (event.data.phase === 'start' || event.data.reply !== undefined);
     const run = runs.get(event.runId) ?? (isStart ? find(event.runId) : undefined);
     // What comes after a run's end belongs to nobody's chat any more.

@@ -4,6 +4,7 @@ import { findTarget } from '../gateway-target.ts';
 import { viewGateway } from '../gateway-view.ts';
 import { readOutlook } from '../planning.ts';
 import { listPluginRows } from '../plugin-row.ts';
+import { describeQueue } from '../queue-view.ts';
 import { findRuntime } from '../runtime.ts';
 import { describeUnavailable, GATEWAY_SECRETS, lookUpSecrets, type SecretState } from '../secret-lookup.ts';
 
@@ -37,6 +38,7 @@ export const status: Action = async (context) => {
     channels,
     slots: view?.slots ?? plan.slots,
     sessions: view?.sessions.count ?? null,
+    queue: view?.queue ?? null,
     plugins: Object.fromEntries((['on', 'off', 'failed', 'broken'] as const).map((state) => [state, rows.filter((row) => row.status === state).length])),
     config: { file: loaded.file, exists: loaded.exists, valid: loaded.errors.length === 0 },
     stateDir: paths.stateDir,
@@ -63,6 +65,7 @@ export const status: Action = async (context) => {
       ['agents', agents.join(', ')],
       ['channels', channels.join(', ') || 'none'],
       ['sessions', view === undefined ? undefined : String(view.sessions.count)],
+      ['queue', view?.queue === undefined ? undefined : describeQueue(view.queue)],
       ['engine', shown(engine)],
       ['shadow', shadow.key === 'none' ? undefined : `${shown(shadow)}, see \`durar context compare\``],
       [

@@ -7,7 +7,7 @@ import { imagesOf } from '../attachments.ts';
 import type { Call, MethodFamily } from '../call.ts';
 import type { GatewayContext } from '../context.ts';
 import { deliverReply, type ReplyRoute, replyRoute } from '../reply-route.ts';
-import { untilEnd, waitForRun } from '../run-end.ts';
+import { acceptedBefore, untilEnd, waitForRun } from '../run-end.ts';
 import { assertSendable } from '../send-policy.ts';
 import { assertLabelFree } from '../session-label.ts';
 import { labelOf, thinkingLevel } from '../session-patch.ts';
@@ -31,7 +31,7 @@ export function agentMethods(context: GatewayContext): MethodFamily<'agent' | 'a
       if (created) sessionEvents.changed(key, 'create');
       await describe(key, params);
       sessionEvents.changed(key, 'send');
-      return { ...(await agent.accept(request)), route };
+      return { ...(await agent.accept(route === undefined ? request : { ...request, route })), route };
     } catch (error) {
       if (isOwn) runs.forget(request.runId);
       throw unknownAgent(error, 'agent', params.agentId);
@@ -59,6 +59,11 @@ export function agentMethods(context: GatewayContext): MethodFamily<'agent' | 'a
       const key = `agent:${params.idempotencyKey}`;
       const present = idempotency.get<AcceptedRun, StoredFinal>(key);
       if (present !== undefined) return present.final === undefined ? acknowledge(await present.accepted) : replay(present.final);
+      const before = acceptedBefore(context, params.idempotencyKey);
+      if (before !== undefined) {
+        const result = await before.result;
+        return result === undefined ? acknowledge(before.run) : replay(finalOf(result));
+      }
       const { accepted } = idempotency.begin<Accepted, StoredFinal>(key, start(params, call));
       const run = await accepted;
       call.accepted(acknowledge(run));

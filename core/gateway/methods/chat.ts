@@ -116,6 +116,9 @@ async function prepare(context: GatewayContext, params: ChatSendParams, call: Ca
     senderIsOwner: isAdmin,
     scopes: client.scopes,
     provenance: reset?.provenance ?? params.systemInputProvenance,
+    autoReply: true as const,
+    // by its route, if it has one
+    deliver: false as const,
   });
   return { request, route };
 }

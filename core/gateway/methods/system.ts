@@ -42,6 +42,7 @@ export function systemMethods(context: GatewayContext): MethodFamily<Names> {
         sessions: { paths: isAdmin ? [store] : [], count: total, defaults: defaultsFor(isAdmin), recent: recent(sessions), byAgent },
         slots: generation.plan.slots as unknown as Record<string, unknown>,
         findings: generation.findings.length,
+        ...(context.agent.queue === undefined ? {} : { queue: context.agent.queue.state() }),
         ...(isAdmin ? { host: context.control.status() as Record<string, unknown> } : {}),
       };
     },

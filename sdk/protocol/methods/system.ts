@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { PresenceEntry } from '../connect.ts';
 import { closed, defineMethods, open, optional, text } from '../define.ts';
+import { QueueState } from './queue.ts';
 
 const word = () => Type.String({ maxLength: 512 });
 const words = () => Type.Array(word(), { maxItems: 64 });
@@ -51,6 +52,8 @@ export const SYSTEM_METHODS = defineMethods({
       }),
       slots: Type.Record(Type.String(), Type.Unknown()),
       findings: Type.Integer(),
+      /** Runs by lane, and what the inbox and the outbox hold. */
+      queue: optional(QueueState),
       /** What the process that runs the gateway adds; its own object, as it is. */
       host: optional(Type.Record(Type.String(), Type.Unknown())),
     }),
