@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ActiveRule } from '../core/config/active-rule.ts';
 import type { CatalogEntry } from '../core/manifest/catalog.ts';
-import { createSecretFields, type SurfaceRow } from '../core/secrets/activate.ts';
+import { createSecretFields, PROFILE_ROWS, type SurfaceRow } from '../core/secrets/activate.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -12,7 +12,7 @@ export function surfaceRows(): SurfaceRow[] {
     .sort()
     .map((file) => JSON.parse(readFileSync(join(root, file), 'utf8')) as CatalogEntry['manifest']);
   const entries = new Map(manifests.map((manifest) => [manifest.id, { id: manifest.id, manifest } as CatalogEntry]));
-  return createSecretFields(entries).surface();
+  return [...createSecretFields(entries).surface(), ...PROFILE_ROWS];
 }
 
 /** For programs. `version` changes when the meaning of a key does. */
@@ -29,7 +29,7 @@ export function surfacePage(page: (title: string, lead: string, body: string) =>
       .map(({ id, owner, shape, file, rules }) => [`\`${id}\``, owner, shape, `\`${file}\``, rules.map(words).join('; ')]);
   const head = ['field', 'owner', 'shape', 'file', 'in use'];
   const lead = [
-    'Which fields may hold a secret. `*` stands for any key or place. The id of a row is what `secrets.resolve` takes; `secret-surface.json` beside this page has the same for programs. Installed extensions add the fields that their manifests mark.',
+    'Which fields may hold a secret. `*` stands for any key or place. The id of a row of `Durar.json` is what `secrets.resolve` takes; [plans](../secret-plans.md) name the fields of `auth-profiles.json`, one file for each agent, their own way; `secret-surface.json` beside this page has the same for programs. Installed extensions add the fields that their manifests mark.',
     'A reference counts only while its field is in use. Besides what a row says, a field is out of use when it or an object above it has `enabled: false`; in `channels.<id>` also when no extension that is on serves the channel, or when no enabled account inherits it; in `plugins.entries.<id>` when the extension is off. Out of use, it is not resolved and stops nothing; the log tells it as `SECRETS_REF_IGNORED_INACTIVE_SURFACE`.',
   ].join('\n\n');
   const without = `These take a text or a \`\${NAME}\` template, and a reference there is refused. The same holds for whatever a sign-in mints or renews: OAuth access and refresh tokens, device tokens, keys of this machine, sessions of a channel.`;

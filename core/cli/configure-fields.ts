@@ -28,7 +28,7 @@ export async function chooseFields(session: ConfigureSession): Promise<void> {
 
 async function pickField(session: ConfigureSession): Promise<FieldChoice | undefined> {
   const { prompt, agentId } = session;
-  const open = session.fields().filter((choice) => session.taken(choice) === undefined);
+  const open = session.fields().filter((choice) => !session.isSettled(choice));
   const first = open.filter(({ state }) => state === 'plain');
   const shown = first.length > 0 ? first : open.slice(0, SHOWN);
   const row = (choice: FieldChoice): Choice<FieldChoice | 'more' | 'new' | undefined> => ({ label: choice.label, note: STATES[choice.state], value: choice });

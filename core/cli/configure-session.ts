@@ -26,7 +26,8 @@ export interface ConfigureSession {
   /** The configuration with the providers as they would be. */
   config(): object;
   fields(): FieldChoice[];
-  taken(choice: FieldChoice): Keeping | undefined;
+  /** Whether a field was chosen already, or is a copy that goes with one that was. */
+  isSettled(choice: FieldChoice): boolean;
   take(choice: FieldChoice, keeping: Keeping): void;
   setProvider(alias: string, block: ProviderBlock): void;
   removeProvider(alias: string): void;
@@ -49,6 +50,9 @@ export function createConfigureSession({ agent, ...options }: SessionOptions): C
     (one, other) => Number(other.state === 'plain') - Number(one.state === 'plain'),
   );
   const nameOf = ({ agentId = '', path }: FieldChoice) => `${agentId}\0${formatPath(path)}`;
+  // what `options.scrubAuthProfilesForProviderTargets` of a plan removes
+  const isCopy = (one: FieldChoice, chosen: FieldChoice) =>
+    one.agentId !== undefined && chosen.agentId === undefined && one.value !== undefined && one.value === chosen.value && one.provider === chosen.provider;
   const setProvider = (alias: string, block: ProviderBlock) => {
     deletes.delete(alias);
     upserts.set(alias, block);
@@ -67,7 +71,7 @@ export function createConfigureSession({ agent, ...options }: SessionOptions): C
     forms: sourceForms(options.outlook),
     config,
     fields: () => choices,
-    taken: (choice) => targets.get(nameOf(choice))?.keeping,
+    isSettled: (choice) => targets.has(nameOf(choice)) || [...targets.values()].some(({ choice: chosen }) => isCopy(choice, chosen)),
     take(choice, keeping) {
       targets.set(nameOf(choice), { choice, keeping });
       if (keeping.provider !== undefined) setProvider(keeping.provider.alias, keeping.provider.block);

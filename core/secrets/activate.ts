@@ -11,7 +11,7 @@ import { chooseCandidates, collectUses, type SecretUse, settleChoices } from './
 export { type Resolution as SecretResolution, resolveRefs, sourceSettings } from './batches.ts';
 export { createSecretFields, type SecretFields, type SurfaceRow } from './fields.ts';
 export { lookUpTargets, type TargetLookup, targetedUses } from './lookup.ts';
-export { PROFILE_FIELDS } from './profile-fields.ts';
+export { PROFILE_FIELDS, PROFILE_ROWS } from './profile-fields.ts';
 export { isSecretRef, keyOf } from './ref.ts';
 export { createReloadSignal, type ReloadSignal } from './reload-signal.ts';
 export type { SecretUse } from './uses.ts';

@@ -91,13 +91,11 @@ describe.skipIf(!hasTools)('a newcomer moves a key to pass', () => {
     expect((await machine.cli(['secrets', 'audit', '--check'])).code).toBe(1);
 
     const terminal = openTerminal(machine, ['secrets', 'configure', '--allow-exec', '--apply']);
-    await terminal.pick('Providers of secrets', 'go on');
-    await terminal.pick('Which secret should move?', 'models.providers.openai.apiKey');
-    await terminal.pick('Where is the secret', 'pass');
-    await terminal.answer('Entry of the password store', '');
-    await terminal.answer('Copy the present secret there now?', '');
-    await terminal.pick('Which secret should move?', 'done');
-    await terminal.answer(APPLIED, 'y');
+    // Enter is the right answer to every question
+    const questions = ['Providers of secrets', 'Which secret should move?', 'Where is the secret', 'Entry of the password store', 'Copy the present secret'];
+    for (const question of questions) await terminal.answer(question, '');
+    await terminal.answer('Which field should get a reference?', '');
+    await terminal.answer(APPLIED, '');
     expect(await terminal.closed, terminal.screen()).toBe(0);
 
     const after = await stored();
