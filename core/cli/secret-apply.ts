@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type DurarError, durarError, type SecretRef, type SecretsProvider } from '../../sdk/index.ts';
+import { type DurarError, durarError, errorCode, type SecretRef, type SecretsProvider } from '../../sdk/index.ts';
 import { parseProfiles } from '../auth/profiles.ts';
 import { readText } from '../config/include.ts';
 import { type LoadedConfig, loadText } from '../config/load.ts';
@@ -40,11 +40,25 @@ type Source = (name: string) => Promise<SecretsProvider | undefined>;
 /** What a command that is not run is taken to answer. Never written, never shown. */
 const UNKNOWN = 'not asked for';
 
+const TRIES = 3;
+
 /**
  * Carries out a plan: every reference resolves, and a gateway would start with the result, before the first file changes. One way: no old text
  * is kept. When the running gateway refuses the result, the files get their old texts back.
  */
-export async function applyPlan(context: CommandContext, plan: SecretsPlan, { dryRun, allowExec }: ApplyFlags): Promise<AppliedPlan> {
+export async function applyPlan(context: CommandContext, plan: SecretsPlan, flags: ApplyFlags): Promise<AppliedPlan> {
+  for (let left = TRIES; ; left -= 1) {
+    try {
+      return await applyOnce(context, plan, flags);
+    } catch (error) {
+      // the gateway writes into the stored credentials how they serve
+      const { changed } = (error as { details?: { changed?: boolean } }).details ?? {};
+      if (left === 1 || errorCode(error) !== 'DUR_SECRETS_APPLY' || changed !== true) throw error;
+    }
+  }
+}
+
+async function applyOnce(context: CommandContext, plan: SecretsPlan, { dryRun, allowExec }: ApplyFlags): Promise<AppliedPlan> {
   if (!dryRun && !allowExec && usesExec(plan)) throw durarError('DUR_SECRETS_EXEC');
   const { paths } = context;
   const before = await readOutlook(context);

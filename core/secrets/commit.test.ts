@@ -43,7 +43,12 @@ describe('commitChanges', () => {
     // somebody else writes the last one meanwhile
     await writeFile(join(folder, 'c'), 'theirs');
     const failed = commitChanges([...changes, { file: join(folder, 'd'), after: 'new' }]);
-    await expect(failed).rejects.toMatchObject({ code: 'DUR_SECRETS_APPLY', owner: { file: files[2] }, hint: expect.stringContaining('restored') });
+    await expect(failed).rejects.toMatchObject({
+      code: 'DUR_SECRETS_APPLY',
+      owner: { file: files[2] },
+      hint: expect.stringContaining('restored'),
+      details: { changed: true },
+    });
     expect(await content()).toEqual({ a: '1', b: '2', c: 'theirs' });
   });
 

@@ -23,7 +23,8 @@ interface Prepared extends FileChange {
 /**
  * Replaces the files one after the other, each in one step: whoever looks, also after a crash, finds each of them old or new. All new texts are
  * on disk before the first one counts. When one of them fails, those before it get their old text back, as far as that can be done; it was kept
- * in memory only. Throws `DUR_SECRETS_APPLY` or what `confirm` throws, and tells which files could not be restored.
+ * in memory only. Throws `DUR_SECRETS_APPLY` or what `confirm` throws, and tells which files could not be restored; `details.changed`: somebody
+ * else wrote meanwhile, and nothing is left of this.
  */
 export async function commitChanges(changes: readonly FileChange[], confirm: () => Promise<void> = async () => undefined): Promise<void> {
   const first = changes[0];
@@ -53,6 +54,8 @@ export async function commitChanges(changes: readonly FileChange[], confirm: () 
   }
 }
 
+/** Somebody else wrote a file since it was read; all is as it was, and another try may do. */
+const CHANGED = 'CHANGED';
 const UNRESTORED = 'This file has its new text; those before it are as they were. Put its references right by hand, then repeat the command.';
 
 /** A failure with the file that it belongs to. */
@@ -76,7 +79,8 @@ function failure({ file, message, cause }: ChangeError, done: number, lost: read
       : done > 0
         ? 'What was written before it is restored.'
         : 'Nothing was changed; correct it and repeat the command.';
-  return durarError('DUR_SECRETS_APPLY', { file, reason: message, outcome }, { owner: { file }, cause });
+  const changed = lost.length === 0 && errorCode(cause) === CHANGED;
+  return durarError('DUR_SECRETS_APPLY', { file, reason: message, outcome }, { owner: { file }, cause, details: { changed } });
 }
 
 async function prepare(change: FileChange): Promise<Prepared> {
@@ -113,7 +117,7 @@ function isAlive(pid: number): boolean {
 }
 
 async function replace({ target, before, temporary }: Prepared): Promise<void> {
-  if ((await readIfPresent(target)) !== before) throw new Error('it was changed meanwhile');
+  if ((await readIfPresent(target)) !== before) throw Object.assign(new Error('it was changed meanwhile'), { code: CHANGED });
   if (temporary === undefined) await rm(target, { force: true });
   else await rename(temporary, target);
   await syncFolder(dirname(target));
@@ -163,9 +167,12 @@ async function readIfPresent(file: string): Promise<string | undefined> {
   }
 }
 
-/** Always in the same order, so that two who want the same files do not wait for each other. */
+/**
+ * Always in the same order, so that two who want the same files do not wait for each other. Backwards: `auth.json` comes before
+ * `auth-profiles.json` beside it, as where the one is taken over into the other.
+ */
 async function withLocks(files: readonly string[], work: () => Promise<void>): Promise<void> {
-  const [file, ...rest] = [...new Set(files)].sort();
+  const [file, ...rest] = [...new Set(files)].sort().reverse();
   if (file === undefined) return await work();
   await withWriteLock(file, () => withLocks(rest, work));
 }

@@ -142,7 +142,7 @@ export async function moveInBackup(text: string, plan: SecretsPlan, values: Read
 }
 
 /** Too short to be found in a text by chance. */
-const MIN_LENGTH = 4;
+const MIN_LENGTH = 6;
 
 /** Whether a text holds one of the secrets, as it is or as JSON writes it. */
 export function holdsAny(text: string, values: ReadonlySet<string>): boolean {
