@@ -14,13 +14,11 @@ import { createOutbound, type Outbound } from './outbound.ts';
 import type { OutboxStatus } from './outbox-worker.ts';
 import { createPairing } from './pairing.ts';
 import { createPairingDesk, type PairingDesk } from './pairing-desk.ts';
-import { repliesOf } from './reply.ts';
+import { createRunFollower } from './run-follower.ts';
 
 export type { PairingDesk } from './pairing-desk.ts';
 export { isSendable } from './send-policy.ts';
 
-/** The longest that a timer can wait. */
-const LONGEST_WAIT_MS = 2_147_483_647;
 /** How long a stop waits for messages that are being sent. */
 const SEND_LIMIT_MS = 5_000;
 
@@ -42,9 +40,9 @@ export interface Channels extends Pick<Outbound, 'send' | 'poll' | 'post' | 'rep
 
 export interface ChannelsOptions {
   source: GenerationSource;
-  agent: Pick<AgentService, 'accept' | 'isCommand' | 'session' | 'wait'>;
+  agent: Pick<AgentService, 'accept' | 'isCommand' | 'onEvent' | 'session' | 'wait'>;
   sessions: Pick<SessionService, 'get'>;
-  state: Pick<State, 'inbox' | 'outbox' | 'held' | 'pairing'>;
+  state: Pick<State, 'inbox' | 'outbox' | 'held' | 'kv' | 'pairing'>;
   events: InboundOptions['events'];
   paths: { stateDir: string };
   log: Logger;
@@ -66,7 +64,7 @@ const LIVE_KEYS = new Set(
 export function createChannels({ source, agent, sessions, state, events, paths, log }: ChannelsOptions): Channels {
   const { outbox } = state;
   const accounts = new Map<string, AccountRun>();
-  const { worker, send, poll, post, reply } = createOutbound({
+  const outbound = createOutbound({
     source,
     outbox,
     log,
@@ -75,6 +73,8 @@ export function createChannels({ source, agent, sessions, state, events, paths, 
       return status?.running === true && status.connected !== false;
     },
   });
+  const { worker, send, poll, post, reply } = outbound;
+  const follower = createRunFollower({ source, agent, state, outbound, log });
   const pairing = createPairing(state);
   const inbound = createInbound({
     source,
@@ -87,7 +87,7 @@ export function createChannels({ source, agent, sessions, state, events, paths, 
     log,
     say: ({ channel, accountId }, { conversationId, threadId }, text) =>
       post({ channel: channel.id, accountId, to: conversationId, text, ...(threadId === undefined ? {} : { threadId }) }),
-    accepted: ({ request, runId }) => void answer(request, runId),
+    accepted: ({ request, runId }) => follower.follow(request, runId),
   });
   const health = createHealthMonitor({ accounts: () => accounts.values(), config: () => source.current().config, log });
   let isResumed = false;
@@ -109,15 +109,6 @@ export function createChannels({ source, agent, sessions, state, events, paths, 
       }
     }
     return found;
-  }
-
-  async function answer(request: RunRequest, runId: string): Promise<void> {
-    try {
-      const result = await agent.wait(runId, LONGEST_WAIT_MS);
-      if (result !== undefined) outbox.add(repliesOf(request, result, source.current().config), Date.now());
-    } catch (error) {
-      log.error(`the reply of run ${runId} is lost: ${errorText(error)}`, { channel: request.channel, runId });
-    }
   }
 
   async function stop(id: string): Promise<void> {
@@ -146,13 +137,14 @@ export function createChannels({ source, agent, sessions, state, events, paths, 
     },
     configured: () => configuredChannels(source.current().config),
     ...{ send, poll, post, reply },
-    replies: (request, result) => repliesOf(request, result, source.current().config),
+    replies: follower.replies,
     outbox: worker.status,
     status: () => Array.from(accounts.values(), (account) => account.status()),
     pairing: createPairingDesk({ desk: pairing.desk, source, post }),
     async stop() {
       health.stop();
       inbound.stop();
+      follower.stop();
       await worker.stop(SEND_LIMIT_MS);
       await Promise.all(Array.from(accounts.keys(), stop));
     },

@@ -2,24 +2,13 @@ import { durarError, errorText } from '../../sdk/index.ts';
 import { type RetryPolicy, retryDelay } from '../../sdk/retry.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Conversation, Outbox, OutboxMessage, Outgoing } from '../state/state.ts';
-import {
-  type Address,
-  type DeliveryPlan,
-  isFinal,
-  isRepeatable,
-  type OutgoingPayload,
-  performStep,
-  planDelivery,
-  reportDelivery,
-  type SentMessage,
-} from './delivery.ts';
+import { type Address, type DeliveryPlan, isFinal, type OutgoingPayload, reportDelivery, type SentMessage } from './delivery.ts';
+import { type AttemptEnd, createDeliveryAttempts } from './delivery-attempt.ts';
 
 /** Conversations of one account that are served at a time. */
 const PARALLEL = 32;
 /** How often an account that is not there is looked for. */
 const LOOK_MS = 1_000;
-/** One request of a channel, its own tries included, takes no longer. */
-const STEP_LIMIT_MS = 300_000;
 /** Ids of messages that left stay known this long, so that nothing that comes back late is sent twice. */
 const KNOWN_MS = 14 * 86_400_000;
 const SWEEP_MS = 86_400_000;
@@ -85,8 +74,6 @@ interface Slots {
   ready: Lane[];
 }
 
-type End = { sent: SentMessage | undefined } | { error: unknown };
-
 export function createOutboxWorker({ outbox, log, open, reach, limits, now = Date.now, random = Math.random }: OutboxWorkerOptions): OutboxWorker {
   /** One for each conversation that has something to send; a lane holds no message. */
   const lanes = new Map<string, Lane>();
@@ -95,14 +82,13 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
   const work = new Set<Promise<unknown>>();
   const direct = new Map<string, Promise<SentMessage | undefined>>();
   const listeners = new Set<(message: Outgoing, end: { sent?: SentMessage; error?: string }) => void>();
+  /** Aborted: nothing is written any more, as the database may be closed. */
   const stopping = new AbortController();
   let isStarted = false;
   let isHalted = false;
-  /** From here on nothing is written any more: the database may be closed. */
-  let isOver = false;
-  let repeated = 0;
   let looking: NodeJS.Timeout | undefined;
   let sweeping: NodeJS.Timeout | undefined;
+  const attempts = createDeliveryAttempts({ outbox, log, ended: stopping.signal });
   const forgetListener = outbox.onAdd((message) => {
     if (isStarted) setImmediate(arrive, message);
   });
@@ -135,7 +121,7 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
       account.active += 1;
       const turn = serve(lane, account)
         .catch((error: unknown) => {
-          if (isOver) return;
+          if (stopping.signal.aborted) return;
           log.error(`the outbox could not be served: ${errorText(error)}`, { ...lane.conversation });
           later(lane, PAUSES.minDelayMs);
         })
@@ -169,8 +155,8 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
         return;
       }
       try {
-        const end = await attempt(message, served.address);
-        if (isOver) return;
+        const end = await attempts.make(message, served.address);
+        if (stopping.signal.aborted) return;
         if ('error' in end) fail(message, served.address, end.error);
         else tell(message, end.sent === undefined ? {} : { sent: end.sent });
       } finally {
@@ -204,65 +190,19 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
     }, LOOK_MS);
   }
 
-  /** All requests of a message that are not made yet. Never rejects. */
-  async function attempt(message: OutboxMessage, address: Address): Promise<End> {
-    const { id } = message;
-    let plan: DeliveryPlan | undefined;
-    try {
-      plan = (message.progress as DeliveryPlan | undefined) ?? (await planDelivery(address, message.payload as OutgoingPayload));
-      if (isOver) return { sent: undefined };
-      if (plan === undefined) {
-        outbox.sent(id);
-        return { sent: undefined };
-      }
-      if (message.uncertain && !isRepeatable(address, plan)) {
-        repeated += 1;
-        log.warn('a message that may have gone out before a crash is sent again', { id, channel: message.channel, to: message.to });
-      }
-      outbox.sending(id, plan);
-      while (plan.done < plan.steps.length) {
-        await limited(plan, address, id);
-        if (isOver) return { sent: undefined };
-        if (plan.done < plan.steps.length) outbox.progress(id, plan);
-      }
-      outbox.sent(id);
-      reportDelivery(address, plan);
-      return { sent: plan.last };
-    } catch (error) {
-      return { error };
-    }
-  }
-
-  async function limited(plan: DeliveryPlan, address: Address, key: string): Promise<void> {
-    const limit = new AbortController();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        const error = durarError('DUR_CHANNEL_SLOW', { channel: address.channel, seconds: STEP_LIMIT_MS / 1000 });
-        limit.abort(error);
-        reject(error);
-      }, STEP_LIMIT_MS);
-    });
-    try {
-      await Promise.race([performStep(address, plan, { key, signal: AbortSignal.any([limit.signal, stopping.signal]) }), late]);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
   function fail(message: OutboxMessage, address: Address, error: unknown): void {
     const { id, channel, accountId, to } = message;
-    const attempts = message.attempts + 1;
+    const tries = message.attempts + 1;
     const text = errorText(error);
-    if (isFinal(error) || attempts >= limits().attempts) {
+    if (isFinal(error) || tries >= limits().attempts) {
       reportDelivery(address, { to, content: (message.payload as OutgoingPayload).text ?? '' }, text);
       bury(message, text);
       return;
     }
     const afterMs = (error as { retryAfterMs?: unknown } | null)?.retryAfterMs;
-    const pause = retryDelay({ ...PAUSES, attempts: limits().attempts }, attempts, typeof afterMs === 'number' ? afterMs : undefined, random());
+    const pause = retryDelay({ ...PAUSES, attempts: limits().attempts }, tries, typeof afterMs === 'number' ? afterMs : undefined, random());
     outbox.delay(id, now() + pause, text);
-    log.warn(`a message was not sent: ${text}; the next try is in ${Math.round(pause / 1000)} s`, { id, channel, accountId, to, attempts });
+    log.warn(`a message was not sent: ${text}; the next try is in ${Math.round(pause / 1000)} s`, { id, channel, accountId, to, tries });
   }
 
   function bury(message: OutboxMessage, error: string): void {
@@ -290,16 +230,16 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
     const row = outbox.get(message.id);
     if (row === undefined) return {};
     let served: Opened | undefined;
-    let end: End;
+    let end: AttemptEnd;
     try {
       served = await reach(message);
-      end = await attempt(row, served.address);
+      end = await attempts.make(row, served.address);
     } catch (error) {
       end = { error };
     }
     try {
       if (!('error' in end)) return end.sent;
-      if (isOver) throw end.error;
+      if (stopping.signal.aborted) throw end.error;
       const plan = outbox.get(message.id)?.progress as DeliveryPlan | undefined;
       outbox.forget(message.id);
       if (served !== undefined) reportDelivery(served.address, { to: message.to, content: plan?.content ?? '' }, errorText(end.error));
@@ -336,7 +276,7 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
 
     onEnd: (listener) => void listeners.add(listener),
 
-    status: () => ({ ...outbox.counts(), waiting: [...lanes.values()].filter((lane) => lane.isWaiting).length, repeated }),
+    status: () => ({ ...outbox.counts(), waiting: [...lanes.values()].filter((lane) => lane.isWaiting).length, repeated: attempts.repeated() }),
 
     async stop(ms) {
       isHalted = true;
@@ -352,7 +292,6 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
       await Promise.race([Promise.allSettled(work), late]);
       clearTimeout(timer);
       // a request that this cuts off may have gone out: it stays `sending` for the next start
-      isOver = true;
       stopping.abort(durarError('DUR_HOST_STOPPED'));
     },
   };

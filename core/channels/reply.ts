@@ -15,8 +15,8 @@ const MOST_OF_ERROR = 300;
 export interface RunTrace {
   /** Texts that the `message` tool sent to the conversation of the run. */
   sent: readonly string[];
-  /** Characters of the run's visible text that are out as blocks. */
-  blocks?: { count: number; texts: readonly string[] };
+  /** The parts of its text that are out already, in order. */
+  blocks?: readonly string[];
   /** A message that shows the reply as it grows. */
   draftId?: string;
   /** A tool failed and the model said nothing after it. */
@@ -24,7 +24,7 @@ export interface RunTrace {
 }
 
 /** The part of a request that says where its reply goes. */
-export type ReplyPlace = Pick<RunRequest, 'runId' | 'channel' | 'to' | 'accountId' | 'threadId' | 'thinking'> & { replyToId?: string };
+export type ReplyPlace = Pick<RunRequest, 'runId' | 'channel' | 'to' | 'accountId' | 'threadId' | 'thinking' | 'sessionKey' | 'replyToId'>;
 
 /**
  * The messages that a run's result comes to, for its conversation; their ids are the same whenever it is asked. None for a run that came from
@@ -35,7 +35,7 @@ export function repliesOf(request: RunRequest, result: RunResult, config: Config
   if (autoReply !== true || deliver === false || channel === undefined || channel === INTERNAL_CHANNEL || to === undefined || accountId === undefined)
     return [];
   const payloads = payloadsOf(request, result, config, trace);
-  const first = trace.blocks?.count ?? 0;
+  const first = trace.blocks?.length ?? 0;
   return payloads.map((payload, index) => ({
     id: `${runId}:${first + index}`,
     ...{ channel, accountId, to, threadId, runId, sessionKey: result.sessionKey },
@@ -45,31 +45,42 @@ export function repliesOf(request: RunRequest, result: RunResult, config: Config
 
 /** What a run says, ready to be sent. */
 export function payloadsOf(request: ReplyPlace, result: RunResult, config: Config, trace: RunTrace = { sent: [] }): OutgoingPayload[] {
-  const { channel = '', accountId } = request;
-  const settings = outboundSettings(config, channel, accountId);
-  const prefix = responsePrefix(config, settings, request, result);
-  const known = new Set([...trace.sent, ...(trace.blocks?.texts ?? [])].map(comparable));
+  const shape = replyShape(request, config, result);
+  const sent = new Set(trace.sent.map(comparable));
+  const withoutBlocks = blockRemover(trace.blocks ?? []);
   const payloads: OutgoingPayload[] = [];
 
-  for (const { text, mediaUrl, isError, isReasoning } of spoken(result, trace)) {
-    const tags = readReplyTags(text);
-    const media = mediaUrl === undefined ? [] : [mediaUrl];
-    if (isSilentText(tags.text) && media.length === 0) continue;
-    if (tags.text.trim() === '' && media.length === 0) continue;
-    if (media.length === 0 && known.has(comparable(tags.text))) continue;
-    const plain = isReasoning ? `Reasoning:\n${tags.text}` : tags.text;
-    const visible = isError || isReasoning || prefix === '' || plain === '' || plain.startsWith(prefix) ? plain : `${prefix} ${plain}`;
-    payloads.push({
-      text: visible,
-      ...(media.length === 0 ? {} : { media }),
-      ...(tags.asVoice ? { asVoice: true } : {}),
-      ...answered(request, tags.replyTo, settings, payloads.length + (trace.blocks?.count ?? 0)),
-    });
+  for (const { mediaUrl, isReasoning, isError, ...one } of spoken(result, trace)) {
+    const text = isReasoning ? `Reasoning:\n${one.text}` : isError ? one.text : withoutBlocks(one.text);
+    const payload = shape(text, { place: payloads.length + (trace.blocks?.length ?? 0), media: mediaUrl, isPlain: isReasoning || isError });
+    if (payload === undefined) continue;
+    if (mediaUrl === undefined && sent.has(comparable(readReplyTags(text).text))) continue;
+    payloads.push(payload);
   }
   const { draftId } = trace;
   if (draftId === undefined) return payloads;
   const [head, ...rest] = payloads;
   return head === undefined ? [{ text: '', draftId }] : [{ ...head, draftId }, ...rest];
+}
+
+/** Makes one text of a run a message: its directives carried out, the prefix before it. undefined: there is nothing to send. */
+export type ReplyShape = (text: string, more: { place: number; media?: string | undefined; isPlain?: boolean }) => OutgoingPayload | undefined;
+
+/** `result`: absent while the run goes on; then a prefix knows no model. */
+export function replyShape(request: ReplyPlace, config: Config, result?: RunResult): ReplyShape {
+  const settings = outboundSettings(config, request.channel ?? '', request.accountId);
+  const prefix = responsePrefix(config, settings, request, result);
+  return (given, { place, media: mediaUrl, isPlain = false }) => {
+    const { text, replyTo, asVoice } = readReplyTags(given);
+    const media = mediaUrl === undefined ? [] : [mediaUrl];
+    if (media.length === 0 && (isSilentText(text) || text.trim() === '')) return undefined;
+    return {
+      text: isPlain || prefix === '' || text === '' || text.startsWith(prefix) ? text : `${prefix} ${text}`,
+      ...(media.length === 0 ? {} : { media }),
+      ...(asVoice ? { asVoice } : {}),
+      ...answered(request, replyTo, settings, place),
+    };
+  };
 }
 
 /** The silent token alone, with or without directives around it. */
@@ -86,6 +97,19 @@ export function mayBeSilent(text: string): boolean {
 /** Blank space and case do not make a text another one. */
 export function comparable(text: string): string {
   return text.replaceAll(/\s+/g, ' ').trim().toLowerCase();
+}
+
+/** Takes from the texts of a run, one after the other, what went out as blocks. */
+function blockRemover(blocks: readonly string[]): (text: string) => string {
+  const left = blocks.map((block) => block.trim());
+  return (text) => {
+    let rest = text.trim();
+    for (let block = left[0]; block !== undefined && rest.startsWith(block); block = left[0]) {
+      left.shift();
+      rest = rest.slice(block.length).trimStart();
+    }
+    return rest;
+  };
 }
 
 interface Spoken {
@@ -127,15 +151,15 @@ function answered(
   return { replyToId, replyMark: replyToMode };
 }
 
-function responsePrefix(config: Config, settings: OutboundSettings, { thinking }: ReplyPlace, result: RunResult): string {
+function responsePrefix(config: Config, settings: OutboundSettings, { thinking, sessionKey = '' }: ReplyPlace, result: RunResult | undefined): string {
   const wanted = settings.responsePrefix ?? config.messages?.responsePrefix ?? '';
   if (wanted === '') return '';
-  const agentId = /^agent:([^:]+):/.exec(result.sessionKey)?.[1];
+  const agentId = /^agent:([^:]+):/.exec(result?.sessionKey ?? sessionKey)?.[1];
   const agents = config.agents?.list ?? [];
   const agent = agents.find(({ id }) => id.toLowerCase() === agentId) ?? agents.find(({ default: isDefault }) => isDefault === true);
   const name = agent?.identity?.name ?? '';
   if (wanted === 'auto') return name === '' ? '' : `[${name}]`;
-  const { provider = '', model = '' } = result.meta.agentMeta;
+  const { provider = '', model = '' } = result?.meta.agentMeta ?? {};
   const values: Record<string, string> = {
     model: model.split('/').at(-1) ?? model,
     modelFull: provider === '' ? model : `${provider}/${model}`,
