@@ -1,12 +1,15 @@
-import { type DurarError, durarError, errorCode, errorText, type ProviderErrorKind } from '../../sdk/index.ts';
+import { type DurarError, durarError, errorCode, errorText } from '../../sdk/index.ts';
 import type { Paths } from '../config/paths.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../logging/logger.ts';
-import { afterFailure, afterSuccess, blockedUntil, concernsProfile } from './cooldown.ts';
+import { blockedUntil } from './cooldown.ts';
+import { type CredentialUse, createCredentialUse } from './credential-use.ts';
 import { importLegacy } from './legacy.ts';
-import { explicitOrder, orderProfiles, profileState, secretOf } from './order.ts';
+import { explicitOrder, orderProfiles, profileState } from './order.ts';
 import { type AuthProfile, agentIds, isKnownProfile, type ProfileStore, profilesFile, readProfiles } from './profiles.ts';
 import { createUsageBook } from './usage.ts';
+
+export type { CredentialUse };
 
 /** The stored credentials that the process uses. What they are changes only with an activation; how they have served, with every call. */
 export interface Credentials {
@@ -28,18 +31,6 @@ export interface CredentialRequest {
   pinned?: string | undefined;
   /** The one that the session had; it stays as long as it is not put away. */
   preferred?: string | undefined;
-}
-
-/** One run's way through the profiles of a provider. */
-export interface CredentialUse {
-  /** The one in use now. */
-  readonly profileId: string;
-  /** Never log it. */
-  readonly apiKey: string;
-  /** A call succeeded. */
-  succeeded(): void;
-  /** A call failed. A number: another profile is in use now, and the call may be made again after so many milliseconds. */
-  failed(kind: ProviderErrorKind | undefined): number | undefined;
 }
 
 export interface PreparedProfiles {
@@ -66,7 +57,9 @@ export function createCredentials({ paths, log, now = Date.now }: { paths: Paths
       return undefined;
     });
     if (legacy !== undefined) log.info(`static keys of '${legacy.file}' are kept in auth-profiles.json now`, { ...legacy });
-    return await readProfiles(file);
+    const store = await readProfiles(file);
+    usage.load(file, store?.usageStats);
+    return store;
   }
 
   return {
@@ -94,7 +87,6 @@ export function createCredentials({ paths, log, now = Date.now }: { paths: Paths
             const store = stores.get(file);
             if (store !== undefined) byAgent.set(agentId, { file, store });
           }
-          for (const { file, value } of documents) usage.load(file, value.usageStats);
           snapshots.set(resolvedConfig, { auth: config.auth, byAgent });
           return [...stores.values()].flatMap((store) => Object.values(store.profiles).flatMap(secretTexts));
         },
@@ -109,54 +101,15 @@ export function createCredentials({ paths, log, now = Date.now }: { paths: Paths
       if (snapshot === undefined || own === undefined) return undefined;
       const { auth } = snapshot;
       const { file, store } = own;
-      const live = () => ({ ...store, usageStats: usage.of(file) });
-      const isBlocked = (id: string) => blockedUntil(usage.of(file)[id], now()) !== undefined;
-      const order = pinned === undefined ? orderProfiles({ store: live(), auth, provider, now: now() }) : [profileIdOf(store, provider, pinned)];
+      const way = { provider, file, store, settings: auth.cooldowns, usage, log, now };
+      if (pinned !== undefined) return createCredentialUse({ ...way, first: profileIdOf(store, provider, pinned), others: [] });
+      const usageStats = usage.of(file);
+      const order = orderProfiles({ store: { ...store, usageStats }, auth, provider, now: now() });
       // an order that somebody wrote down holds for every session
-      const isSticky = explicitOrder(store, auth, provider) === undefined;
-      const first = isSticky ? order.find((id) => id === preferred && !isBlocked(id)) : undefined;
-      const tried: string[] = [];
-      const rotations = new Map<string, number>();
-      let isNoted = false;
-
-      let current = first ?? order[0];
-      if (current === undefined) return undefined;
-
-      function mayRotate(kind: ProviderErrorKind): boolean {
-        const { overloadedProfileRotations, rateLimitedProfileRotations } = auth.cooldowns;
-        const limit = kind === 'overloaded' ? overloadedProfileRotations : kind === 'rate_limit' ? rateLimitedProfileRotations : undefined;
-        const count = (rotations.get(kind) ?? 0) + 1;
-        rotations.set(kind, count);
-        return limit === undefined || count <= limit;
-      }
-
-      return {
-        get profileId() {
-          return current ?? '';
-        },
-        get apiKey() {
-          return secretOf(store.profiles[current ?? ''] as AuthProfile) ?? '';
-        },
-        succeeded() {
-          if (isNoted) return;
-          isNoted = true;
-          const at = now();
-          usage.note({ file, profileId: current ?? '', goodFor: provider, change: (known) => afterSuccess(known, at) });
-        },
-        failed(kind) {
-          if (!concernsProfile(kind)) return undefined;
-          isNoted = false;
-          const at = now();
-          const profileId = current ?? '';
-          usage.note({ file, profileId, change: (known) => afterFailure(known, { kind, provider, now: at, settings: auth.cooldowns }) });
-          tried.push(profileId);
-          const next = order.find((id) => !tried.includes(id) && !isBlocked(id));
-          log.warn(`the profile '${profileId}' failed (${kind})${next === undefined ? '' : `; '${next}' is next`}`, { provider, agentId });
-          if (pinned !== undefined || next === undefined || !mayRotate(kind)) return undefined;
-          current = next;
-          return kind === 'overloaded' ? auth.cooldowns.overloadedBackoffMs : 0;
-        },
-      };
+      const mayStay = explicitOrder(store, auth, provider) === undefined;
+      const kept = mayStay ? order.find((id) => id === preferred && blockedUntil(usageStats[id], now()) === undefined) : undefined;
+      const first = kept ?? order[0];
+      return first === undefined ? undefined : createCredentialUse({ ...way, first, others: order });
     },
 
     flush: () => usage.flush(),

@@ -4,7 +4,7 @@ import { type ProfileUsage, updateProfiles } from './profiles.ts';
 
 /** How profiles have served: known at once, on disk a little later. */
 export interface UsageBook {
-  /** What the file says; goes before what was known. */
+  /** What the file says goes before what was known; what is not written yet is told to it. */
   load(file: string, usage: Record<string, ProfileUsage> | undefined): void;
   of(file: string): Readonly<Record<string, ProfileUsage>>;
   note(event: UsageEvent): void;
@@ -59,7 +59,11 @@ export function createUsageBook({ log }: { log: Logger }): UsageBook {
   }
 
   return {
-    load: (file, usage = {}) => void known.set(file, { ...usage }),
+    load(file, usage = {}) {
+      const read = { ...usage };
+      for (const { profileId, change } of waiting.get(file) ?? []) read[profileId] = change(read[profileId]);
+      known.set(file, read);
+    },
     of: (file) => known.get(file) ?? {},
     note(event) {
       const { file, profileId, goodFor, change } = event;
