@@ -9,6 +9,6 @@ const MOST = 100;
 export function menuOf({ customCommands, nativeCommands }: Pick<TelegramAccount, 'customCommands' | 'nativeCommands'>): BotCommand[] {
   const own = customCommands.map(({ command, description }) => ({ command: command.replace(/^\//, ''), description }));
   const native = nativeCommands ? CHAT_COMMAND_ROWS.map(({ name, summary }) => ({ command: name.replaceAll('-', '_'), description: summary })) : [];
-  const rows = new Map([...own, ...native].toReversed().map((row) => [row.command, row]));
-  return Array.from(rows.values()).toReversed().slice(0, MOST);
+  const all = [...own, ...native];
+  return all.filter(({ command }, at) => all.findIndex((row) => row.command === command) === at).slice(0, MOST);
 }
