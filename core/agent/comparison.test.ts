@@ -28,7 +28,8 @@ describe('compareTurns', () => {
       ...{ dropped: 40, overBudget: 1, failedTurns: 1, failures: { DUR_ENGINE_FAILED: 1 } },
     });
     expect(group?.verdict).toBe(
-      'b used 94% fewer tokens than a on average, assembled in 10 ms at the median (a: 1 ms), was over budget in 1 (a: 0) and failed in 1 of 21 turns (a: 0)',
+      'b used 94% fewer tokens than a on average, assembled in 10 ms at the median (a: 1 ms), was over budget in 1 (a: 0) and failed in 1 of 21 turns (a: 0); ' +
+        'b only grew: the host makes no summaries for a shadow, see durar context replay',
     );
   });
 

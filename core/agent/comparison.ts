@@ -108,7 +108,12 @@ function summarizeEngine(engine: string, role: EngineSummary['role'], samples: r
 /** One line without a judgement: what differs is said, what it is worth is for the operator to say. */
 function verdictOf(turns: number, [first, ...others]: readonly EngineSummary[]): string {
   if (first === undefined) return 'nothing was compared';
-  return others.map((other) => against(turns, first, other)).join('; ');
+  const notes = others.filter(isUncompacted).map(({ engine }) => `${engine} only grew: the host makes no summaries for a shadow, see durar context replay`);
+  return [...others.map((other) => against(turns, first, other)), ...notes].join('; ');
+}
+
+function isUncompacted({ role, overBudget, compactions }: EngineSummary): boolean {
+  return role === 'shadow' && overBudget > 0 && compactions.done === 0;
 }
 
 function against(turns: number, first: EngineSummary, other: EngineSummary): string {

@@ -32,7 +32,7 @@ export function sanitizeMessages(messages: AgentMessage[]): AgentMessage[] {
 }
 
 /** A note that somebody put into the session while tools ran; it goes behind their results. */
-function isNote(message: AgentMessage | undefined): message is AssistantMessage {
+export function isNote(message: AgentMessage | undefined): message is AssistantMessage {
   return message?.role === 'assistant' && message.model === INJECTED_MODEL;
 }
 

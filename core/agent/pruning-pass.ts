@@ -27,6 +27,8 @@ export interface Decision {
 
 const CHARS_PER_TOKEN = 4;
 const TRIM_MARK = '\n...\n[trimmed: the first ';
+/** The whole mark is never longer. */
+const MARK_CHARS = 120;
 
 /**
  * One pass over a context: oversized old results keep head and tail, then, while it is still too full, whole ones are cleared, oldest first.
@@ -87,14 +89,20 @@ export function isTrimmed(text: string): boolean {
 function shorten(text: string, trimmed: Trimmed): string {
   if (trimmed.how === 'clear') return trimmed.placeholder;
   const { headChars, tailChars } = trimmed;
-  if (text.length <= headChars + tailChars) return text;
+  if (isShort(text, headChars, tailChars)) return text;
   const { head, tail } = cuts(text, headChars, tailChars);
   return `${text.slice(0, head)}${mark(text, head, tail)}${text.slice(text.length - tail)}`;
 }
 
+/** Nothing to take out, or it was taken out before. */
+function isShort(text: string, headChars: number, tailChars: number): boolean {
+  const left = text.length - headChars - tailChars;
+  return left <= 0 || (left <= MARK_CHARS && isTrimmed(text));
+}
+
 /** What `shorten` leaves, without making it. */
 function shortLength(text: string, headChars: number, tailChars: number): number {
-  if (text.length <= headChars + tailChars) return text.length;
+  if (isShort(text, headChars, tailChars)) return text.length;
   const { head, tail } = cuts(text, headChars, tailChars);
   return head + mark(text, head, tail).length + tail;
 }

@@ -2,6 +2,7 @@ import { type AgentMessage, type CompactParams, type CompactResult, messageText,
 import type { Config } from '../config/schema.ts';
 import type { SessionService } from '../sessions/service.ts';
 import { complete } from './complete.ts';
+import { isNote } from './hygiene.ts';
 import type { ResolvedModel } from './models.ts';
 import { divideWindow, type TokenEstimator } from './tokens.ts';
 
@@ -82,8 +83,15 @@ export function cutIndex(messages: readonly AgentMessage[], estimator: TokenEsti
     if (kept > keepTokens) break;
     cut = index;
   }
-  while (cut > 0 && messages[cut]?.role === 'toolResult') cut -= 1;
+  while (cut > 0 && isAmongResults(messages, cut)) cut -= 1;
   return Math.max(cut, 0);
+}
+
+/** A result, or a note that came in before one. */
+function isAmongResults(messages: readonly AgentMessage[], index: number): boolean {
+  let at = index;
+  while (isNote(messages[at])) at += 1;
+  return messages[at]?.role === 'toolResult';
 }
 
 /** A cut inside the newest turn: what the user asked for is still to be done, and no summary may stand in its place. */
