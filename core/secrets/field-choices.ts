@@ -2,7 +2,7 @@ import type { SecretRef } from '../../sdk/index.ts';
 import { formatPath, getAt, isRecord, type Segment } from '../config/config-path.ts';
 import { templateNames } from '../config/env.ts';
 import type { SecretFields } from './fields.ts';
-import { isPlain, plainTexts } from './plain-texts.ts';
+import { isPlain, isStructure, plainTexts } from './plain-texts.ts';
 import { PROFILE_TYPES, type ProfileType, targetType } from './plan.ts';
 import { isSecretRef } from './ref.ts';
 import type { AgentFiles } from './stored-files.ts';
@@ -66,6 +66,7 @@ export function profileChoice(agentId: string, type: ProfileType, profileId: str
 function standing(value: unknown): Pick<FieldChoice, 'state' | 'value' | 'ref'> {
   if (isSecretRef(value)) return { state: 'reference', ref: value };
   if (isPlain(value)) return { state: 'plain', value };
+  if (isStructure(value)) return { state: 'plain', value: JSON.stringify(value) };
   return { state: typeof value === 'string' && value !== '' ? 'reference' : 'empty' };
 }
 

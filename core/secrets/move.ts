@@ -3,7 +3,7 @@ import { formatPath, getAt, isRecord, type Segment } from '../config/config-path
 import { setIn, unsetIn } from '../config/edit.ts';
 import { parseText } from '../config/parse.ts';
 import type { FileChange } from './commit.ts';
-import { isPlain } from './plain-texts.ts';
+import { isPlain, isStructure } from './plain-texts.ts';
 import { isProfileType, type PlanTarget, PROFILE_TYPES, type SecretsPlan } from './plan.ts';
 import { type AgentFiles, isBelow, type SecretFiles } from './stored-files.ts';
 
@@ -124,7 +124,7 @@ function moveProfile(target: PlanTarget, { draft, values, agents }: Move, readAg
 
 function texts(value: unknown): string[] {
   if (isPlain(value)) return [value];
-  return typeof value === 'object' && value !== null && !('source' in value) ? Object.values(value).flatMap(texts) : [];
+  return isStructure(value) ? Object.values(value).flatMap(texts) : [];
 }
 
 /** The same in an older text of the configuration. A text that does not parse, or keeps a moved secret, is given up. */

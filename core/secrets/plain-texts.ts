@@ -17,7 +17,9 @@ export function plainTexts(root: unknown, fields: Pick<SecretFields, 'find'>, at
   const visit = (value: unknown, path: readonly Segment[]): void => {
     if (typeof value === 'string') {
       if (isPlain(value) && isSecretPlace(path, fields)) found.push({ path, value });
-    } else if (typeof value === 'object' && value !== null && !isSecretRef(value)) {
+    } else if (isStructure(value)) {
+      // such as the key file of a service account
+      if (path.length > 0 && fields.find(path) !== undefined) return void found.push({ path, value: JSON.stringify(value) });
       for (const [key, child] of Object.entries(value)) if (key !== '$include') visit(child, [...path, Array.isArray(value) ? Number(key) : key]);
     }
   };
@@ -28,6 +30,11 @@ export function plainTexts(root: unknown, fields: Pick<SecretFields, 'find'>, at
 /** True for a text that is the secret itself, not a template for it. */
 export function isPlain(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && templateNames(value).length === 0;
+}
+
+/** An object or a list that holds something and is no reference. */
+export function isStructure(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !isSecretRef(value) && Object.keys(value).length > 0;
 }
 
 /** Of headers and variables only those whose name tells so: the others are settings. */

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AppliedPlan } from '../../core/cli/secret-apply.ts';
 import { parseText } from '../../core/config/parse.ts';
 import type { AuditFinding, AuditReport } from '../../core/secrets/audit.ts';
+import { MANIFESTS } from '../secret-surfaces.ts';
 import { createMachine, type Machine } from './gateway-process.ts';
 
 /** Stands in every secret of these tests. */
@@ -42,7 +43,7 @@ async function put(name: string, content: object | string, mode = 0o600): Promis
   return file;
 }
 const read = (name: string) => readFile(join(machine.stateDir, name), 'utf8');
-const config = async () => (await parseText(await readFile(machine.configFile, 'utf8'), '')) as Record<string, never>;
+const config = async () => (await parseText(await readFile(machine.configFile, 'utf8'), '')) as Record<string, unknown>;
 const putPlan = (plan: object) => put('../plan.json', { version: 1, protocolVersion: 1, ...plan });
 const apply = (...flags: string[]) => run('secrets', 'apply', '--from', join(machine.home, 'plan.json'), '--json', ...flags);
 
@@ -58,6 +59,18 @@ const profiles = (entries: object) => ({ version: 1, profiles: entries });
 const fileRef = (id: string) => ({ source: 'file', provider: 'keys', id });
 const keys = { keys: { source: 'file', path: '~/.Durar/secrets.json' } };
 const target = (ref: object, path = 'models.providers.openai.apiKey', type = 'models.providers.*.apiKey') => ({ type, path, ref });
+
+/** Extensions with secret fields of their own. */
+async function withExtensions(): Promise<object> {
+  for (const manifest of MANIFESTS) {
+    const folder = `../plugins/${manifest.id}`;
+    await put(`${folder}/Durar.plugin.json`, manifest);
+    await put(`${folder}/index.js`, `export default { id: '${manifest.id}', register() {} };`);
+    await put(`${folder}/package.json`, '{ "type": "module" }');
+  }
+  const paths = MANIFESTS.map(({ id }) => join(machine.home, 'plugins', id));
+  return { gateway: { mode: 'local' }, plugins: { load: { paths }, entries: { finder: { config: { code: secret('code') } } } } };
+}
 
 /** A command that counts its calls. */
 async function putCounter(): Promise<{ block: object; calls(): Promise<number> }> {
@@ -122,6 +135,37 @@ describe('durar secrets audit', () => {
     expect(told.code).toBe(1);
     expect(told.stdout).toContain('models.providers.openai.apiKey');
     expect(told.stdout).toContain('4 in plain text');
+  });
+
+  it('finds what an extension marks, with the extension as its owner, and apply moves it; a reference beside takes the place of its text (SEC-120, SEC-131, SEC-132, SEC-172)', async () => {
+    const account = { type: 'service_account', private_key: secret('account') };
+    await machine.writeConfig({
+      ...(await withExtensions()),
+      channels: { mail: { pin: secret('pin'), serviceAccount: account, accounts: { one: { hook: { url: 'x', code: secret('hook') } } } } },
+    });
+    const report = await audit();
+    expect(report.findings.map(({ jsonPath, owner }) => `${jsonPath} ${owner}`).sort()).toEqual([
+      'channels.mail.accounts.one.hook.code mail',
+      'channels.mail.pin mail',
+      'channels.mail.serviceAccount mail',
+      'plugins.entries.finder.config.code finder',
+    ]);
+    await put('secrets.json', { pin: secret('pin'), hook: secret('hook'), code: secret('code'), account: JSON.stringify(account) });
+    await putPlan({
+      providerUpserts: keys,
+      targets: [
+        { ...target(fileRef('/hook'), 'channels.mail.accounts.one.hook.code', 'channels.mail.accounts.*.hook.code'), accountId: 'one' },
+        target(fileRef('/pin'), 'channels.mail.pin', 'channels.mail.pin'),
+        target(fileRef('/account'), 'channels.mail.serviceAccountRef', 'channels.mail.serviceAccountRef'),
+        target(fileRef('/code'), 'plugins.entries.finder.config.code', 'plugins.entries.finder.config.code'),
+      ],
+    });
+    const applied = await apply();
+    expect(applied.code, applied.stdout).toBe(0);
+    expect((await config()).channels).toEqual({
+      mail: { pin: fileRef('/pin'), serviceAccountRef: fileRef('/account'), accounts: { one: { hook: { url: 'x', code: fileRef('/hook') } } } },
+    });
+    expect((await run('secrets', 'audit', '--check')).code).toBe(0);
   });
 
   it('finds plain text in the stored credentials of every agent, with the profile, and reminds of sign-ins (SEC-173, SEC-180)', async () => {

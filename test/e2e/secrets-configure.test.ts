@@ -140,6 +140,32 @@ async function putCounter(): Promise<{ command: string; calls(): number }> {
   return { command, calls: () => (existsSync(join(machine.home, 'calls')) ? readFileSync(join(machine.home, 'calls'), 'utf8').trim().split('\n').length : 0) };
 }
 
+it('a stored credential that moves is what the next turn shows to the model, without a restart (SEC-130, SEC-187, SEC-213)', async () => {
+  const next = ['sk', 'next', '10ab'].join('-');
+  await putSecrets({ openai: next });
+  await machine.writeConfig(plain({ models: { providers: { openai: { ...openai(''), apiKey: undefined } } } }));
+  await writeProfiles({ 'openai:default': { type: 'api_key', provider: 'openai', key: KEY } });
+  const gateway = await machine.start();
+  const turn = async () => {
+    shown = [];
+    const result = await machine.cli(['agent', '--message', 'hello']);
+    expect(result.code, result.stderr).toBe(0);
+    return [...new Set(shown)];
+  };
+  expect(await turn()).toEqual([`Bearer ${KEY}`]);
+  const target = { type: 'auth-profiles.api_key.key', path: 'profiles.openai:default.key', agentId: 'main', ref: fileRef('/openai') };
+  await writeFile(join(machine.home, 'plan.json'), JSON.stringify({ version: 1, protocolVersion: 1, providerUpserts: keys, targets: [target] }));
+  expect((await machine.cli(['secrets', 'apply', '--from', join(machine.home, 'plan.json')])).code).toBe(0);
+  expect(await turn()).toEqual([`Bearer ${next}`]);
+  await gateway.stop();
+  expect(await holders(machine.stateDir, KEY)).toEqual([]);
+  expect(JSON.parse(await readFile(profilesFile(), 'utf8')).profiles['openai:default']).toEqual({
+    type: 'api_key',
+    provider: 'openai',
+    keyRef: fileRef('/openai'),
+  });
+}, 60_000);
+
 describe.skipIf(!HAS_TERMINAL)('durar secrets configure', () => {
   it('needs a terminal (SEC-185)', async () => {
     const result = await machine.cli(['secrets', 'configure', '--json']);
@@ -174,6 +200,74 @@ describe.skipIf(!HAS_TERMINAL)('durar secrets configure', () => {
     expect(code, told).toBe(0);
     expect(told).not.toContain('Which field');
     expect((await stored()).secrets?.providers).toEqual({ mine: { source: 'file', path: '~/second.json' }, used: keys.keys });
+  });
+
+  it('asks for the settings that the source of an extension declares, by their kinds, and tells what its schema refuses (SEC-185)', async () => {
+    const folder = join(machine.home, 'boxes');
+    await mkdir(folder);
+    const properties = {
+      folder: { type: 'string', minLength: 1 },
+      depth: { type: 'integer', maximum: 9 },
+      mode: { type: 'string', enum: ['open', 'closed'] },
+      strict: { type: 'boolean' },
+      names: { type: 'array', items: { type: 'string' } },
+      env: { type: 'object', additionalProperties: { type: 'string', sensitive: true } },
+    };
+    const manifest = {
+      id: 'boxes',
+      secretSources: ['box'],
+      secretSourceConfigs: { box: { label: 'Boxes', schema: { type: 'object', additionalProperties: false, required: ['folder', 'depth'], properties } } },
+      configSchema: { type: 'object' },
+    };
+    await writeFile(join(folder, 'Durar.plugin.json'), JSON.stringify(manifest));
+    await writeFile(
+      join(folder, 'index.mjs'),
+      `export default { id: 'boxes', register(api) { api.registerSecretsProvider({ source: 'box', resolve: async () => ({ values: {} }) }); } };`,
+    );
+    await machine.writeConfig({ gateway: { mode: 'local' }, plugins: { load: { paths: [folder] } } });
+    const terminal = configure('--providers-only', '--yes');
+    await terminal.pick('Providers of secrets', 'add a provider');
+    await terminal.pick('Which source?', 'box');
+    await terminal.answer('Name of the provider', '');
+    const answers = async (depth: string) => {
+      await terminal.answer('folder', '/boxes');
+      await terminal.answer('depth', depth);
+      await terminal.answer('More settings (mode, strict, names, env)?', 'y');
+      await terminal.pick('mode', 'closed');
+      await terminal.answer('strict', 'y');
+      await terminal.answer('names', 'one "two words"');
+      await terminal.answer('env', `KEY=${KEY.slice(0, 4)}`);
+    };
+    await answers('10');
+    await answers('3');
+    expect(terminal.screen()).toContain('✗');
+    await terminal.pick('Providers of secrets', 'go on');
+    const { code, told } = await screenOf(terminal);
+    expect(code, told).toBe(0);
+    expect((await stored()).secrets?.providers).toEqual({
+      box: { source: 'box', folder: '/boxes', depth: 3, mode: 'closed', strict: true, names: ['one', 'two words'], env: { KEY: KEY.slice(0, 4) } },
+    });
+  }, 60_000);
+
+  it('prints one document with --json, and asks beside it (SEC-189, SEC-200)', async () => {
+    await putSecrets({ good: KEY });
+    await machine.writeConfig({ ...plain(), secrets: { providers: keys } });
+    const out = join(machine.home, 'out.json');
+    const terminal = openTerminal(machine, ['secrets', 'configure', '--skip-provider-setup', '--json'], {}, out);
+    await terminal.pick('Which secret should move?', 'models.providers.openai.apiKey');
+    await terminal.pick('Where is the secret', 'the provider keys');
+    await terminal.answer('Id of the secret in keys', '/good');
+    await terminal.pick('Which field', 'done');
+    const { code, told } = await screenOf(terminal);
+    expect(code, told).toBe(0);
+    const target = { type: 'models.providers.*.apiKey', path: 'models.providers.openai.apiKey', ref: fileRef('/good') };
+    expect(JSON.parse(await readFile(out, 'utf8'))).toMatchObject({
+      ok: true,
+      changed: false,
+      plan: { version: 1, targets: [target] },
+      preflight: { mode: 'dry-run' },
+    });
+    expect(JSON.stringify(await stored())).toContain(KEY);
   });
 
   it('lists what takes a reference, plain texts first, and nothing else (SEC-186, SEC-195)', async () => {

@@ -15,10 +15,10 @@ export interface Terminal {
   closed: Promise<number | null>;
 }
 
-/** `script` (util-linux) opens the terminal. */
-export function openTerminal(machine: Machine, args: string[], env: NodeJS.ProcessEnv = {}): Terminal {
+/** `script` (util-linux) opens the terminal. `out`: a file that gets stdout. */
+export function openTerminal(machine: Machine, args: string[], env: NodeJS.ProcessEnv = {}, out?: string): Terminal {
   const words = [process.execPath, join(root, 'core/cli/durar.js'), ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
-  const child = spawn('script', ['-qfec', words.join(' '), '/dev/null'], {
+  const child = spawn('script', ['-qfec', [...words, ...(out === undefined ? [] : [`> '${out}'`])].join(' '), '/dev/null'], {
     cwd: machine.home,
     env: { ...machine.env, TERM: 'xterm', SHELL: '/bin/sh', COLUMNS: '200', ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
