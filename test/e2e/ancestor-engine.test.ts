@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Comparison } from '../../core/agent/comparison.ts';
 import type { GatewayClient } from '../../sdk/client/client.ts';
 import { createMachine, type GatewayProcess, type Machine, root, until } from './gateway-process.ts';
 
@@ -123,15 +124,63 @@ describe('an engine published for the ancestor, installed as it is', () => {
     expect((await durar('doctor')).stdout).toContain('context engine: dag is active');
   }, 60_000);
 
+  it('is told apart part by part, and set beside legacy: legacy in its shadow, it in the shadow of legacy, both again offline (ENGINE-017, ENGINE-099)', async () => {
+    const why = await durar('context', 'why', '--session', KEY);
+    expect(why.stdout).toMatch(/^Engine: dag \S+ \(extension dag-context\)$/m);
+    expect(why.stdout).toMatch(/Engine addition +engine:dag/);
+    expect(why.stdout).toMatch(/dag_grep +extension:dag-context/);
+    expect(why.stdout).toMatch(/user #\d+ +entry:[0-9a-f]{8}/);
+    const compared = (...engines: string[]) =>
+      until(
+        async () => {
+          const { groups } = (await durar('context', 'compare', '--json')).json<Comparison>();
+          return groups.find((group) => group.turns >= 5 && group.engines.map(({ engine }) => engine).join() === engines.join());
+        },
+        `turns of ${engines.join(' beside ')}`,
+      );
+    expect((await durar('config', 'set', 'plugins.slots.contextEngineShadow', 'legacy')).code).toBe(0);
+    for (let n = 301; n <= 308; n += 1) expect((await turn(prose(n))).result?.meta.contextEngine).toBe('dag');
+    const [active, shadow] = (await compared('dag', 'legacy')).engines;
+    // the host makes no summary for a shadow: it shows what no compaction costs
+    expect(shadow?.tokens.avg).toBeGreaterThan((active?.tokens.avg ?? 0) * 2);
+    expect([active?.failedTurns, shadow?.failedTurns, active?.overBudget]).toEqual([0, 0, 0]);
+    expect(active?.dropped).toBeGreaterThan(1_000);
+
+    expect((await durar('config', 'unset', 'plugins.slots.contextEngineShadow')).code).toBe(0);
+    expect((await durar('config', 'set', 'plugins.slots.contextEngine', 'legacy')).code).toBe(0);
+    expect((await durar('config', 'set', 'plugins.slots.contextEngineShadow', 'dag')).code).toBe(0);
+    for (let n = 309; n <= 316; n += 1) expect((await turn(prose(n))).result?.meta.contextEngine).toBe('legacy');
+    const reverse = await compared('legacy', 'dag');
+    expect(reverse.engines.map(({ role, failedTurns }) => [role, failedTurns])).toEqual([
+      ['active', 0],
+      ['shadow', 0],
+    ]);
+    const table = await durar('context', 'compare', '--session', KEY);
+    expect(table).toMatchObject({ code: 0, stderr: '' });
+    expect(table.stdout).toMatch(/^dag +shadow +\d/m);
+    expect((await durar('config', 'unset', 'plugins.slots.contextEngineShadow')).code).toBe(0);
+    expect((await durar('config', 'set', 'plugins.slots.contextEngine', 'dag')).code).toBe(0);
+    expect((await turn('who serves?')).result?.meta.contextEngine).toBe('dag');
+
+    const replay = await durar('context', 'replay', KEY, '--engine', 'legacy', '--engine', 'dag', '--turns', '40', '--json');
+    expect(replay).toMatchObject({ code: 0, stderr: '' });
+    const [group] = replay.json<Comparison>().groups;
+    expect(group?.engines.map(({ engine, role, answered, failures }) => [engine, role, answered, failures])).toEqual([
+      ['legacy', 'replay', 40, {}],
+      ['dag', 'replay', 40, {}],
+    ]);
+  }, 120_000);
+
   it('is disposed when the gateway stops, and goes on where it was when it starts again (ENGINE-065, ENGINE-071)', async () => {
     client.close();
     await gateway.stop();
     expect(gateway.output().split('dag engine disposed')).toHaveLength(2);
     const before = rows('SELECT count(*) AS value FROM messages');
+    const bootstraps = events('bootstrap').length;
     gateway = await machine.start();
     client = await machine.connect(gateway);
     expect((await turn('still there?')).result?.meta.contextEngine).toBe('dag');
-    expect(events('bootstrap').slice(1)).toEqual([{ imported: 0 }]);
+    expect(events('bootstrap').slice(bootstraps)).toEqual([{ imported: 0 }]);
     await until(async () => Number(rows('SELECT count(*) AS value FROM messages')[0]) === Number(before[0]) + 2, 'the turn, once');
   }, 60_000);
 
