@@ -50,6 +50,7 @@ export interface SystemPrompt {
 
 export const PROJECT_CONTEXT = 'Project Context';
 const SEPARATOR = '\n\n';
+const WEEKDAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'] as const;
 
 /** The text of all parts. */
 export function joinParts(parts: readonly PromptPart[]): string {
@@ -136,8 +137,14 @@ function talk(aliases: SystemPromptParams['modelAliases']): PromptPart[] {
 }
 
 function dates(now: number, timeZone: string | undefined): string {
-  const utc = `${day(now, 'UTC')} (UTC)`;
+  const utc = `${utcDay(now)} (UTC)`;
   return timeZone === undefined ? utc : `${utc}\nFor the user: ${day(now, timeZone)} (time zone ${timeZone})`;
+}
+
+/** The same as `day` for UTC, without a formatter: making one costs more than the rest of a prompt. */
+function utcDay(now: number): string {
+  const date = new Date(now);
+  return `${WEEKDAYS[date.getUTCDay()]}, ${date.toISOString().slice(0, 10)}`;
 }
 
 function day(now: number, timeZone: string): string {
