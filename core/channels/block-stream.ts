@@ -91,15 +91,19 @@ export function createBlockStream(limits: BlockLimits, emit: (block: string) => 
   };
 }
 
-/** Where the next block ends: at the best break between the two limits, else at the last one before the upper. Never inside a code block. */
+/**
+ * Where the next block ends: at a break of the preferred kind when there is enough; a lesser one only when the upper limit is reached. Never
+ * inside a code block, which makes a block longer instead.
+ */
 function breakAt(text: string, { minChars, maxChars, breakPreference }: BlockLimits): number | undefined {
   if (text.length < minChars) return undefined;
   const head = text.slice(0, maxChars);
-  for (const pattern of BREAKS[breakPreference]) {
+  const isFull = text.length >= maxChars;
+  for (const pattern of isFull ? BREAKS[breakPreference] : BREAKS[breakPreference].slice(0, 1)) {
     const end = lastBreak(text, head, pattern, minChars);
     if (end !== undefined) return end;
   }
-  if (text.length < maxChars) return undefined;
+  if (!isFull) return undefined;
   const end = lastBreak(text, head, BLANK, 1);
   if (end !== undefined) return end;
   return isInFence(head) ? undefined : head.length;
