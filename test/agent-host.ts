@@ -52,6 +52,7 @@ export interface HostParts {
   env?: NodeJS.ProcessEnv;
   now?: () => number;
   deliver?: AgentServiceOptions['deliver'];
+  replies?: AgentServiceOptions['replies'];
   credentials?: AgentServiceOptions['credentials'];
 }
 
@@ -178,6 +179,7 @@ export async function createAgentHost(parts: HostParts = {}, dir = mkdtempSync(j
     env: () => parts.env ?? {},
     ...(parts.now === undefined ? {} : { now: parts.now }),
     ...(parts.deliver === undefined ? {} : { deliver: parts.deliver }),
+    ...(parts.replies === undefined ? {} : { replies: parts.replies }),
     ...(parts.credentials === undefined ? {} : { credentials: parts.credentials }),
   });
   const events: AgentEvent[] = [];

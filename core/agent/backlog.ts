@@ -128,26 +128,27 @@ export function createBacklog(options: {
     if (message.attempts >= MAX_ATTEMPTS) return giveUp(message, kept);
     if (kept.isCommand === true) {
       end(kept, deadResult(kept.accepted, durarError('DUR_RUN_INTERRUPTED'), now()));
-    } else if (fromSeq !== undefined) {
-      return await goOn(kept, fromSeq);
-    } else {
-      log.info('a message of an earlier process is taken up', { runId: id, sessionKey: message.sessionKey, attempts: message.attempts });
-      dispatch.start(book.adopt(runs.begin(kept.request, kept.accepted)));
-      if (kept.request.autoReply !== true) await runs.wait(id, FOREVER_MS);
-      return id;
+      return undefined;
     }
-    return undefined;
+    return fromSeq === undefined ? await startAnew(kept) : await goOn(kept, fromSeq);
+  }
+
+  async function startAnew({ request, accepted }: KeptRun): Promise<string> {
+    const { runId, sessionKey } = accepted;
+    log.info('a message of an earlier process is taken up', { runId, sessionKey });
+    dispatch.start(book.adopt(runs.begin(request, accepted)));
+    if (request.autoReply !== true) await runs.wait(runId, FOREVER_MS);
+    return runId;
   }
 
   /** The message's words are in the transcript: its turn goes on, or its reply is there and only has to be delivered. */
   async function goOn(own: KeptRun, fromSeq: number): Promise<string | undefined> {
     const session = await sessions.get(own.accepted.sessionKey);
     if (session === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key: own.accepted.sessionKey });
-    const trace = await traceTurn(sessions, session, fromSeq);
-    const open = [...new Set(trace.runIds)].flatMap((id) => {
-      const message = inbox.get(id);
-      return message === undefined || message.state === 'dead' ? [] : [message];
-    });
+    const isOpen = (id: string) => (inbox.get(id)?.state ?? 'dead') !== 'dead';
+    const trace = await traceTurn(sessions, session, fromSeq, isOpen);
+    if (trace.isPast === true && trace.last === undefined) return startAnew(own);
+    const open = [...new Set(trace.runIds)].filter(isOpen).flatMap((id) => inbox.get(id) ?? []);
     const [first] = open;
     const lead = first === undefined ? own : keptIn(first);
     const { runId, sessionKey } = lead.accepted;

@@ -1,4 +1,4 @@
-import { type AssistantMessage, durarError, INJECTED_MODEL, messageText, reportError, type SessionRecord } from '../../sdk/index.ts';
+import { type AssistantMessage, durarError, INJECTED_MODEL, messageText, reportError, type SessionRecord, type UserMessage } from '../../sdk/index.ts';
 import type { SessionService } from '../sessions/service.ts';
 import type { KeptRun } from './run-book.ts';
 import type { RunResult } from './run-request.ts';
@@ -11,6 +11,8 @@ export interface TurnTrace {
   texts: string[];
   /** The last reply, when it asks for nothing more: the turn had come to its end. */
   last?: AssistantMessage;
+  /** Other turns came after it, so that it cannot go on from where it was. */
+  isPast?: true;
 }
 
 const PAGE = 200;
@@ -39,8 +41,8 @@ export async function findWritten(
   }
 }
 
-/** Reads the turn that begins with the entry at `fromSeq`, up to the end of the session. */
-export async function traceTurn(sessions: Sessions, session: SessionRecord, fromSeq: number): Promise<TurnTrace> {
+/** Reads the turn that begins with the entry at `fromSeq`. `isOpen`: a message is still to be answered; one that is not belongs to another turn. */
+export async function traceTurn(sessions: Sessions, session: SessionRecord, fromSeq: number, isOpen: (id: string) => boolean): Promise<TurnTrace> {
   const trace: TurnTrace = { runIds: [], texts: [] };
   for (let next = fromSeq; ; ) {
     const { entries } = await sessions.read(session, { fromSeq: next, limit: PAGE });
@@ -48,6 +50,7 @@ export async function traceTurn(sessions: Sessions, session: SessionRecord, from
       if (entry.type !== 'message') continue;
       const { message } = entry;
       if (message.role === 'assistant' && message.model === INJECTED_MODEL) continue;
+      if (message.role === 'user' && entry.seq > fromSeq && isOther(message, isOpen)) return { ...trace, isPast: true };
       delete trace.last;
       if (message.role === 'user') trace.runIds.push(...(message.runIds ?? []));
       if (message.role !== 'assistant') continue;
@@ -59,6 +62,10 @@ export async function traceTurn(sessions: Sessions, session: SessionRecord, from
     if (end === undefined || entries.length < PAGE) return trace;
     next = end.seq + 1;
   }
+}
+
+function isOther({ runIds, provenance }: UserMessage, isOpen: (id: string) => boolean): boolean {
+  return runIds === undefined ? provenance?.kind === 'inter_session' : !runIds.some(isOpen);
 }
 
 /** The result of a turn that had come to its end when its process died. */
