@@ -53,6 +53,23 @@ const ACCOUNT_FIELDS: Json = {
   healthMonitor: shape({ enabled: flag }),
 };
 
+/** Keys that the host reads with every message, so that a change of them needs no new connection. */
+const LIVE_KEYS = new Set([
+  ...['dmPolicy', 'allowFrom', 'groupPolicy', 'groupAllowFrom', 'historyLimit', 'dmHistoryLimit', 'dms', 'mediaMaxMb', 'textChunkLimit', 'chunkMode'],
+  ...['blockStreaming', 'responsePrefix', 'ackReaction', 'replyToMode', 'configWrites', 'heartbeat', 'healthMonitor'],
+]);
+
+/** What a connection is made of: a block, or an account's, without the keys that need no new one. */
+export function connectionPart(block: Readonly<Record<string, unknown>>): Json {
+  return Object.fromEntries(Object.entries(block).filter(([key]) => !LIVE_KEYS.has(key)));
+}
+
+/** What a channel is registered anew for. Its accounts come and go by themselves, with the configuration that each call brings. */
+export function registeredPart(block: unknown): Json {
+  const { accounts: _accounts, ...rest } = objectOf(block);
+  return connectionPart(rest);
+}
+
 /** The schema of a channel's block, with what the host reads added: in the block, and in each of its accounts. */
 export function withChannelFields(schema: Json): Json {
   const own = objectOf(schema.properties);

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { connectionPart } from '../../sdk/channel-fields.ts';
 import { type Channel, errorText } from '../../sdk/index.ts';
 import type { AgentService, RunRequest, RunResult } from '../agent/service.ts';
 import type { Generation, GenerationSource } from '../kernel/generation.ts';
@@ -53,13 +54,6 @@ interface Wanted {
   accountId: string;
   fingerprint: string;
 }
-
-/** Keys that the host reads with every message, so that a change of them needs no new connection. */
-const LIVE_KEYS = new Set(
-  'dmPolicy allowFrom groupPolicy groupAllowFrom historyLimit dmHistoryLimit dms mediaMaxMb textChunkLimit chunkMode blockStreaming responsePrefix ackReaction replyToMode configWrites heartbeat healthMonitor'.split(
-    ' ',
-  ),
-);
 
 export function createChannels({ source, agent, sessions, state, events, paths, log }: ChannelsOptions): Channels {
   const { outbox } = state;
@@ -154,5 +148,5 @@ export function createChannels({ source, agent, sessions, state, events, paths, 
 /** What a new connection is needed for when it changes: the account's own block over that of its channel, secrets included. */
 function fingerprintOf(config: Record<string, unknown>, channel: string, accountId: string): string {
   const block = accountBlock(config as Parameters<typeof accountBlock>[0], channel, accountId);
-  return JSON.stringify(Object.entries(block).filter(([key]) => !LIVE_KEYS.has(key)));
+  return JSON.stringify(connectionPart(block));
 }

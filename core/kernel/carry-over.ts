@@ -1,18 +1,16 @@
 import { createHash } from 'node:crypto';
+import { registeredPart } from '../../sdk/channel-fields.ts';
 import type { Config } from '../config/schema.ts';
 import type { Plan, PlannedExtension } from '../manifest/catalog.ts';
 import { isObject } from '../manifest/json.ts';
 
 /** What an instance depends on: its code, its own config, the keys that its manifest owns or names, and what it declares but another extension provides. */
 export function carryOverKey(planned: PlannedExtension, digest: string, pluginConfig: Record<string, unknown>, config: Config, plan: Plan): string {
-  const { manifest } = planned.entry;
-  const prefixes = [
-    ...(manifest.channels ?? []).map((id) => `channels.${id}`),
-    ...(manifest.providers ?? []).map((id) => `models.providers.${id}`),
-    ...(manifest.reload?.configPrefixes ?? []),
-  ];
-  const owned = prefixes.map((prefix) => prefix.split('.').reduce<unknown>((node, name) => (node as Record<string, unknown> | undefined)?.[name], config));
-  const { id, root, declares } = planned.entry;
+  const { id, root, declares, manifest, format } = planned.entry;
+  const at = (prefix: string) => prefix.split('.').reduce<unknown>((node, name) => (node as Record<string, unknown> | undefined)?.[name], config);
+  const channels = (manifest.channels ?? []).map((name) => at(`channels.${name}`));
+  const prefixes = [...(manifest.providers ?? []).map((name) => `models.providers.${name}`), ...(manifest.reload?.configPrefixes ?? [])];
+  const owned = [...(format === 'ancestor' ? channels : channels.map(registeredPart)), ...prefixes.map(at)];
   const lost = Object.entries(declares).flatMap(([kind, keys]) => keys.filter((key) => (plan.owners.get(`${kind}:${key}`)?.[0] ?? id) !== id));
   return createHash('sha256')
     .update(JSON.stringify([root, digest, pluginConfig, pluginEntry(config, id) ?? null, owned, lost]))

@@ -8,7 +8,7 @@ let machine: Machine;
 let gateway: GatewayProcess;
 
 const config = (extra: object = {}) => ({
-  channels: { 'seven-chat': { allowFrom: ['ada'] } },
+  channels: { 'seven-chat': { dmPolicy: 'allowlist', allowFrom: ['ada'] } },
   secrets: { providers: { vault: { source: 'seven-vault' } } },
   plugins: {
     load: { paths: [fixture] },
