@@ -191,7 +191,7 @@ function channelsOf(settings: Block): IrcAccount['channels'] {
   const keys = new Map(Object.entries(groups).map(([name, group]) => [name.toLowerCase(), text(block(group).key)]));
   const listed = Array.isArray(settings.channels) ? settings.channels.map(String) : [];
   const grouped = Object.entries(groups).flatMap(([name, group]) => (name === '*' || block(group).enabled === false ? [] : [name]));
-  const names = new Map([...listed, ...grouped].map((name) => [name.toLowerCase(), name]));
+  const names = new Map([...grouped, ...listed].map((name) => [name.toLowerCase(), name]));
   return Array.from(names, ([lower, name]) => {
     const key = keys.get(lower);
     return key === undefined ? { name } : { name, key };

@@ -38,7 +38,9 @@ export function notConnected(accountId: string): IrcError {
 /** What a server says before it closes the connection, or instead of welcoming. */
 export function refusal({ error, reason }: { error: string; reason?: string }): IrcError {
   const said = reason === undefined || reason === '' ? '' : `: ${reason}`;
-  switch (error) {
+  // some servers say it with the number of a wrong password, others only while they close
+  const kind = /password/i.test(said) ? 'password_mismatch' : error;
+  switch (kind) {
     case 'password_mismatch':
       return new IrcError('IRC_PASSWORD', `the server refused the password${said}`, {
         hint: 'Set channels.irc.password, or that of the account, to the password of the server; a services account has its own under sasl or nickserv.',
@@ -59,7 +61,6 @@ function closedHint(reason: string): string {
   if (/throttl|too fast|reconnect/i.test(reason)) return 'Nothing needs to be done: it is tried again after a pause.';
   if (/excess flood|recvq|sendq/i.test(reason)) return 'Lower channels.irc.messagesPerSecond and messageBurst.';
   if (/[kgz][-: ]?lined?|banned/i.test(reason)) return 'Ask the operators of the network about the ban.';
-  if (/bad password|access denied|authoriz/i.test(reason)) return 'Check channels.irc.password.';
   return 'It is tried again after a pause; the text of the server says why.';
 }
 
@@ -74,8 +75,8 @@ export function lostConnection(cause: unknown, { host, port }: { host: string; p
       hint: 'Set channels.irc.caFile to the certificate that signed it, or tlsFingerprint to its SHA-256.',
     });
   }
-  if (code !== undefined && /^(EPROTO|ERR_SSL)/.test(code)) {
-    return new IrcError('IRC_TLS', `${at} does not speak TLS (${code})`, { cause, hint: 'Check channels.irc.port and channels.irc.tls.' });
+  if (code !== undefined && (/^(EPROTO|ERR_SSL)/.test(code) || /before secure TLS/.test(String(cause)))) {
+    return new IrcError('IRC_TLS', `${at} does not speak TLS (${code})`, { cause, retryable: true, hint: 'Check channels.irc.port and channels.irc.tls.' });
   }
   const why = cause instanceof Error ? (code ?? cause.message) : 'the other side closed it';
   return new IrcError('IRC_CONNECTION', `no connection to ${at}: ${why}`, {

@@ -33,6 +33,8 @@ const MOST_REMEMBERED = 500;
 const MOST_WAITING = 1_000;
 /** milliseconds between two updates of the status for mere signs of life */
 const STATUS_MS = 5_000;
+/** Refused messages that the library has no name for: no such channel, too many targets, modes of the receiver. */
+const REFUSALS = new Set(['403', '407', '408', '415', '477', '486', '492', '531', '716']);
 const GOODBYE = 'Durar';
 
 /** Runs one account until it is stopped. Throws what ended the connection; the host begins anew. */
@@ -112,6 +114,9 @@ export async function runAccount({ context, left, onConnection }: RunOptions): P
     client.on('irc error', ({ error, nick, channel, reason = '' }: { error: string; nick?: string; channel?: string; reason?: string }) => {
       const target = error === 'no_such_nick' || error === 'cannot_send_to_user' ? nick : channel;
       if (target !== undefined) outbox.refused(target, error, reason);
+    });
+    client.on('unknown command', ({ command, params }: { command: string; params: string[] }) => {
+      if (REFUSALS.has(command) && params[1] !== undefined) outbox.refused(params[1], command, params.at(-1) ?? '');
     });
     client.on('raw', ({ from_server: isInbound }: { from_server: boolean }) => {
       const now = Date.now();

@@ -62,7 +62,7 @@ export async function openLink({ account, signal, prepare, nick = account.nick, 
 
   client.requestCap(['account-tag', 'message-tags', 'server-time', 'batch']);
   client.on('irc error', (event: { error: string; reason?: string; channel?: string; nick?: string }) => {
-    if (event.error === 'irc' || event.error === 'password_mismatch' || event.error === 'banned_from_network') reason ??= refusal(event);
+    if (event.error === 'irc' || event.error === 'password_mismatch' || event.error === 'banned_from_network') give(refusal(event));
   });
   client.on('loggedin', (event: { account?: string }) => {
     link.account = event.account;

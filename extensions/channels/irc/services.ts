@@ -41,7 +41,8 @@ export function regainNick(link: Link, { nick, nickserv }: IrcAccount, onChange:
   });
   client.on('nick', (event: { nick: string; new_nick: string }) => {
     if (client.caseCompare(event.nick, nick) && !client.caseCompare(event.new_nick, nick)) ask();
-    onChange();
+    // the library changes its own record after its listeners
+    queueMicrotask(onChange);
   });
   if (!has() && nickserv !== undefined) {
     client.say(nickserv.service, `GHOST ${nick} ${nickserv.password}`);

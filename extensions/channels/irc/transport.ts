@@ -51,9 +51,10 @@ export class LineTransport extends EventEmitter {
     this.#socket = socket;
     socket.setKeepAlive(true, 60_000);
     socket.once(tls ? 'secureConnect' : 'connect', () => {
-      if (fingerprint !== undefined && tls && !hasFingerprint(socket as TLSSocket, fingerprint)) {
+      const shown = fingerprint === undefined || !tls ? undefined : ((socket as TLSSocket).getPeerX509Certificate()?.fingerprint256 ?? 'none');
+      if (fingerprint !== undefined && shown !== undefined && plainHex(shown) !== plainHex(fingerprint)) {
         this.#fail(
-          new IrcError('IRC_FINGERPRINT', `the certificate of ${host}:${port} has another fingerprint (${shownFingerprint(socket as TLSSocket)})`, {
+          new IrcError('IRC_FINGERPRINT', `the certificate of ${host}:${port} has another fingerprint (${shown})`, {
             hint: 'Ask the operators of the network whether they changed it; only then set channels.irc.tlsFingerprint to the new one.',
           }),
         );
@@ -146,14 +147,6 @@ function decode(line: Buffer): string {
     if (!(error instanceof TypeError)) throw error;
     return western.decode(line);
   }
-}
-
-function hasFingerprint(socket: TLSSocket, wanted: string): boolean {
-  return plainHex(shownFingerprint(socket)) === plainHex(wanted);
-}
-
-function shownFingerprint(socket: TLSSocket): string {
-  return socket.getPeerX509Certificate()?.fingerprint256 ?? '';
 }
 
 function plainHex(fingerprint: string): string {
