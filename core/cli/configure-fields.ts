@@ -1,4 +1,4 @@
-import { errorText } from '../../sdk/errors.ts';
+import { errorCode, errorText } from '../../sdk/errors.ts';
 import type { SecretRef } from '../../sdk/index.ts';
 import { isRecord } from '../config/config-path.ts';
 import { isSecretRef, sourceSettings } from '../secrets/activate.ts';
@@ -79,36 +79,46 @@ async function keepSecret(session: ConfigureSession, choice: FieldChoice): Promi
   const { prompt, context, allowExec } = session;
   const pass = await findProgram('pass', session.env);
   let preset = 0;
+  const tell = (problem: string) => prompt.say(context.output.paint.error(`  ✗ ${problem}`));
   return await askUntilValid<Keeping>({
     async ask() {
-      const ways = listWays(session, pass);
-      const way = await prompt.choose<Way>(`Where is the secret of ${choice.label} kept?`, ways, preset);
-      preset = ways.findIndex(({ value }) => value === way);
-      if (way === 'leave') return undefined;
-      return await describe(session, choice, way, pass ?? '');
+      for (;;) {
+        const ways = listWays(session, pass);
+        const way = await prompt.choose<Way>(`Where is the secret of ${choice.label} kept?`, ways, preset);
+        preset = ways.findIndex(({ value }) => value === way);
+        if (way === 'leave') return undefined;
+        try {
+          return await describe(session, choice, way, pass ?? '');
+        } catch (error) {
+          if (errorCode(error) === 'DUR_CLI_CANCELLED') throw error;
+          tell(errorText(error));
+        }
+      }
     },
     async check(keeping) {
       try {
         await store(session, choice, keeping);
       } catch (error) {
+        if (errorCode(error) === 'DUR_CLI_CANCELLED') throw error;
         return errorText(error);
       }
-      if (keeping.ref.source === 'exec' && !allowExec) {
-        prompt.say('  Not checked, since that runs a command: start with --allow-exec to check and to apply it.');
-        return await preflightRef(keeping.ref, {
-          ...preflight(session, keeping),
-          source: async () => ({ source: 'exec', resolve: async ({ ids }) => answerAll(ids) }),
-        });
-      }
-      return await preflightRef(keeping.ref, { ...preflight(session, keeping), source: session.source });
+      const isSkipped = keeping.ref.source === 'exec' && !allowExec;
+      if (isSkipped) prompt.say('  Not checked, since that runs a command: start with --allow-exec to check and to apply it.');
+      const checked = await preflightRef(keeping.ref, { ...preflight(session, keeping), source: isSkipped ? unasked : session.source });
+      if ('problem' in checked) return checked.problem;
+      if (isSkipped || choice.value === undefined || choice.value === checked.value) return undefined;
+      const isWanted = await prompt.confirm('It has another secret than the field. Use that one? The present one is not kept.', false);
+      return isWanted ? undefined : 'Nothing is chosen for this field yet.';
     },
-    tell: (problem) => prompt.say(context.output.paint.error(`  ✗ ${problem}`)),
+    tell,
   });
 }
 
-function answerAll(ids: readonly string[]) {
-  return { values: Object.fromEntries(ids.map((id) => [id, 'not asked for'])) };
-}
+/** Stands in for a command that may not run; what the reference itself is made of is checked all the same. */
+const unasked: ConfigureSession['source'] = async (source) => ({
+  source,
+  resolve: async ({ ids }) => ({ values: Object.fromEntries(ids.map((id) => [id, 'not asked for'])) }),
+});
 
 function preflight(session: ConfigureSession, { provider }: Keeping) {
   const settings = sourceSettings(session.config());

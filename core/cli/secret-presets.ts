@@ -60,13 +60,14 @@ export async function findProgram(name: string, { PATH = '' }: Environment): Pro
 
 /** An entry of the password store. It prints one secret, so each has an alias of its own. */
 export async function keepInPass({ prompt, env, providers }: PresetContext, choice: FieldChoice, command: string): Promise<Keeping> {
+  const folder = env.PASSWORD_STORE_DIR || join(env.HOME ?? '', '.password-store');
+  if (!existsSync(join(folder, '.gpg-id'))) throw new Error('the password store is not set up yet; run `pass init <id of your gpg key>` in another terminal');
   const entry = await prompt.text('Entry of the password store', {
     preset: `durar/${shortName(choice)}`,
     check: (text) => (/^[^\s-][^\s]*$/.test(text) && !text.split('/').includes('..') ? undefined : 'A name without spaces, such as durar/openai.'),
   });
   const block: ProviderBlock = { source: 'exec', command, args: ['show', entry], passEnv: PASS_ENV, jsonOnly: false, ...(await linkSettings(command)) };
   const alias = freeAlias(`pass_${aliasPart(entry.replace(/^durar\//, ''))}`, block, providers);
-  const folder = env.PASSWORD_STORE_DIR || join(env.HOME ?? '', '.password-store');
   return {
     ref: { source: 'exec', provider: alias, id: 'value' },
     provider: { alias, block },

@@ -11,13 +11,12 @@ export interface PreflightOptions {
 
 /**
  * Looks whether a reference would work before it is stored: the form of its id, its provider, and that it resolves to a text that is not
- * empty. Returns why not.
+ * empty. Tells why not, or the secret, to compare it with what it replaces.
  */
-export async function preflightRef(ref: SecretRef, options: PreflightOptions): Promise<string | undefined> {
-  const { problems } = await resolveRefs([ref], options);
-  return problems
-    .get(keyOf(ref))?.([])
-    .message.replace(/^.*? cannot be resolved: /, '');
+export async function preflightRef(ref: SecretRef, options: PreflightOptions): Promise<{ problem: string } | { value: string }> {
+  const { values, problems } = await resolveRefs([ref], options);
+  const error = problems.get(keyOf(ref))?.([]);
+  return error === undefined ? { value: values.get(keyOf(ref)) ?? '' } : { problem: error.message.replace(/^.*? cannot be resolved: /, '') };
 }
 
 /** Asks until the answer passes; what is wrong with one is told before the next. `undefined` ends it. */

@@ -392,6 +392,24 @@ describe.skipIf(!HAS_TERMINAL)('durar secrets configure', () => {
     expect(await holders(machine.stateDir, KEY)).toEqual([]);
   }, 60_000);
 
+  it('does not let go of a secret for another one without a question, and goes on when a place cannot be used (SEC-049, SEC-190)', async () => {
+    await putSecrets({ other: 'another-secret', good: KEY });
+    await machine.writeConfig({ ...plain(), secrets: { providers: keys } });
+    const terminal = configure('--skip-provider-setup', '--yes');
+    await terminal.pick('Which secret should move?', 'models.providers.openai.apiKey');
+    if (hasTools) await terminal.pick('Where is the secret', 'the password store');
+    await terminal.pick(hasTools ? 'is not set up yet' : 'Where is the secret', 'the provider keys');
+    await terminal.answer('Id of the secret in keys', '/other');
+    await terminal.answer('It has another secret than the field', '');
+    await terminal.pick('Nothing is chosen', 'the provider keys');
+    await terminal.answer('Id of the secret in keys', '/good');
+    await terminal.pick('Which field', 'done');
+    const { code, told } = await screenOf(terminal);
+    expect(code, told).toBe(0);
+    expect(told).not.toContain('another-secret');
+    expect((await stored()).models.providers.openai.apiKey).toEqual(fileRef('/good'));
+  }, 60_000);
+
   it('changes nothing when it is left, or answered with no (SEC-190)', async () => {
     await putSecrets({ good: KEY });
     await machine.writeConfig({ ...plain(), secrets: { providers: keys } });
