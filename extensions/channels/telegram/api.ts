@@ -10,7 +10,7 @@ export interface ApiOptions {
   timeoutMs: number;
   retry: RetryPolicy;
   /** Told of each try that failed and is made again. */
-  onRetry?(text: string): void;
+  onRetry?(error: TelegramError, delayMs: number): void;
 }
 
 export interface CallOptions {
@@ -67,7 +67,7 @@ export function createApi(options: ApiOptions): TelegramApi {
         policy: once === true ? { ...retry, attempts: 1 } : retry,
         judge,
         signal,
-        onRetry: ({ error, delayMs }) => options.onRetry?.(`${(error as TelegramError).message}; tried again in ${delayMs} ms`),
+        onRetry: ({ error, delayMs }) => options.onRetry?.(error as TelegramError, delayMs),
       },
     );
   }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readToken, resolveAccount, type TelegramAccount } from './account.ts';
-import { createApi, type TelegramApi } from './api.ts';
+import { type ApiOptions, createApi, type TelegramApi } from './api.ts';
 
 /** One bot as this process uses it: its connection and what is remembered of what it sent. */
 export interface Bot {
@@ -12,8 +12,8 @@ export interface Bot {
   readonly sent: Recent<true>;
   /** What is done already of a message that takes several requests, by its idempotency key. */
   readonly steps: Recent<number[]>;
-  /** Where its retries are logged while it runs. */
-  log: ((text: string) => void) | undefined;
+  /** Told of each try that failed and is made again, while it runs. */
+  onRetry: ApiOptions['onRetry'] | undefined;
   /** Runs what concerns one chat one after the other. */
   inOrder<Result>(chat: string, work: () => Promise<Result>): Promise<Result>;
 }
@@ -54,10 +54,10 @@ async function createBot(account: TelegramAccount): Promise<Bot> {
   const bot: Bot = {
     account,
     fingerprint: createHash('sha256').update(token).digest('hex'),
-    api: createApi({ token, apiRoot, timeoutMs, retry, onRetry: (text) => bot.log?.(text), ...(proxy === undefined ? {} : { proxy }) }),
+    api: createApi({ token, apiRoot, timeoutMs, retry, onRetry: (error, delayMs) => bot.onRetry?.(error, delayMs), ...(proxy === undefined ? {} : { proxy }) }),
     sent: createRecent(2000),
     steps: createRecent(500),
-    log: undefined,
+    onRetry: undefined,
     inOrder(chat, work) {
       const before = chains.get(chat) ?? Promise.resolve();
       const done = before.then(work, work);

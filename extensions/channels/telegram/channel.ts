@@ -83,9 +83,10 @@ export function createTelegram(): Channel {
 async function runBot(bot: Bot, context: ChannelAccountContext, listeners: Listeners): Promise<void> {
   const { abortSignal: signal, log } = context;
   const { account, api } = bot;
-  bot.log = (text) => {
-    log.warn(text);
-    context.setStatus({ connected: false, lastProblem: text });
+  bot.onRetry = (error, delayMs) => {
+    log.warn(`${error.message}; tried again in ${delayMs} ms`);
+    // a limit on messages is no loss of the connection
+    if (error.code !== 'TELEGRAM_RATE_LIMIT') context.setStatus({ connected: false, lastProblem: error.message });
   };
   try {
     const me = await api.call('getMe', {}, { signal });
@@ -93,8 +94,8 @@ async function runBot(bot: Bot, context: ChannelAccountContext, listeners: Liste
     const receive = createReceiver({ bot, me, deliver: context.deliver, log, signal });
     const name = account.accountId === DEFAULT_ACCOUNT ? '' : ` (account ${account.accountId})`;
     const mode = account.webhook === undefined ? 'polling' : 'webhook';
-    const onAlive = (facts: object = {}) =>
-      context.setStatus({ connected: true, lastEventAt: Date.now(), mode, bot: `@${me.username}`, ...abilities(me), ...facts });
+    const facts = { mode, bot: `@${me.username}`, ...abilities(me) };
+    const onAlive = (more: object = {}) => context.setStatus({ connected: true, lastEventAt: Date.now(), lastProblem: undefined, ...facts, ...more });
     log.info(`@${me.username}${name} is connected by ${mode}`);
     if (account.webhook !== undefined) {
       await serveWebhook({ bot, settings: account.webhook, listeners, receive, signal, log, onAlive });
@@ -107,7 +108,7 @@ async function runBot(bot: Bot, context: ChannelAccountContext, listeners: Liste
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
-    bot.log = undefined;
+    bot.onRetry = undefined;
   }
 }
 

@@ -84,22 +84,25 @@ export function failureOf(error: unknown, context: FailureContext): TelegramErro
   if (error instanceof TelegramError) return error;
   const answer = apiAnswer(error);
   if (answer !== undefined) return refusalOf(method, answer, token);
+  const cause = innermost(error);
+  if (cause instanceof TransportError && cause.status !== undefined) return cutOff(method, cause, cause.status, token);
   if (aborted) return new TelegramError('TELEGRAM_ABORTED', `${method} was given up`, { retryable: true });
   if (timedOut) return new TelegramError('TELEGRAM_TIMEOUT', `Telegram did not answer ${method} in time`, { transient: true, hint: CONNECTION_HINT });
-  const cause = innermost(error);
-  if (cause instanceof TransportError && cause.code === TOO_LARGE) {
+  const code = errorCode(cause) ?? 'unknown reason';
+  const facts = { transient: CONNECTION_CODES.has(code), retryable: true, hint: CONNECTION_HINT };
+  return new TelegramError('TELEGRAM_CONNECTION', `${method}: no connection to the Bot API (${code})`, facts);
+}
+
+/** The answer began, so the request was taken or refused; nothing that succeeded is sent again. */
+function cutOff(method: string, cause: TransportError, status: number, token: string): TelegramError {
+  if (cause.code === TOO_LARGE) {
     return new TelegramError('TELEGRAM_FILE_SIZE', `${method}: the answer is larger than allowed`, { hint: 'Raise channels.telegram.mediaMaxMb.' });
   }
-  if (cause instanceof TransportError && cause.status !== undefined) {
-    // it was accepted or refused for good; nothing that succeeded is sent again
-    return new TelegramError('TELEGRAM_ANSWER_LOST', `${method}: ${cause.message}`, {
-      status: cause.status,
-      hint: 'Look whether the message arrived before you send it again.',
-    });
-  }
-  const code = errorCode(cause) ?? 'unknown reason';
-  const transient = CONNECTION_CODES.has(code);
-  return new TelegramError('TELEGRAM_CONNECTION', `${method}: no connection to the Bot API (${code})`, { transient, hint: CONNECTION_HINT });
+  if (status >= 400) return refusalOf(method, { error_code: status, description: 'the answer was cut off' }, token);
+  return new TelegramError('TELEGRAM_ANSWER_LOST', `${method}: ${cause.message}`, {
+    status,
+    hint: 'Look whether the message arrived before you send it again.',
+  });
 }
 
 const CONNECTION_HINT = 'Check the network, channels.telegram.apiRoot and channels.telegram.proxy.';
@@ -164,6 +167,7 @@ function refusalOf(method: string, answer: ApiAnswer, token: string): TelegramEr
     return fail('TELEGRAM_CONFLICT', { retryable: true, hint }, 'another program receives the messages of this bot');
   }
   if (status === 403) return fail('TELEGRAM_FORBIDDEN', { hint: 'The person blocked the bot, never wrote to it, or it is not a member of that chat.' });
+  if (status < 400) return fail('TELEGRAM_SERVER', { retryable: true, hint: 'Check channels.telegram.apiRoot, and whether a proxy answers in its place.' });
   if (status >= 500) return fail('TELEGRAM_SERVER', { retryable: true, hint: 'The Bot API failed. If it goes on, see https://telegram.org/blog.' });
   const migratedTo = parameters.migrate_to_chat_id;
   if (migratedTo !== undefined) {

@@ -40,7 +40,8 @@ export function createOutbound(bots: Bots): ChannelOutboundAdapter {
     sendMedia: ({ text, mediaUrl, asVoice = false, ...to }) =>
       at(to, async (call) => {
         const { account } = call.bot;
-        const fits = visibleLength(toHtml(text, account.tables)) <= CAPTION_LIMIT;
+        // as HTML, and as it was written where that is not taken
+        const fits = Math.max(visibleLength(toHtml(text, account.tables)), text.length) <= CAPTION_LIMIT;
         const caption = fits ? text : '';
         const reply = replyTo(to.replyToId);
         const texts = fits ? [] : chunkMarkdown(text, { chars: TEXT_LIMIT });

@@ -6,6 +6,8 @@ import { chatOf, UPDATE_KINDS } from './updates.ts';
 
 /** How long Telegram holds a request when there is nothing new. */
 const HOLD_SECONDS = 30;
+/** How much longer than that its answer may take. */
+const SPARE_MS = 15_000;
 const CONFIRM_MS = 2000;
 
 export interface PollingOptions {
@@ -22,7 +24,7 @@ export interface PollingOptions {
  * update when the next request names a later one, so that request is made only when all before it are on the host's disk.
  */
 export async function pollUpdates({ bot, receive, signal, log, onAlive }: PollingOptions): Promise<void> {
-  const timeoutMs = HOLD_SECONDS * 1000 + bot.account.timeoutMs;
+  const timeoutMs = HOLD_SECONDS * 1000 + Math.min(bot.account.timeoutMs, SPARE_MS);
   let offset: number | undefined;
   let unconfirmed = false;
   while (!signal.aborted) {

@@ -106,14 +106,22 @@ describe('what is tried again', () => {
     await expect(send('hello')).rejects.toMatchObject({ code: 'TELEGRAM_FORBIDDEN', retryable: false });
     server.fail('sendMessage', { error_code: 500, description: 'Internal Server Error' });
     await expect(send('hello')).rejects.toMatchObject({ code: 'TELEGRAM_SERVER', retryable: true });
+    server.fail('sendMessage', 'portal');
+    await expect(send('hello')).rejects.toMatchObject({
+      code: 'TELEGRAM_SERVER',
+      retryable: true,
+      message: expect.stringContaining('not come from a Bot API server'),
+    });
   });
 
-  it('not what had a success response, though it was cut off (RETRY-003)', async () => {
-    server.fail('sendMessage', 'cut');
-    await expect(send('hello')).rejects.toMatchObject({ code: 'TELEGRAM_ANSWER_LOST', retryable: false });
-    expect(server.of('sendMessage')).toHaveLength(1);
-    expect(server.messages).toHaveLength(1);
-  });
+  for (const fault of ['cut', 'hang'] as const) {
+    it(`not what had a success response, though it is incomplete: ${fault} (RETRY-003)`, async () => {
+      server.fail('sendMessage', fault);
+      await expect(send('hello', settings(server.url, { timeoutSeconds: 0.3 }))).rejects.toMatchObject({ code: 'TELEGRAM_ANSWER_LOST', retryable: false });
+      expect(server.of('sendMessage')).toHaveLength(1);
+      expect(server.messages).toHaveLength(1);
+    });
+  }
 });
 
 describe('how long it waits', () => {

@@ -30,10 +30,12 @@ export function createTransport(proxy?: string): Transport {
     new Promise((resolve, reject) => {
       const isTls = url.startsWith('https:');
       const send = isTls ? httpsRequest : httpRequest;
+      let status: number | undefined;
       const request = send(url, { method, headers, signal, agent: isTls ? agents.https : agents.http }, (answer) => {
+        status = answer.statusCode;
         readBody(answer, maxBytes).then((read) => resolve({ status: answer.statusCode ?? 0, body: read }), reject);
       });
-      request.on('error', (error) => reject(new TransportError(errorCode(error) ?? 'unknown reason')));
+      request.on('error', (error) => reject(new TransportError(errorCode(error) ?? 'unknown reason', status)));
       if (body === undefined || typeof body === 'string') {
         request.end(body);
         return;
