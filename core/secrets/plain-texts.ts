@@ -19,7 +19,7 @@ export function plainTexts(root: unknown, fields: Pick<SecretFields, 'find'>, at
       if (isPlain(value) && isSecretPlace(path, fields)) found.push({ path, value });
     } else if (isStructure(value)) {
       // such as the key file of a service account
-      if (path.length > 0 && fields.find(path) !== undefined) return void found.push({ path, value: JSON.stringify(value) });
+      if (path.length > 0 && isSecretPlace(path, fields)) return void found.push({ path, value: JSON.stringify(value) });
       for (const [key, child] of Object.entries(value)) if (key !== '$include') visit(child, [...path, Array.isArray(value) ? Number(key) : key]);
     }
   };
