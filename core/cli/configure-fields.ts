@@ -78,7 +78,7 @@ type Way = 'pass' | 'file' | 'env' | 'command' | 'typed' | 'leave' | { alias: st
 async function keepSecret(session: ConfigureSession, choice: FieldChoice): Promise<Keeping | undefined> {
   const { prompt, context, allowExec } = session;
   const pass = await findProgram('pass', session.env);
-  let preset = 0;
+  let preset = Math.max(0, allowExec ? 0 : listWays(session, pass).findIndex(({ value }) => value === 'file'));
   const tell = (problem: string) => prompt.say(context.output.paint.error(`  ✗ ${problem}`));
   return await askUntilValid<Keeping>({
     async ask() {
@@ -126,8 +126,9 @@ function preflight(session: ConfigureSession, { provider }: Keeping) {
   return { settings: { ...settings, providers }, env: session.env };
 }
 
-function listWays({ config }: ConfigureSession, pass: string | undefined): Array<Choice<Way>> {
+function listWays({ config, allowExec }: ConfigureSession, pass: string | undefined): Array<Choice<Way>> {
   const { providers, defaults } = sourceSettings(config());
+  const needs = allowExec ? '' : '; needs --allow-exec';
   const isDefault = (alias: string) => Object.values(defaults).includes(alias);
   const aliases = Object.keys(providers).toSorted((one, other) => Number(isDefault(other)) - Number(isDefault(one)));
   const own = aliases.map((alias): Choice<Way> => {
@@ -139,10 +140,10 @@ function listWays({ config }: ConfigureSession, pass: string | undefined): Array
     };
   });
   return [
-    ...(pass === undefined ? [] : [{ label: 'pass', note: `the password store, ${pass}`, value: 'pass' as const }]),
+    ...(pass === undefined ? [] : [{ label: 'pass', note: `the password store, ${pass}${needs}`, value: 'pass' as const }]),
     { label: 'a JSON file', note: 'that only you can read', value: 'file' },
     { label: 'an environment variable', value: 'env' },
-    { label: 'another command', note: 'age, gpg, vault, op, ...', value: 'command' },
+    { label: 'another command', note: `age, gpg, vault, op, ...${needs}`, value: 'command' },
     ...own,
     { label: 'a reference that you type', note: 'source, provider and id', value: 'typed' },
     { label: 'leave this field as it is', value: 'leave' },

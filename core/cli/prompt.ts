@@ -21,6 +21,9 @@ export interface Prompt {
   close(): void;
 }
 
+/** A longer label moves its note to the right. */
+const MAX_LABEL = 48;
+
 /** Lines are kept in their order: what is typed or pasted ahead answers the next question. With `--json` the questions go to stderr. */
 export function createPrompt({ json, paint }: Output): Prompt {
   const screen = json ? process.stderr : process.stdout;
@@ -63,8 +66,11 @@ export function createPrompt({ json, paint }: Output): Prompt {
     async choose(question, choices, preset) {
       say(`\n${mark} ${paint.bold(question)}`);
       const width = String(choices.length).length;
+      const wide = Math.min(MAX_LABEL, Math.max(...choices.map(({ label }) => label.length)));
       for (const [at, { label, note }] of choices.entries()) {
-        say(`  ${paint.info(String(at + 1).padStart(width))}  ${printable(label)}${note === undefined ? '' : paint.muted(`  ${printable(note)}`)}`);
+        say(
+          `  ${paint.info(String(at + 1).padStart(width))}  ${note === undefined ? printable(label) : `${printable(label).padEnd(wide)}  ${paint.muted(printable(note))}`}`,
+        );
       }
       for (;;) {
         const answer = await ask(`  number${preset === undefined ? '' : paint.muted(` [${preset + 1}]`)} › `);

@@ -417,7 +417,7 @@ describe.skipIf(!HAS_TERMINAL)('durar secrets configure', () => {
     const left = configure('--skip-provider-setup');
     await left.pick('Which secret should move?', 'models.providers.openai.apiKey');
     await left.answer('Where is the secret', '\u0003');
-    expect(await screenOf(left)).toMatchObject({ code: 130, told: expect.stringContaining('Nothing was changed') });
+    expect(await screenOf(left)).toMatchObject({ code: 130, told: expect.stringContaining('The configuration is as it was') });
     const no = configure('--skip-provider-setup', '--apply');
     await no.pick('Which secret should move?', 'models.providers.openai.apiKey');
     await no.pick('Where is the secret', 'the provider keys');

@@ -49,7 +49,7 @@ export const secretsConfigure: Action = async (context) => {
     return await configure(context, options, { outlook, agent, prompt, source: sources.source });
   } catch (error) {
     if (errorCode(error) !== 'DUR_CLI_CANCELLED' || output.json) throw error;
-    prompt.say('\nNothing was changed.');
+    prompt.say('\nThe configuration is as it was.');
     return EXIT_INTERRUPTED;
   } finally {
     prompt.close();
@@ -69,7 +69,7 @@ async function configure(context: CommandContext, options: ConfigureOptions, { o
   const { paint } = output;
   const allowExec = options.allowExec === true;
   const session = createConfigureSession({ context, outlook, agent, prompt, source, allowExec });
-  prompt.say(paint.muted('Nothing is written before the last question. Ctrl-C leaves.'));
+  prompt.say(paint.muted('The configuration changes with the last question only. Ctrl-C leaves.'));
   if (!allowExec) prompt.say(paint.muted('To keep secrets where a command gets them, such as pass, start it with --allow-exec.'));
   if (!options.skipProviderSetup) await chooseProviders(session);
   if (!options.providersOnly) await chooseFields(session);
