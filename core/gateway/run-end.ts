@@ -14,12 +14,12 @@ export async function untilEnd(context: GatewayContext, runId: string): Promise<
 }
 
 /**
- * A request that an earlier process accepted under this key, and what came of it; a result that is too old to be kept is an empty one. undefined:
- * this process knows it, or nobody does.
+ * A run that was accepted under this key, by an earlier process or too long ago to be remembered here, and what came of it; a result that is too
+ * old to be kept is an empty one. undefined: nobody knows of any.
  */
 export function acceptedBefore({ agent }: GatewayContext, runId: string): { run: AcceptedRun; result: Promise<RunResult | undefined> } | undefined {
   const run = agent.known?.({ runId });
-  if (run?.repeated !== true) return undefined;
+  if (run === undefined) return undefined;
   const result = agent.wait(run.runId, 0).catch((error: unknown): RunResult => {
     if (errorCode(error) !== 'DUR_RUN_UNKNOWN') throw error;
     const { sessionKey, sessionId, acceptedAt: at } = run;
