@@ -14,7 +14,7 @@ export interface InboundDebounce {
   knows(dedupeKey: string): boolean;
   /** Hands on at once what waits in a group. Rejects when that fails; it waits on. */
   flush(group: string): Promise<void>;
-  /** Hands on what an earlier process left. */
+  /** Hands on what an earlier process left. Never rejects. */
   resume(): Promise<void>;
   /** No more timers; what waits stays on disk. */
   stop(): void;
@@ -29,12 +29,14 @@ export interface InboundDebounceOptions {
 
 /** A message waits no longer than this many quiet times, however much follows it. */
 const MAX_TIMES = 10;
-const RETRY_MS = 5_000;
+const RETRY_MS = { first: 5_000, most: 600_000 };
 const KNOWN_MS = 7 * 86_400_000;
 
 export function createInboundDebounce({ held, accept, log, now = Date.now }: InboundDebounceOptions): InboundDebounce {
   const timers = new Map<string, { timer: NodeJS.Timeout; since: number }>();
   const flushing = new Map<string, Promise<void>>();
+  /** The pause after the last failure, by group. */
+  const pauses = new Map<string, number>();
   let isStopped = false;
 
   function arm(group: string, ms: number, since: number): void {
@@ -42,12 +44,21 @@ export function createInboundDebounce({ held, accept, log, now = Date.now }: Inb
     if (isStopped) return;
     const timer = setTimeout(() => {
       timers.delete(group);
-      flush(group).catch((error: unknown) => {
-        log.error(`messages that wait to be joined cannot be handed on yet: ${errorText(error)}`, { group });
-        arm(group, RETRY_MS, now());
-      });
+      void flushOrRetry(group);
     }, ms);
     timers.set(group, { timer, since });
+  }
+
+  /** Never rejects: what could not be handed on is tried again after a growing pause. */
+  async function flushOrRetry(group: string): Promise<void> {
+    try {
+      await flush(group);
+    } catch (error) {
+      const pause = Math.min((pauses.get(group) ?? RETRY_MS.first / 2) * 2, RETRY_MS.most);
+      pauses.set(group, pause);
+      log.error(`messages that wait to be joined cannot be handed on yet: ${errorText(error)}`, { retryMs: pause });
+      arm(group, pause, now());
+    }
   }
 
   async function hand(messages: readonly HeldMessage[], runId: string): Promise<void> {
@@ -78,6 +89,7 @@ export function createInboundDebounce({ held, accept, log, now = Date.now }: Inb
       });
     flushing.set(group, settled);
     await next;
+    pauses.delete(group);
   }
 
   return {
@@ -91,7 +103,7 @@ export function createInboundDebounce({ held, accept, log, now = Date.now }: Inb
     flush,
     async resume() {
       held.sweep(now() - KNOWN_MS);
-      for (const group of new Set(held.all().map((message) => message.group))) await flush(group);
+      for (const group of new Set(held.all().map((message) => message.group))) await flushOrRetry(group);
     },
     stop() {
       isStopped = true;

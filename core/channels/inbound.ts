@@ -28,7 +28,7 @@ export interface InboundOrigin {
 export interface Inbound {
   /** Resolves when the message is on disk, or nothing will come of it; rejects when it could not be kept. Messages of a conversation keep their order. */
   receive(origin: InboundOrigin, message: InboundMessage): Promise<DeliveryReceipt>;
-  /** Hands on what an earlier process had accepted and not handed on. */
+  /** Hands on what an earlier process had accepted and not handed on. Never rejects. */
   resume(): Promise<void>;
   stop(): void;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { canonicalKey } from '../sessions/keys.ts';
 import { type BindingParams, boundAgent } from './bindings.ts';
 import { movesRoute, type RouteParams, routeSession } from './routing.ts';
 
@@ -40,6 +41,12 @@ describe('the session of a message', () => {
     ['linked on another channel only', { dmScope: 'per-peer', identityLinks: { c: ['irc:ada'] } }, direct, 'agent:main:direct:ada'],
     ['links change no group', { identityLinks: links }, group, 'agent:main:chat:group:#ops'],
   ])('%s', (_name, session, message, key) => expect(route(session, message)).toBe(key));
+
+  it('any id makes a key, and two long ones make two', () => {
+    const keyOf = (conversationId: string) => route(undefined, { ...group, conversationId });
+    for (const id of ['', ' ', 'a\u0000b', 'a:', ':', '\n', '💥'.repeat(400), 'İ', 'a'.repeat(100_000)]) expect(canonicalKey(keyOf(id))).toBe(keyOf(id));
+    expect(keyOf(`${'a'.repeat(200)}1`)).not.toBe(keyOf(`${'a'.repeat(200)}2`));
+  });
 
   it('a topic is part of its group, for channels that have them', () =>
     expect(route(undefined, { ...group, threadId: '7' }, { hasTopics: true })).toBe('agent:main:chat:group:#ops:topic:7'));

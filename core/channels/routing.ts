@@ -1,5 +1,9 @@
+import { createHash } from 'node:crypto';
 import type { InboundMessage } from '../../sdk/index.ts';
 import type { Config } from '../config/schema.ts';
+
+/** Characters of one id in a key. */
+const MAX_PART = 160;
 
 export interface RouteParams {
   config: Pick<Config, 'session'>;
@@ -19,10 +23,10 @@ export function routeSession({ config, channel, accountId, agentId, hasTopics, m
   if (message.chatType !== 'direct') {
     const { threadId, conversationId, parentConversationId = conversationId } = message;
     const room = `${own}:${channel}:${message.chatType}`;
-    if (threadId === undefined) return `${room}:${conversationId}`.toLowerCase();
-    return `${room}:${parentConversationId}:${hasTopics ? 'topic' : 'thread'}:${threadId}`.toLowerCase();
+    if (threadId === undefined) return `${room}:${partOf(conversationId)}`.toLowerCase();
+    return `${room}:${partOf(parentConversationId)}:${hasTopics ? 'topic' : 'thread'}:${partOf(threadId)}`.toLowerCase();
   }
-  const peer = linkedName(session?.identityLinks, channel, message) ?? message.senderId;
+  const peer = partOf(linkedName(session?.identityLinks, channel, message) ?? message.senderId);
   switch (session?.dmScope) {
     case 'per-peer':
       return `${own}:direct:${peer}`.toLowerCase();
@@ -33,6 +37,16 @@ export function routeSession({ config, channel, accountId, agentId, hasTopics, m
     default:
       return `${own}:main`;
   }
+}
+
+/** An id as part of a key: services allow what a key does not. */
+function partOf(id: string): string {
+  const plain =
+    id
+      .trim()
+      .replaceAll(/\p{Cc}/gu, '_')
+      .replace(/:$/, '_') || '_';
+  return plain.length <= MAX_PART ? plain : `${plain.slice(0, MAX_PART / 2)}-${createHash('sha256').update(id).digest('hex').slice(0, 16)}`;
 }
 
 /** `session.identityLinks`: the one name of somebody who is on several channels. */
