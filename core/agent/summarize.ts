@@ -72,18 +72,25 @@ export async function summarize(deps: SummarizeDeps, params: CompactParams): Pro
   return { ok: true, compacted: true, result: { summary, firstKeptEntryId, tokensBefore, tokensAfter: estimator.messages(after.messages) } };
 }
 
-/** Index of the first message to keep; the last message is always kept, and a tool result never comes first. */
+/**
+ * Index of the first message to keep; the last message is always kept, and no result without its call. Where the room ends among results, all
+ * of them go: the call before them may have one that is larger than everything else.
+ */
 export function cutIndex(messages: readonly AgentMessage[], estimator: TokenEstimator, keepTokens: number): number {
-  let cut = messages.length - 1;
+  let first = messages.length - 1;
   let kept = 0;
   for (let index = messages.length - 1; index >= 0; index -= 1) {
     const message = messages[index];
     if (message === undefined) break;
     kept += estimator.message(message);
     if (kept > keepTokens) break;
-    cut = index;
+    first = index;
   }
-  while (cut > 0 && isAmongResults(messages, cut)) cut -= 1;
+  let cut = first;
+  while (cut < messages.length && isAmongResults(messages, cut)) cut += 1;
+  if (cut < messages.length) return Math.max(cut, 0);
+  // the newest results are not answered yet
+  for (cut = first; cut > 0 && isAmongResults(messages, cut); ) cut -= 1;
   return Math.max(cut, 0);
 }
 
