@@ -34,7 +34,7 @@ export interface IrcAccount {
 type Block = Record<string, unknown>;
 
 /** What belongs to one server; an account on another does not inherit it, so that no password is shown to a stranger. */
-const SERVER_KEYS = ['port', 'tls', 'caFile', 'tlsFingerprint', 'password', 'sasl', 'nickserv'];
+const SERVER_KEYS = ['port', 'tls', 'caFile', 'tlsFingerprint', 'password', 'sasl', 'nickserv', 'channels', 'channelKeys'];
 
 /** The names under `channels.irc.accounts`, else `default`. */
 export function listAccountIds(config: Block): string[] {
@@ -160,7 +160,7 @@ export function checkAccount(account: IrcAccount): void {
   if (nickserv !== undefined && /\s/.test(nickserv.password)) throw unfit('nickserv.password', 'blank space');
   for (const { name, key = '' } of channels) {
     if (/[\s,\p{Cc}]/u.test(name) || name.length < 2) throw unfit('channels', `'${name}', which is no name of a channel`);
-    if (/[\s,\p{Cc}]/u.test(key)) throw unfit(`groups.${name}.key`, 'blank space, a comma or a control character');
+    if (/[\s,\p{Cc}]/u.test(key)) throw unfit(`channelKeys.${name}`, 'blank space, a comma or a control character');
   }
 }
 
@@ -185,15 +185,11 @@ export async function readCa(path: string): Promise<string> {
   }
 }
 
-/** Those of `channels`, and those of `groups` that are on; a `groups` entry may bring the key. */
 function channelsOf(settings: Block): IrcAccount['channels'] {
-  const groups = block(settings.groups);
-  const keys = new Map(Object.entries(groups).map(([name, group]) => [name.toLowerCase(), text(block(group).key)]));
+  const keys = new Map(Object.entries(block(settings.channelKeys)).map(([name, key]) => [name.toLowerCase(), text(key)]));
   const listed = Array.isArray(settings.channels) ? settings.channels.map(String) : [];
-  const grouped = Object.entries(groups).flatMap(([name, group]) => (name === '*' || block(group).enabled === false ? [] : [name]));
-  const names = new Map([...grouped, ...listed].map((name) => [name.toLowerCase(), name]));
-  return Array.from(names, ([lower, name]) => {
-    const key = keys.get(lower);
+  return listed.map((name) => {
+    const key = keys.get(name.toLowerCase());
     return key === undefined ? { name } : { name, key };
   });
 }

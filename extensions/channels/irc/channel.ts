@@ -14,7 +14,8 @@ import { parseTarget } from './target.ts';
 /** characters of Markdown that are handed over at once: two or three lines of IRC */
 const TEXT_CHUNK = 1_200;
 
-export function createIrc(): Channel {
+/** `config`: the configuration as it is now; allowlists change while an account stays connected. */
+export function createIrc(config?: () => Record<string, unknown>): Channel {
   const connections = new Map<string, Connection>();
   /** What is left of messages whose delivery broke off, by account. */
   const left = new Map<string, Map<string, readonly string[]>>();
@@ -68,6 +69,7 @@ export function createIrc(): Channel {
         return runAccount({
           context,
           left: rest,
+          config: config ?? (() => context.cfg),
           onConnection(connection) {
             if (connection === undefined) connections.delete(accountId);
             else connections.set(accountId, connection);

@@ -23,6 +23,8 @@ export interface Connection {
 export interface RunOptions {
   context: ChannelAccountContext;
   left: Map<string, readonly string[]>;
+  /** The configuration as it is now. */
+  config(): Record<string, unknown>;
   /** Told of the connection when it is ready, and of none when it is over. */
   onConnection(connection: Connection | undefined): void;
 }
@@ -38,7 +40,7 @@ const REFUSALS = new Set(['403', '407', '408', '415', '477', '486', '492', '531'
 const GOODBYE = 'Durar';
 
 /** Runs one account until it is stopped. Throws what ended the connection; the host begins anew. */
-export async function runAccount({ context, left, onConnection }: RunOptions): Promise<void> {
+export async function runAccount({ context, left, config, onConnection }: RunOptions): Promise<void> {
   const { abortSignal, log, setStatus, accountId } = context;
   const account = context.account as IrcAccount;
   warnOf(account, context);
@@ -102,7 +104,7 @@ export async function runAccount({ context, left, onConnection }: RunOptions): P
         return;
       }
       if (isService(event.nick ?? '', account.nickserv?.service)) return;
-      const people = listedPeople(accountSettings(context.cfg, accountId));
+      const people = listedPeople(accountSettings(config(), accountId));
       const message = inboundOf(event, self, { isAction, people });
       if (message === undefined) return;
       if (message.messageId !== undefined) authors.set(message.messageId, event.nick);

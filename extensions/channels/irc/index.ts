@@ -1,4 +1,10 @@
-import { defineChannelPluginEntry } from 'Durar/plugin-sdk/core';
+import { definePluginEntry } from 'Durar/plugin-sdk/core';
 import { createIrc } from './channel.ts';
 
-export default defineChannelPluginEntry({ id: 'irc', name: 'IRC', plugin: createIrc() });
+export default definePluginEntry({
+  id: 'irc',
+  name: 'IRC',
+  register(api) {
+    api.registerChannel(createIrc(() => api.config));
+  },
+});

@@ -23,7 +23,7 @@ const REASONS: Record<string, string> = {
   channel_is_full: 'it is full',
   invite_only_channel: 'it is for invited people only',
   banned_from_channel: 'the bot is banned there',
-  bad_channel_key: 'the key is wrong or missing (channels.irc.groups.<name>.key)',
+  bad_channel_key: 'the key is wrong or missing (channels.irc.channelKeys)',
   too_many_channels: 'the server lets nobody be in so many channels',
   '477': 'it is for people who are logged in to services (channels.irc.sasl or nickserv)',
   '403': 'the server knows no such channel',
