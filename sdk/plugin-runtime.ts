@@ -38,6 +38,13 @@ export interface PluginRuntime {
     readonly session: { resolveStorePath(storePath?: string, options?: { agentId?: string }): string };
   };
   readonly channel: { readonly session: { resolveStorePath(storePath?: string, options?: { agentId?: string }): string } };
+  /** What agents do in conversations beside answering. */
+  readonly channels: {
+    /** By configured channel that is loaded. */
+    actions(): ChannelActions[];
+    /** Throws `DUR_CHANNEL_*`, and what the channel throws. */
+    act(request: ChannelActionRequest): Promise<Record<string, unknown>>;
+  };
   readonly models: {
     list(): Promise<ModelEntry[]>;
     /** One model call outside any session. `model` is a ref; absent: the default model. Throws `DUR_MODEL_*`, `DUR_PROVIDER_*`. */
@@ -125,6 +132,32 @@ export interface PluginRuntime {
     /** Uses a decision up; false when there is none to use any more. */
     consume(params: { id: string }): Promise<boolean>;
   };
+}
+
+/** What can be done in the conversations of one channel. */
+export interface ChannelActions {
+  channel: string;
+  label: string;
+  actions: string[];
+  /** Further arguments of the channel's own actions, as properties of a JSON Schema. */
+  schema?: Readonly<Record<string, unknown>>;
+}
+
+/** One action of a run, in its own conversation where no other is named. */
+export interface ChannelActionRequest {
+  action: string;
+  channel?: string;
+  accountId?: string;
+  to?: string;
+  threadId?: string;
+  params: Record<string, unknown>;
+  /** Of the tool call: the same call sends once. */
+  callId: string;
+  runId?: string;
+  sessionKey?: string;
+  /** Where the run's message came from. */
+  current?: { channel?: string; accountId?: string; to?: string; threadId?: string; messageId?: string };
+  signal?: AbortSignal;
 }
 
 /** Which sockets are meant; an empty target means none. */

@@ -1,4 +1,12 @@
-import { emptyUsage, type HookContext, type ModelOverride, type PromptParts, type SessionRecord, type ThinkingLevel } from '../../sdk/index.ts';
+import {
+  emptyUsage,
+  type HookContext,
+  type ModelOverride,
+  type PromptParts,
+  type SessionRecord,
+  type ThinkingLevel,
+  type ToolContext,
+} from '../../sdk/index.ts';
 import type { Generation, Lease } from '../kernel/generation.ts';
 import { requestApproval } from './approval.ts';
 import { withoutReport } from './context-report.ts';
@@ -8,6 +16,7 @@ import { readableDirs } from './prompt/readable-dirs.ts';
 import { createRecorder, type Recorder } from './recorder.ts';
 import type { Run } from './run.ts';
 import { buildRunPrompt } from './run-prompt.ts';
+import type { RunRequest } from './run-request.ts';
 import { agentEntry, agentWorkspaceDir } from './settings.ts';
 import { subagentRole } from './subagents-row.ts';
 import { createToolPolicy, narrowToolPolicy } from './tool-policy.ts';
@@ -128,7 +137,8 @@ function toolsOf(deps: TurnDeps, run: Run, generation: Generation, session: Sess
       runId,
       sandboxed: false,
       ...(settings === undefined ? {} : { sessionSettings: settings }),
-      ...(request.channel === undefined ? {} : { messageChannel: request.channel }),
+      ...(request.channel === undefined ? {} : { messageChannel: request.channel, deliveryContext: deliveryContext(request.channel, request) }),
+      ...(request.accountId === undefined ? {} : { agentAccountId: request.accountId }),
       ...(request.senderId === undefined ? {} : { requesterSenderId: request.senderId }),
       ...(request.senderIsOwner === undefined ? {} : { senderIsOwner: request.senderIsOwner }),
       readableDirs: () => readableDirs(generation, { agentId, sessionKey: session.key, workspaceDir }, deps.log),
@@ -138,6 +148,16 @@ function toolsOf(deps: TurnDeps, run: Run, generation: Generation, session: Sess
       },
     },
   });
+}
+
+function deliveryContext(channel: string, { to, accountId, threadId, replyToId }: RunRequest): NonNullable<ToolContext['deliveryContext']> {
+  return {
+    channel,
+    ...(to === undefined ? {} : { to }),
+    ...(accountId === undefined ? {} : { accountId }),
+    ...(threadId === undefined ? {} : { threadId }),
+    ...(replyToId === undefined ? {} : { messageId: replyToId }),
+  };
 }
 
 /** What a hook answered in the model's place is part of the conversation like any reply. Without a text the turn stays silent. */

@@ -11,6 +11,7 @@ import { channelConfig } from './channel-config.ts';
 import { accountBlock, configuredChannels } from './channel-settings.ts';
 import { createHealthMonitor } from './health-monitor.ts';
 import { createInbound, type InboundOptions } from './inbound.ts';
+import { createMessageActions, type MessageActions } from './message-actions.ts';
 import { createOutbound, type Outbound } from './outbound.ts';
 import type { OutboxStatus } from './outbox-worker.ts';
 import { createPairing } from './pairing.ts';
@@ -27,6 +28,8 @@ const SEND_LIMIT_MS = 5_000;
 export interface Channels extends Pick<Outbound, 'send' | 'poll' | 'post' | 'reply'> {
   /** Stops what is gone or changed, then starts what is new. Unchanged accounts keep their connection. */
   reconcile(): Promise<void>;
+  /** What runs do in conversations beside answering. */
+  readonly actions: MessageActions;
   /** The messages that a run's result comes to. */
   replies(request: RunRequest, result: RunResult): Outgoing[];
   /** What is to go out. */
@@ -132,6 +135,7 @@ export function createChannels({ source, agent, sessions, state, events, paths, 
     configured: () => configuredChannels(source.current().config),
     ...{ send, poll, post, reply },
     replies: follower.replies,
+    actions: createMessageActions({ source, outbound, follower }),
     outbox: worker.status,
     status: () => Array.from(accounts.values(), (account) => account.status()),
     pairing: createPairingDesk({ desk: pairing.desk, source, post }),

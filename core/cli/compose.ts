@@ -127,6 +127,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       agent: systemEvents.attach(agent),
       log: options.log.child('channels'),
     });
+    rooms.channels = channels;
 
     const { resolvedConfig } = host.current();
     let changes: LiveChanges | undefined;

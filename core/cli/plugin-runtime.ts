@@ -4,6 +4,7 @@ import { type AgentMessage, durarError, type MemoryRuntime, type PluginLogger, t
 import { parseModelRef } from '../agent/models.ts';
 import type { AgentService } from '../agent/service.ts';
 import { agentEntry, agentWorkspaceDir, defaultAgentId, defaultModelRef } from '../agent/settings.ts';
+import type { Channels } from '../channels/accounts.ts';
 import type { Paths } from '../config/paths.ts';
 import type { Config } from '../config/schema.ts';
 import type { Gateway } from '../gateway/server.ts';
@@ -20,6 +21,7 @@ export interface RuntimeRooms {
   sessions: SessionService;
   agent: AgentService;
   gateway: Gateway;
+  channels: Channels;
 }
 
 export interface PluginRuntimeOptions {
@@ -86,6 +88,10 @@ export function createPluginRuntime(options: PluginRuntimeOptions, owner: { id: 
       session: { resolveStorePath },
     },
     channel: { session: { resolveStorePath } },
+    channels: {
+      actions: () => room('channels').actions.describe(),
+      act: (request) => room('channels').actions.act(request),
+    },
     models: {
       list: () => room('agent').models.list(),
       complete: (params) => room('agent').models.complete(params),

@@ -53,6 +53,7 @@ export function createTrialRuntime({ stateDir, hostVersion, config, logger, comp
       session,
     },
     channel: { session },
+    channels: { actions: () => [], act: absent('channels.act') },
     models: {
       list: async () => [],
       async complete({ messages }) {

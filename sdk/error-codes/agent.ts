@@ -58,7 +58,10 @@ export const AGENT_ERRORS = {
     retry: true,
   },
   DUR_QUEUE_UNKNOWN: { message: "nothing with the id '{id}' is in the queue", hint: 'Run `durar queue list` to see what is.' },
-  DUR_QUEUE_NOT_DEAD: { message: "the message '{id}' waits its turn; only what was given up can be retried", hint: 'Wait, or take it out with `durar queue drop`.' },
+  DUR_QUEUE_NOT_DEAD: {
+    message: "the message '{id}' waits its turn; only what was given up can be retried",
+    hint: 'Wait, or take it out with `durar queue drop`.',
+  },
   DUR_RUN_UNKNOWN: { message: "there is no run '{runId}'", hint: 'Results are kept for ten minutes.' },
   DUR_TURN_UNKNOWN: {
     message: "the session '{key}' has no record of the turn '{turn}'",
@@ -72,6 +75,15 @@ export const AGENT_ERRORS = {
   DUR_CHANNEL_NO_POLL: { message: 'unsupported poll channel: {channel}', hint: 'Ask in a message instead.' },
   DUR_CHANNEL_POLL_OPTIONS: { message: "a poll of '{channel}' has at most {most} options", hint: 'Leave some out.' },
   DUR_CHANNEL_SLOW: { message: "the channel '{channel}' did not answer within {seconds} s", hint: 'Run `durar channels status --probe`.', retry: true },
+  DUR_CHANNEL_ACTION_INPUT: { message: "the action '{action}' needs '{missing}'", hint: 'Name it.' },
+  DUR_CHANNEL_ACTION_UNKNOWN: {
+    message: "the channel '{channel}' has no action '{action}' (it has {known})",
+    hint: 'Use one of these; channels.{channel}.actions may switch some off.',
+  },
+  DUR_CHANNEL_CROSS_CONTEXT: {
+    message: "a run of another conversation may not {action} to '{to}' on '{channel}'",
+    hint: 'Answer in your own conversation; an operator can allow others with tools.message.crossContext.',
+  },
   DUR_CHANNEL_CANCELLED: { message: "the message to '{channel}' was cancelled by an extension", hint: 'See which extension taps message_sending.' },
   DUR_SUBAGENT_DEPTH: {
     message: 'a sub-agent at depth {depth} may not start another one',

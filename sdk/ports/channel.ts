@@ -19,6 +19,7 @@ export interface Channel {
   readonly pairing?: ChannelPairingAdapter;
   readonly setup?: ChannelSetupAdapter;
   readonly auth?: ChannelAuthAdapter;
+  readonly actions?: ChannelActionsAdapter;
   [adapter: string]: unknown;
 }
 
@@ -224,5 +225,27 @@ export interface ChannelSetupAdapter {
 export interface ChannelAuthAdapter {
   login?(params: { account: unknown; cfg: Record<string, unknown>; print(text: string): void; signal: AbortSignal }): Promise<void>;
   logout?(params: { account: unknown; cfg: Record<string, unknown> }): Promise<void>;
+  [member: string]: unknown;
+}
+
+/** What a channel adds to the shared `message` tool, beside what its outbound members are good for. */
+export interface ChannelActionsAdapter {
+  /** Asked when a run begins: answer at once. `schema`: further arguments, as properties of a JSON Schema. */
+  describeMessageTool?(params: {
+    cfg: Record<string, unknown>;
+    accountId?: string;
+  }): { actions?: readonly string[]; schema?: Readonly<Record<string, unknown>> } | null | undefined;
+  /** Carries out an action that the host does not know. What it resolves to is told to the model; throws say why not. */
+  handleAction?(params: {
+    action: string;
+    channel: string;
+    cfg: Record<string, unknown>;
+    /** The tool's arguments. */
+    params: Record<string, unknown>;
+    accountId?: string;
+    to?: string;
+    threadId?: string;
+    signal?: AbortSignal;
+  }): Promise<unknown>;
   [member: string]: unknown;
 }

@@ -34,6 +34,8 @@ export interface ToolContext {
   runId?: string;
   messageChannel?: string;
   agentAccountId?: string;
+  /** Where the message of the run came from: its answer goes there. */
+  deliveryContext?: { channel: string; to?: string; accountId?: string; threadId?: string; messageId?: string };
   requesterSenderId?: string;
   senderIsOwner?: boolean;
   sandboxed: boolean;

@@ -235,6 +235,7 @@ export async function startGateway(
       configured: () => [],
       send: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
       poll: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
+      reply: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
     },
     pairing: createPairingDesk({
       desk: createPairing(state).desk,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { RunResult } from '../../core/agent/service.ts';
 import type { CompactParams, ContextEngine, Tool } from '../../sdk/index.ts';
 import { type Socket, shake } from './harness.ts';
 import { ask, finished, refusal, startSessionHost } from './session-host.ts';
@@ -487,12 +488,12 @@ describe('agent and chat.send', () => {
     let broken = false;
     const channels = {
       configured: () => ['fixture', 'other'],
-      send: async (message: object) => {
-        if (broken) throw new Error('the line is dead');
-        sent.push(message);
-        return {};
-      },
+      send: async () => ({}),
       poll: async () => ({}),
+      reply: async ({ runId: _run, ...place }: { runId: string }, { payloads }: RunResult, { insist }: { insist: boolean }) => {
+        if (broken) throw new Error('the line is dead');
+        sent.push({ ...place, text: payloads.map(({ text }) => text).join(), insist });
+      },
     };
     const { host, dial } = await startSessionHost({}, { channels });
     const socket = await dial();
@@ -503,7 +504,7 @@ describe('agent and chat.send', () => {
     expect(await refusal(socket, 'agent', agent({ channel: 'fixture', ...keyed('4') }))).toContain('needs a target');
     expect(await socket.call('agent', agent({ channel: 'fixture', to: 'room', accountId: 'a', ...keyed('5') }), 'five')).toMatchObject({ ok: true });
     expect(await socket.next(({ id }) => id === 'five')).toMatchObject({ ok: true, payload: { status: 'ok' } });
-    expect(sent).toEqual([{ channel: 'fixture', to: 'room', accountId: 'a', text: 'reply', media: [] }]);
+    expect(sent).toEqual([{ channel: 'fixture', to: 'room', accountId: 'a', text: 'reply', insist: true }]);
     await socket.call('agent', agent({ sessionKey: 'anywhere', bestEffortDeliver: true, ...keyed('either') }), 'either');
     expect(await socket.next(({ id }) => id === 'either')).toMatchObject({ ok: true, payload: { status: 'ok' } });
     expect(sent).toHaveLength(1);

@@ -84,6 +84,7 @@ export const Tools = section(
     loopDetection: opt(LoopDetection),
     web: opt(shape({ search: opt(Search), fetch: opt(open({ 'x-active': tool('web_fetch', 'web') })) })),
     media: opt(open()),
+    message: section({ crossContext: section({ allowWithinProvider: flag(true), allowAcrossProviders: flag(false) }) }),
     agentToAgent: section({ enabled: flag(false), allow: opt(strings()) }),
     sessions: section({ visibility: oneOf(['self', 'tree', 'agent', 'all'], { default: 'tree' }) }),
     sandbox: opt(shape({ tools: opt(shape({ allow: opt(strings()), deny: opt(strings()) })) })),
