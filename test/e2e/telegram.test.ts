@@ -118,6 +118,66 @@ describe('Telegram', () => {
     expect(replies()).toHaveLength(2);
   });
 
+  it('shows that it works, and writes the reply while it grows', async () => {
+    const offline = { plugins: { entries: { offline: { config: { wordDelayMs: 60 } } } } };
+    machine = await createMachine(config({ streaming: 'partial' }, offline));
+    await machine.start();
+    const words = Array.from({ length: 40 }, (_, index) => `word${index}`).join(' ');
+    server.say(`**${words}** end`);
+    await until(() => server.messages.some(({ text = '' }) => /word39.* end/.test(text)), 'the whole reply', 30_000);
+    await until(() => server.of('editMessageText').length > 0, 'a preview');
+    expect(server.messages).toHaveLength(1);
+    expect(server.of('sendChatAction')[0]?.payload).toMatchObject({ chat_id: 7001, action: 'typing' });
+  });
+
+  it('cuts a long reply into messages that Telegram takes, in order, whatever it meets', async () => {
+    machine = await createMachine(config({ replyToMode: 'first' }));
+    await machine.start();
+    server.fail('sendMessage', { error_code: 429, description: 'Too Many Requests' }, 'reset');
+    const id = server.say('[[offline: say the start of it]] [[offline: tokens 6000]] [[offline: say the end of it]]');
+    await replied('the end of it');
+    expect(replies().length).toBeGreaterThan(5);
+    expect(replies()[0]).toContain('the start of it');
+    expect(replies().at(-1)).toContain('the end of it');
+    expect(Math.max(...replies().map((reply) => reply.length))).toBeLessThanOrEqual(4000);
+    const answered = server.of('sendMessage').filter(({ payload }) => payload.reply_parameters !== undefined);
+    expect(answered.map(({ payload }) => payload.reply_parameters)).toEqual(Array(3).fill({ message_id: id, allow_sending_without_reply: true }));
+    // each once, and the first twice more
+    expect(server.of('sendMessage')).toHaveLength(replies().length + 2);
+  });
+
+  it('takes messages by webhook, and none is lost or answered twice by kill -9 (SYS-032)', async () => {
+    const free = await createTelegramServer();
+    const port = Number(new URL(free.url).port);
+    await free.close();
+    machine = await createMachine(config({ webhookUrl: `http://127.0.0.1:${port}/telegram-webhook`, webhookSecret: 'hook-secret', webhookPort: port }));
+    const gateway = await machine.start();
+    await until(() => server.webhook(), 'the webhook');
+    const update = (message_id: number, fields: object) => ({
+      update_id: message_id,
+      message: { message_id, date: 1, from: ANN, chat: { id: 7001, type: 'private', first_name: 'Ann' }, ...fields },
+    });
+    expect(await server.post(update(1, { text: 'hello' }))).toBe(200);
+    expect(await server.post(update(1, { text: 'hello' }))).toBe(200);
+    expect(await server.post(update(2, { text: 'forged' }), 'wrong')).toBe(401);
+    await replied('hello');
+
+    server.addFile('doc', Buffer.from('content'));
+    server.fail('file', 'stall');
+    const held = update(3, { caption: 'held up', document: { file_id: 'doc', file_unique_id: 'doc', file_name: 'a.txt', file_size: 7 } });
+    const first = server.post(held).catch((error: unknown) => error);
+    await until(() => server.of('file').length === 1, 'the download');
+    await gateway.stop('SIGKILL');
+    expect(await first).toBeInstanceOf(Error);
+    const hooks = server.of('setWebhook').length;
+    await machine.start();
+    await until(() => server.of('setWebhook').length > hooks, 'the webhook again');
+    // not answered with 200, so Telegram posts it again
+    expect(await server.post(held)).toBe(200);
+    await replied('held up');
+    expect(replies()).toHaveLength(2);
+  });
+
   it('takes its token from a reference', async () => {
     machine = await createMachine(config({ botToken: { source: 'env', provider: 'default', id: 'MY_BOT' } }));
     const gateway = await machine.start({ env: { MY_BOT: TOKEN } });

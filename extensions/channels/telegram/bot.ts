@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readToken, resolveAccount, type TelegramAccount } from './account.ts';
 import { type ApiOptions, createApi, type TelegramApi } from './api.ts';
+import { TelegramError } from './failure.ts';
 
 /** One bot as this process uses it: its connection and what is remembered of what it sent. */
 export interface Bot {
@@ -50,6 +51,10 @@ export function createBots(): Bots {
 async function createBot(account: TelegramAccount): Promise<Bot> {
   const token = await readToken(account);
   const { apiRoot, proxy, timeoutMs, retry } = account;
+  if (proxy !== undefined && !/^https?:$/.test(URL.parse(proxy)?.protocol ?? '')) {
+    // its text may hold a password
+    throw new TelegramError('TELEGRAM_PROXY', 'channels.telegram.proxy is no address of an HTTP proxy', { hint: 'Write it as http://host:port.' });
+  }
   const chains = new Map<string, Promise<unknown>>();
   const bot: Bot = {
     account,

@@ -45,6 +45,13 @@ it('sends every request through the proxy that is set', async () => {
   expect(seen.map((url) => url.replace(/^.*\//, ''))).toEqual(['sendMessage', 'sendDocument']);
 });
 
+it('names no proxy in an error, as it may have a password', async () => {
+  for (const proxy of ['user:secret@host:1', 'socks5://user:secret@host:1', 'http://user:secret@127.0.0.1:1']) {
+    const sent = createTelegram().outbound?.sendText?.({ ...toAnn(settings('http://127.0.0.1:2', { proxy })), text: 'hello' });
+    await expect(sent).rejects.toMatchObject({ code: expect.stringMatching(/TELEGRAM_(PROXY|CONNECTION)/), message: expect.not.stringContaining('secret') });
+  }
+});
+
 it('keeps one connection for requests that follow each other', async () => {
   let connections = 0;
   const url = await listen((_request, response) => void response.end('{}'));

@@ -144,7 +144,7 @@ async function check(bot: Bot, { url }: WebhookSettings, { signal, log }: Pick<W
 
 async function answer(routes: ReadonlyMap<string, Route>, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const end = (status: number) => {
-    if (!response.headersSent) response.writeHead(status, { 'content-length': 0, ...(status === 413 || routes.size === 0 ? { connection: 'close' } : {}) });
+    if (!response.headersSent) response.writeHead(status, { 'content-length': 0, ...(status !== 200 || routes.size === 0 ? { connection: 'close' } : {}) });
     response.end();
   };
   try {
