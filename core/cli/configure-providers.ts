@@ -58,7 +58,13 @@ async function edit(session: ConfigureSession): Promise<void> {
   const alias = await pick(session, 'Which one?');
   const block = sourceSettings(session.config()).providers[alias];
   const source = isRecord(block) ? String(block.source) : '';
-  const form = session.forms.find((each) => each.source === source) ?? { source, label: source, properties: {}, required: new Set<string>() };
+  const form = session.forms.find((each) => each.source === source) ?? {
+    source,
+    label: source,
+    properties: {},
+    required: new Set<string>(),
+    sensitive: new Set<string>(),
+  };
   await askValid(session, alias, () => askBlock(session.prompt, form, isRecord(block) ? block : {}));
 }
 

@@ -9,6 +9,8 @@ export interface SourceForm {
   description?: string;
   properties: Record<string, Property>;
   required: ReadonlySet<string>;
+  /** Settings whose value is not shown. */
+  sensitive: ReadonlySet<string>;
 }
 
 interface Property {
@@ -18,6 +20,7 @@ interface Property {
   description?: string;
   default?: unknown;
   pattern?: string;
+  sensitive?: boolean;
 }
 
 export type ProviderBlock = Record<string, unknown> & { source: string };
@@ -29,13 +32,15 @@ export function sourceForms({ plan }: Pick<Outlook, 'plan'>): SourceForm[] {
   const usable = [...plan.extensions.values()].filter(({ enabled, blocked }) => enabled && blocked === undefined);
   return usable.flatMap(({ entry: { manifest } }) =>
     (manifest.secretSources ?? []).map((source): SourceForm => {
-      const { schema = {}, label = source, description } = manifest.secretSourceConfigs?.[source] ?? {};
+      const { schema = {}, label = source, description, uiHints = {} } = manifest.secretSourceConfigs?.[source] ?? {};
+      const properties = isRecord(schema.properties) ? (schema.properties as Record<string, Property>) : {};
       return {
         source,
         label,
         ...(description === undefined ? {} : { description }),
-        properties: isRecord(schema.properties) ? (schema.properties as Record<string, Property>) : {},
+        properties,
         required: new Set(Array.isArray(schema.required) ? schema.required.map(String) : []),
+        sensitive: new Set(Object.keys(properties).filter((name) => properties[name]?.sensitive === true || uiHints[name]?.sensitive === true)),
       };
     }),
   );
@@ -53,11 +58,14 @@ export async function askBlock(prompt: Prompt, form: SourceForm, current: Record
   return block;
 }
 
-async function askProperty(prompt: Prompt, block: ProviderBlock, name: string, { properties, required }: SourceForm): Promise<void> {
+async function askProperty(prompt: Prompt, block: ProviderBlock, name: string, { properties, required, sensitive }: SourceForm): Promise<void> {
   const property = properties[name] ?? {};
   const present = block[name] ?? property.default;
-  const optional = !required.has(name);
-  const about = `${name}${property.description === undefined ? '' : ` (${property.description})`}`;
+  // a map may hold secrets as well
+  const isHidden = sensitive.has(name) || property.type === 'object';
+  const optional = !required.has(name) || (isHidden && present !== undefined);
+  const kept = isHidden && present !== undefined ? '; Enter keeps what is there' : '';
+  const about = `${name}${property.description === undefined ? '' : ` (${property.description})`}${kept}`;
   const set = (value: unknown) => {
     if (value === undefined || (optional && block[name] === undefined && value === property.default)) return;
     block[name] = value;
@@ -68,7 +76,7 @@ async function askProperty(prompt: Prompt, block: ProviderBlock, name: string, {
     return set(await prompt.choose(about, choices, at < 0 ? 0 : at));
   }
   if (property.type === 'boolean') return set(await prompt.confirm(`${about}?`, present === true));
-  const preset = present === undefined ? undefined : show(present);
+  const preset = present === undefined || isHidden ? undefined : show(present);
   const options = { ...(preset === undefined || preset === '' ? {} : { preset }), optional };
   if (property.type === 'integer' || property.type === 'number') {
     const answer = await prompt.text(about, { ...options, check: (text) => (/^\d+$/.test(text) ? undefined : 'A whole number is needed.') });
@@ -76,11 +84,7 @@ async function askProperty(prompt: Prompt, block: ProviderBlock, name: string, {
   }
   if (property.type === 'array') return set(ifAny(splitWords(await prompt.text(`${about}, separated by spaces`, options))));
   if (property.type === 'object') {
-    // what stands there may be a secret and is not shown
-    const kept = present === undefined ? '' : '; Enter keeps what is there';
-    const pairs = splitWords(
-      await prompt.text(`${about}, as NAME=value, separated by spaces${kept}`, { optional, check: (text) => pairProblem(splitWords(text)) }),
-    );
+    const pairs = splitWords(await prompt.text(`${about}, as NAME=value, separated by spaces`, { optional, check: (text) => pairProblem(splitWords(text)) }));
     return set(pairs.length === 0 ? undefined : Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)])));
   }
   const pattern = property.pattern === undefined ? undefined : new RegExp(property.pattern, 'u');

@@ -212,6 +212,7 @@ describe.skipIf(!HAS_TERMINAL)('durar secrets configure', () => {
       strict: { type: 'boolean' },
       names: { type: 'array', items: { type: 'string' } },
       env: { type: 'object', additionalProperties: { type: 'string', sensitive: true } },
+      pin: { type: 'string', sensitive: true },
     };
     const manifest = {
       id: 'boxes',
@@ -224,7 +225,8 @@ describe.skipIf(!HAS_TERMINAL)('durar secrets configure', () => {
       join(folder, 'index.mjs'),
       `export default { id: 'boxes', register(api) { api.registerSecretsProvider({ source: 'box', resolve: async () => ({ values: {} }) }); } };`,
     );
-    await machine.writeConfig({ gateway: { mode: 'local' }, plugins: { load: { paths: [folder] } } });
+    const old = { source: 'box', folder: '/old', depth: 1, env: { A: KEY }, pin: KEY };
+    await machine.writeConfig({ gateway: { mode: 'local' }, plugins: { load: { paths: [folder] } }, secrets: { providers: { old } } });
     const terminal = configure('--providers-only', '--yes');
     await terminal.pick('Providers of secrets', 'add a provider');
     await terminal.pick('Which source?', 'box');
@@ -232,19 +234,28 @@ describe.skipIf(!HAS_TERMINAL)('durar secrets configure', () => {
     const answers = async (depth: string) => {
       await terminal.answer('folder', '/boxes');
       await terminal.answer('depth', depth);
-      await terminal.answer('More settings (mode, strict, names, env)?', 'y');
+      await terminal.answer('More settings (mode, strict, names, env, pin)?', 'y');
       await terminal.pick('mode', 'closed');
       await terminal.answer('strict', 'y');
       await terminal.answer('names', 'one "two words"');
       await terminal.answer('env', `KEY=${KEY.slice(0, 4)}`);
+      await terminal.answer('pin', '');
     };
     await answers('10');
     await answers('3');
     expect(terminal.screen()).toContain('✗');
+    await terminal.pick('Providers of secrets', 'edit one');
+    await terminal.pick('Which one?', 'old');
+    await terminal.answer('folder [/old]', '');
+    await terminal.answer('depth [1]', '');
+    await terminal.answer('env; Enter keeps what is there', '');
+    await terminal.answer('pin; Enter keeps what is there', '');
+    await terminal.answer('More settings', '');
     await terminal.pick('Providers of secrets', 'go on');
     const { code, told } = await screenOf(terminal);
     expect(code, told).toBe(0);
     expect((await stored()).secrets?.providers).toEqual({
+      old,
       box: { source: 'box', folder: '/boxes', depth: 3, mode: 'closed', strict: true, names: ['one', 'two words'], env: { KEY: KEY.slice(0, 4) } },
     });
   }, 60_000);
@@ -347,7 +358,7 @@ describe.skipIf(!HAS_TERMINAL)('durar secrets configure', () => {
       'acme:default': { type: 'token', provider: 'acme', tokenRef: fileRef('/good') },
     });
     expect(await readFile(profilesFile(), 'utf8')).toBe(before);
-    expect((await machine.cli(['secrets', 'configure', '--agent', 'nobody'])).code).not.toBe(0);
+    expect(await screenOf(configure('--agent', 'nobody'))).toMatchObject({ code: 2, told: expect.stringContaining("there is no agent 'nobody'") });
   }, 60_000);
 
   it('writes the secret into a JSON file of its own, which only its owner reads (SEC-190, SEC-191)', async () => {
@@ -390,6 +401,29 @@ describe.skipIf(!HAS_TERMINAL)('durar secrets configure', () => {
     expect((await machine.cli(['secrets', 'apply', '--from', plan, '--allow-exec'])).code).toBe(0);
     expect(calls()).toBeGreaterThan(0);
     expect(await holders(machine.stateDir, KEY)).toEqual([]);
+  }, 60_000);
+
+  it('takes any command that prints the secret (SEC-189, SEC-190, SEC-201)', async () => {
+    const { command, calls } = await putCounter();
+    await machine.writeConfig(plain());
+    const terminal = configure('--skip-provider-setup', '--allow-exec', '--yes');
+    await terminal.pick('Which secret should move?', 'models.providers.openai.apiKey');
+    await terminal.pick('Where is the secret', 'another command');
+    await terminal.answer('command', 'counter');
+    await terminal.answer('It must match', command);
+    await terminal.answer('args', '--entry "durar openai"');
+    await terminal.answer('passEnv', '');
+    await terminal.answer('More settings', '');
+    await terminal.answer('Does it print the secret itself?', '');
+    await terminal.answer('Name of this provider', '');
+    await terminal.pick('Which field', 'done');
+    const { code, told } = await screenOf(terminal);
+    expect(code, told).toBe(0);
+    expect(calls()).toBeGreaterThan(0);
+    expect(await stored()).toMatchObject({
+      models: { providers: { openai: { apiKey: { source: 'exec', provider: 'counter', id: 'value' } } } },
+      secrets: { providers: { counter: { source: 'exec', command, args: ['--entry', 'durar openai'], passEnv: ['PATH', 'HOME'], jsonOnly: false } } },
+    });
   }, 60_000);
 
   it('does not let go of a secret for another one without a question, and goes on when a place cannot be used (SEC-049, SEC-190)', async () => {
