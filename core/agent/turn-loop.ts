@@ -15,6 +15,7 @@ import { compactSession, describeCompaction } from './compaction.ts';
 import { type Injections, openInjections } from './injections.ts';
 import { recordTurn } from './ledger-record.ts';
 import { callModel } from './model-call.ts';
+import { shortenNewestResults } from './newest-results.ts';
 import { inboxIds, type Successor } from './run.ts';
 import { ownersOf, promptParts } from './run-report.ts';
 import type { TokenBudget } from './tokens.ts';
@@ -43,6 +44,8 @@ async function alternate(turn: Turn, firstPrompt: string, injections: Injections
   let overflow: number | undefined;
   /** The engine keeps more than it was told to and gives up no more of it; as long as the window holds that, the reply gets what is left. */
   let isTight = false;
+  /** Nothing else helps: the newest results are too large by themselves. */
+  let isShortened = false;
   for (;;) {
     run.signal.throwIfAborted();
     const history = await turn.recorder.history();
@@ -54,7 +57,8 @@ async function alternate(turn: Turn, firstPrompt: string, injections: Injections
       model: turn.model.ref,
       prompt,
     });
-    const messages = prune(turn, assembled.messages, budget);
+    const pruned = prune(turn, assembled.messages, budget);
+    const messages = isShortened ? shortenNewestResults(pruned, estimator, budget.messages) : pruned;
     const size = measureContext(turn, budget, { messages, assembled, history: history.messages });
     const { tokens } = size;
     const saved = messages === assembled.messages ? 0 : estimator.messages(assembled.messages) - size.messages;
@@ -66,8 +70,10 @@ async function alternate(turn: Turn, firstPrompt: string, injections: Injections
       try {
         overflow = await recover(turn, { tokens, previous: overflow, budget, reason: `about ${tokens} tokens, and there is room for ${budget.room}` });
       } catch (error) {
-        if (!size.leavesReply || errorCode(error) !== 'DUR_CONTEXT_OVERFLOW') throw error;
-        isTight = true;
+        if (errorCode(error) !== 'DUR_CONTEXT_OVERFLOW') throw error;
+        isTight = size.leavesReply;
+        if (!isTight && (isShortened || shortenNewestResults(pruned, estimator, budget.messages) === pruned)) throw error;
+        isShortened = !isTight;
       }
       continue;
     }
@@ -100,6 +106,7 @@ async function alternate(turn: Turn, firstPrompt: string, injections: Injections
     }
     overflow = undefined;
     isTight = false;
+    isShortened = false;
     count(turn, message);
     const calls = message.content.filter((block) => block.type === 'toolCall');
     await recordReply(turn, message, calls.length > 0);

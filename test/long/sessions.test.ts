@@ -52,6 +52,13 @@ describe('a long session on real text', () => {
     expectLevel(result);
   }, 1_200_000);
 
+  it('with results that no window holds: every turn is answered, and none of them stays for ever', async () => {
+    const result = await runLong({ engine: createLegacyEngine(), turns: LONG ? 1_000 : 120, seed: 3, window: 40_000, largest: 900_000 });
+    report('giants', result);
+    expect(result.compactions).toBeGreaterThan(1);
+    expect(result.breaks.unexplained).toBe(0);
+  }, 1_200_000);
+
   it('with recall: the same, and what was said at its beginning is there when it is asked for (ENGINE-022, ENGINE-059, ENGINE-083)', async () => {
     const said = new Map([
       [3, 'By the way, my sister Ottilie was born in Tromsø in 1987.'],
