@@ -3,11 +3,13 @@ import { INTERNAL_CHANNEL } from '../../sdk/protocol/clients.ts';
 import type { AgentService, RunRequest, RunResult } from '../agent/service.ts';
 import type { GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
+import type { SessionService } from '../sessions/service.ts';
 import type { Outgoing, State } from '../state/state.ts';
 import { acknowledge, type RemoveAck } from './ack-reaction.ts';
 import type { Outbound } from './outbound.ts';
 import { comparable, type RunTrace, repliesOf } from './reply.ts';
 import { createReplyStream, type ReplyStream } from './reply-stream.ts';
+import { createRunNotices, type NoticeLevels, noticeLevels, type RunNotices } from './run-notices.ts';
 import { createTyping, type TypingPlace, type TypingRun, typingIntervalMs, typingModeOf } from './typing.ts';
 
 /** Accompanies runs that a channel's message began: typing, the mark on the message, the reply while it grows. */
@@ -24,6 +26,7 @@ export interface RunFollower {
 export interface RunFollowerOptions {
   source: GenerationSource;
   agent: Pick<AgentService, 'onEvent' | 'wait'>;
+  sessions: Pick<SessionService, 'get'>;
   state: Pick<State, 'kv' | 'outbox'>;
   outbound: Pick<Outbound, 'reach' | 'worker'>;
   log: Logger;
@@ -33,6 +36,7 @@ interface Followed {
   request: RunRequest;
   place: TypingPlace;
   typing: TypingRun;
+  notices: RunNotices;
   stream: ReplyStream | undefined;
   failedTool?: string | undefined;
   removeAck?: RemoveAck | undefined;
@@ -43,7 +47,7 @@ const LONGEST_WAIT_MS = 2_147_483_647;
 /** What went out in runs that are not over, for the process that goes on with them. */
 const TRACES = 'channels:runs';
 
-export function createRunFollower({ source, agent, state, outbound, log }: RunFollowerOptions): RunFollower {
+export function createRunFollower({ source, agent, sessions, state, outbound, log }: RunFollowerOptions): RunFollower {
   const { kv, outbox } = state;
   const followed = new Map<string, Followed>();
   /** By the last message of a reply. */
@@ -58,9 +62,11 @@ export function createRunFollower({ source, agent, state, outbound, log }: RunFo
   const traceOf = (runId: string): RunTrace => (kv.get(TRACES, runId) as RunTrace | undefined) ?? { sent: [] };
   const note = (runId: string, more: Partial<RunTrace>): void => kv.set(TRACES, runId, { ...traceOf(runId), ...more });
 
-  function hear({ runId, stream, data }: AgentEvent): void {
+  function hear(event: AgentEvent): void {
+    const { runId, stream, data } = event;
     const run = followed.get(runId);
     if (run === undefined) return;
+    run.notices.hear(event);
     if (stream === 'thinking') run.typing.thinks();
     if (stream === 'assistant' && typeof data.text === 'string') {
       run.failedTool = undefined;
@@ -77,6 +83,7 @@ export function createRunFollower({ source, agent, state, outbound, log }: RunFo
       request,
       place,
       typing: typing.begin(place, typingModeOf(config, request)),
+      notices: createRunNotices(levelsOf(request), noticePoster(runId, request, place)),
       removeAck: acknowledge({ reach: outbound.reach, config, log }, place, request),
       stream: createReplyStream({
         request: { ...request, runId },
@@ -88,6 +95,24 @@ export function createRunFollower({ source, agent, state, outbound, log }: RunFo
         trace: () => traceOf(runId),
         note: (more) => note(runId, more),
       }),
+    };
+  }
+
+  async function levelsOf({ sessionKey, shown }: RunRequest): Promise<NoticeLevels> {
+    try {
+      return noticeLevels(source.current().config, sessionKey === undefined ? undefined : await sessions.get(sessionKey), shown);
+    } catch (error) {
+      log.debug(`a session's settings cannot be read: ${errorText(error)}`, { sessionKey });
+      return { verbose: 'off', reasoning: 'off' };
+    }
+  }
+
+  function noticePoster(runId: string, { sessionKey }: RunRequest, place: TypingPlace): (text: string) => void {
+    let count = 0;
+    return (text) => {
+      if (place.accountId === undefined) return;
+      outbox.add([{ id: `${runId}:note:${count}`, ...place, accountId: place.accountId, runId, sessionKey, payload: { text } }], Date.now());
+      count += 1;
     };
   }
 
@@ -119,6 +144,8 @@ export function createRunFollower({ source, agent, state, outbound, log }: RunFo
       run?.stream?.close();
       const trace = { ...traceOf(runId), ...(run?.failedTool === undefined ? {} : { failedTool: run.failedTool }) };
       const replies = repliesOf(request, result, source.current().config, trace);
+      const reasoning = run?.notices.reasoning();
+      if (replies[0] !== undefined && reasoning !== undefined) replies.unshift({ ...replies[0], id: `${runId}:reasoning`, payload: { text: reasoning } });
       const last = replies.at(-1);
       if (last !== undefined && run?.removeAck !== undefined) {
         marked.set(last.id, run.removeAck);

@@ -143,6 +143,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       sessions,
       channels,
       pairing: channels.pairing,
+      reportChannels: channels.report,
       systemEvents,
       state,
       control: {
@@ -154,6 +155,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
           slots,
           refused: changes?.refused() ?? [],
           channels: channels.status(),
+          outbox: channels.outbox(),
           stateDir: paths.stateDir,
         }),
         models: () => agent.models.list(),

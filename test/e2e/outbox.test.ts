@@ -212,3 +212,42 @@ describe('what is shown of a reply', () => {
     await gateway.stop();
   }, 60_000);
 });
+
+describe('the message tool', () => {
+  it('sends once over a kill -9 after it, and the reply does not say it again', async () => {
+    await setUp();
+    gateway = await machine.start();
+    const call = JSON.stringify({ action: 'send', message: 'The build is done.' });
+    await write('ledger', `[[offline: tool message ${call}]][[offline: delay 3000]][[offline: say The build is done.]]`);
+    await spoken('ledger', 1);
+    await gateway.stop('SIGKILL');
+    gateway = await machine.start();
+    await write('ledger', '[[offline: say next]]');
+    await until(async () => (await texts('ledger')).includes('next'), 'the next reply');
+    expect(await texts('ledger')).toEqual(['The build is done.', 'next']);
+  }, 60_000);
+
+  it('reaches other conversations as far as its run may', async () => {
+    await setUp();
+    gateway = await machine.start();
+    const across = JSON.stringify({ action: 'send', channel: 'ledger-once', to: 'bob', message: 'psst' });
+    await write('ledger', `[[offline: tool message ${across}]][[offline: say refused]]`);
+    expect(await spoken('ledger', 1)).toMatchObject([{ text: 'refused' }]);
+    expect(await said('ledger-once')).toEqual([]);
+    const run = await machine.cli(['agent', '--message', `[[offline: tool message ${across}]][[offline: say sent]]`, '--json']);
+    expect(run.code).toBe(0);
+    expect(await spoken('ledger-once', 1)).toMatchObject([{ to: 'bob', text: 'psst' }]);
+  }, 60_000);
+});
+
+it('a message of the command line is sent once for its key, over a restart', async () => {
+  await setUp();
+  gateway = await machine.start();
+  const params = JSON.stringify({ channel: 'ledger', to: 'amy', message: 'deployed', idempotencyKey: 'k1' });
+  const first = await machine.cli(['gateway', 'call', 'send', '--params', params, '--json']);
+  expect(first.stdout).toContain('"messageId": "ledger-');
+  await gateway.stop('SIGKILL');
+  gateway = await machine.start();
+  expect(await machine.cli(['gateway', 'call', 'send', '--params', params, '--json'])).toMatchObject({ code: 0 });
+  expect(await texts('ledger')).toEqual(['deployed']);
+}, 60_000);
