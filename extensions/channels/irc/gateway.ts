@@ -1,4 +1,5 @@
-import { type ChannelAccountContext, errorText, type InboundMessage } from 'Durar/plugin-sdk/core';
+import { type ChannelAccountContext, type DeliveryReceipt, errorText, type InboundMessage } from 'Durar/plugin-sdk/core';
+import { type RetryPolicy, withRetry } from 'Durar/plugin-sdk/retry';
 import type { Client } from 'irc-framework';
 import { accountSettings, type IrcAccount, sendsOpenPassword } from './account.ts';
 import { answerCtcp } from './ctcp.ts';
@@ -64,6 +65,10 @@ export async function runAccount({ context, left, config, onConnection }: RunOpt
   log.info(`connected to ${client.network.server} as ${client.user.nick}`);
   show({ connected: true, lastEventAt: Date.now(), nick: client.user.nick, server: client.network.server, channels: [] });
 
+  const showLogin = () => show({ login: link.account });
+  showLogin();
+  client.on('account', () => queueMicrotask(showLogin));
+
   const stop = () => void link.quit(GOODBYE);
   try {
     abortSignal.addEventListener('abort', stop, { once: true });
@@ -95,7 +100,7 @@ export async function runAccount({ context, left, config, onConnection }: RunOpt
       isChannel: (name) => client.network.isChannelName(name),
       isOurs: (messageId) => ours.get(messageId) === true,
     };
-    const deliver = createDelivery(context);
+    const deliver = createDelivery(context, account.retry);
     let told = 0;
 
     const receive = (event: MessageEvent, isAction: boolean) => {
@@ -130,19 +135,20 @@ export async function runAccount({ context, left, config, onConnection }: RunOpt
   }
 }
 
-/** Hands messages over one after the other: each conversation keeps its order. */
-function createDelivery({ deliver, log }: ChannelAccountContext): (message: InboundMessage) => void {
-  let last = Promise.resolve();
+/** Hands messages over: those of one conversation one after the other. */
+function createDelivery({ deliver, log, abortSignal: signal }: ChannelAccountContext, policy: RetryPolicy): (message: InboundMessage) => void {
+  /** The last of each conversation. */
+  const tails = new Map<string, Promise<void>>();
   let waiting = 0;
   let lost = 0;
 
   async function handOver(message: InboundMessage): Promise<void> {
     try {
-      const { accepted, reason } = await deliver(message);
-      if (accepted || message.chatType === 'direct') return;
-      log.debug(`irc: drop group sender ${message.senderId} (${reason === 'mention' ? 'missing-mention' : (reason ?? 'refused')})`);
-    } catch (error) {
       // IRC does not bring it again
+      const receipt = await withRetry(() => deliver(message), { policy, judge: () => ({ retry: true }), signal });
+      const why = message.chatType === 'direct' ? undefined : dropped(receipt);
+      if (why !== undefined) log.debug(`irc: drop group sender ${message.senderId} (${why})`);
+    } catch (error) {
       log.error(`a message of ${message.senderId} is lost: ${errorText(error)}`);
     } finally {
       waiting -= 1;
@@ -156,8 +162,19 @@ function createDelivery({ deliver, log }: ChannelAccountContext): (message: Inbo
       return;
     }
     waiting += 1;
-    last = last.then(() => handOver(message));
+    const { conversationId: id } = message;
+    const tail = (tails.get(id) ?? Promise.resolve()).then(async () => {
+      await handOver(message);
+      if (tails.get(id) === tail) tails.delete(id);
+    });
+    tails.set(id, tail);
   };
+}
+
+function dropped({ accepted, reason }: DeliveryReceipt): string | undefined {
+  if (reason === 'mention') return 'missing-mention';
+  if (accepted) return undefined;
+  return reason === 'group-disabled' ? 'policy=disabled' : reason?.startsWith('group-') ? 'policy=allowlist' : (reason ?? 'refused');
 }
 
 function warnOf(account: IrcAccount, { cfg, accountId, log }: ChannelAccountContext): void {

@@ -19,7 +19,8 @@ declare module 'irc-framework' {
     changeNick(nick: string): void;
     join(channel: string, key?: string): void;
     raw(...parts: readonly string[]): void;
-    say(target: string, text: string): void;
+    say(target: string, text: string, tags?: Record<string, string>): void;
+    ctcpRequest(target: string, type: string, ...parts: string[]): void;
     notice(target: string, text: string): void;
     caseLower(text: string): string;
     caseCompare(one: string, other: string): boolean;

@@ -19,6 +19,9 @@ export interface RoomsOptions {
 /** milliseconds before a channel is entered again: after a kick, and after each refusal twice as long up to the most */
 const AGAIN_MS = { first: 5_000, most: 600_000 };
 
+/** Channels in one command; some servers take no more. */
+const AT_ONCE = 4;
+
 const REASONS: Record<string, string> = {
   channel_is_full: 'it is full',
   invite_only_channel: 'it is for invited people only',
@@ -91,7 +94,10 @@ export function createRooms({ client, channels, log, onChange }: RoomsOptions): 
 
   return {
     enter() {
-      for (const channel of channels) join(channel);
+      // many commands at once look like a flood
+      const open = channels.filter(({ key }) => key === undefined).map(({ name }) => name);
+      for (let at = 0; at < open.length; at += AT_ONCE) client.join(open.slice(at, at + AT_ONCE).join(','));
+      for (const channel of channels) if (channel.key !== undefined) join(channel);
     },
     joined: () => [...inside.values()],
     stop() {

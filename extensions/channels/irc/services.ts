@@ -45,6 +45,10 @@ export function regainNick(link: Link, { nick, nickserv }: IrcAccount, onChange:
     queueMicrotask(onChange);
   });
   if (!has() && nickserv !== undefined) {
+    // the answer comes when the other one is gone
+    client.on('notice', (event: { nick: string }) => {
+      if (client.caseCompare(event.nick, nickserv.service.split('@')[0] ?? '')) ask();
+    });
     client.say(nickserv.service, `GHOST ${nick} ${nickserv.password}`);
     ask();
   }
