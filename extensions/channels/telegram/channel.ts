@@ -85,8 +85,8 @@ async function runBot(bot: Bot, context: ChannelAccountContext, listeners: Liste
   const { account, api } = bot;
   bot.onRetry = (error, delayMs) => {
     log.warn(`${error.message}; tried again in ${delayMs} ms`);
-    // a limit on messages is no loss of the connection
-    if (error.code !== 'TELEGRAM_RATE_LIMIT') context.setStatus({ connected: false, lastProblem: error.message });
+    // it counts as connected until the tries are used up: the host sends nothing through an account that is not
+    context.setStatus({ lastProblem: error.message });
   };
   try {
     const me = await api.call('getMe', {}, { signal });

@@ -108,12 +108,22 @@ describe('an account', () => {
     server.say('before');
     await received(account, 1);
     await server.down();
-    await until(() => account.status.connected === false, 'the loss');
+    await until(() => account.status.lastProblem, 'the loss');
     await server.up();
     server.say('after');
     await received(account, 2);
     expect(texts(account)).toEqual(['before', 'after']);
+    expect(account.status).toMatchObject({ connected: true, lastProblem: undefined });
+  });
+
+  it('stays connected while a message that it sends meets a fault', async () => {
+    const cfg = settings(server.url);
+    const account = run(cfg);
+    await until(() => account.status.connected, 'the connection');
+    server.fail('sendMessage', 'reset');
+    await channel.outbound?.sendText?.({ cfg, to: '7001', text: 'hello' });
     expect(account.status.connected).toBe(true);
+    expect(account.log.join()).toContain('tried again in');
   });
 
   it('runs beside others, each with its own bot; two with one token are refused', async () => {
