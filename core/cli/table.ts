@@ -1,3 +1,4 @@
+import { CHANNELS } from './channel-commands.ts';
 import type { CommandSpec, OptionSpec } from './command.ts';
 import { CONFIG } from './config-commands.ts';
 import { CONTEXT } from './context-commands.ts';
@@ -234,6 +235,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   NODES,
   NODE_HOST,
   APPROVALS,
+  CHANNELS,
   PAIRING,
   {
     name: 'completion',

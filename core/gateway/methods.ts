@@ -9,6 +9,7 @@ import type { GatewayContext } from './context.ts';
 import type { ExtensionMethods, MethodEntry } from './extension-methods.ts';
 import { agentMethods } from './methods/agent.ts';
 import { agentsMethods } from './methods/agents.ts';
+import { channelsMethods } from './methods/channels.ts';
 import { chatMethods } from './methods/chat.ts';
 import { configMethods } from './methods/config.ts';
 import { devicesMethods } from './methods/devices.ts';
@@ -113,6 +114,7 @@ function coreEntries(context: GatewayContext): Map<string, MethodEntry> {
     ...sendMethods(context),
     ...devicesMethods(context),
     ...queueMethods(context),
+    ...channelsMethods(context),
     ...pairingMethods(context),
   };
   const entries = new Map<string, MethodEntry>();

@@ -1,6 +1,6 @@
 import type { ModelEntry } from '../../sdk/index.ts';
 import type { AgentService } from '../agent/service.ts';
-import type { Channels, PairingDesk } from '../channels/accounts.ts';
+import type { Channels, PairingDesk, ReportChannels } from '../channels/accounts.ts';
 import type { ConfigChange } from '../config/changes.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Environment, Paths } from '../config/paths.ts';
@@ -167,6 +167,8 @@ export interface GatewayOptions {
   source: GenerationSource;
   agent: GatewayAgent;
   channels: GatewayChannels;
+  /** How they do. */
+  reportChannels: ReportChannels;
   /** Who may write to the agent through them. */
   pairing: PairingDesk;
   /** Those that channels add to; absent: the gateway's own. */

@@ -7,6 +7,7 @@ import { EventFrame, RequestFrame, ResponseFrame } from './frames.ts';
 import { type JsonSchema, protocolDocument } from './json-schema.ts';
 import { AGENT_METHODS } from './methods/agent.ts';
 import { AGENTS_METHODS } from './methods/agents.ts';
+import { CHANNELS_METHODS } from './methods/channels.ts';
 import { CHAT_METHODS } from './methods/chat.ts';
 import { CONFIG_METHODS } from './methods/config.ts';
 import { DEVICES_METHODS } from './methods/devices.ts';
@@ -39,6 +40,7 @@ const METHOD_SOURCES: Record<string, MethodSource> = {
   ...SEND_METHODS,
   ...DEVICES_METHODS,
   ...QUEUE_METHODS,
+  ...CHANNELS_METHODS,
   ...PAIRING_METHODS,
 };
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type RawData, WebSocket } from 'ws';
 import type { AcceptedRun, RunRequest, RunResult } from '../../core/agent/service.ts';
+import { createChannelReport } from '../../core/channels/channel-report.ts';
 import { createPairing } from '../../core/channels/pairing.ts';
 import { createPairingDesk } from '../../core/channels/pairing-desk.ts';
 import { resolvePaths } from '../../core/config/paths.ts';
@@ -237,6 +238,7 @@ export async function startGateway(
       poll: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
       reply: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
     },
+    reportChannels: createChannelReport({ source, statusOf: () => undefined }),
     pairing: createPairingDesk({
       desk: createPairing(state).desk,
       source,

@@ -122,6 +122,25 @@ describe('people at a channel of an installed extension', () => {
     expect(sessions).toContainEqual(expect.objectContaining({ key: 'agent:second:wire-chat:group:#ops', chatType: 'group' }));
   }, 60_000);
 
+  it('channels status tells how the accounts do, and what their services say', async () => {
+    await apply(config({ allowFrom: ['*'], accounts: { work: { server: 'a' }, home: { server: 'broken', name: 'Home' }, off: { enabled: false } } }));
+    await until(async () => (await say({ text: 'x', senderId: 'ada', accountId: 'work' })).accepted, 'the account');
+    const plain = await machine.cli(['channels', 'status', '--json']);
+    const { channelAccounts, channelLabels } = plain.json<{ channelAccounts: Record<string, object[]>; channelLabels: object }>();
+    expect([plain.code, channelLabels]).toEqual([0, expect.objectContaining({ 'wire-chat': 'Wire' })]);
+    expect(channelAccounts['wire-chat']).toEqual([
+      expect.objectContaining({ accountId: 'work', enabled: true, running: true, connected: true, restarts: 0, lastInboundAt: expect.any(Number) }),
+      expect.objectContaining({ accountId: 'home', name: 'Home', running: true }),
+      { accountId: 'off', enabled: false, configured: true, running: false },
+    ]);
+    const asked = await machine.cli(['channels', 'status', '--probe']);
+    expect(asked.code).toBe(1);
+    expect(asked.stdout).toContain('bot of work');
+    expect(asked.stdout).toContain('the line is dead');
+    expect((await machine.cli(['channels', 'list'])).stdout).toContain('work, home, off');
+    await apply(config({ allowFrom: ['*'] }));
+  }, 60_000);
+
   it('what happened is told with the next turn', async () => {
     expect(await say({ kind: 'event', text: 'Ada left the room', senderId: 'ada', conversationId: 'ada' })).toMatchObject({ reason: 'event' });
     const { queued } = { queued: (await call<{ queuedSystemEvents: string[] }>('status')).queuedSystemEvents };

@@ -134,6 +134,7 @@ public enum GatewayMethod: String, Codable, CaseIterable, Sendable {
     case queueList = "queue.list"
     case queueRetry = "queue.retry"
     case queueDrop = "queue.drop"
+    case channelsStatus = "channels.status"
     case channelsPairingList = "channels.pairing.list"
     case channelsPairingApprove = "channels.pairing.approve"
     case channelsPairingReject = "channels.pairing.reject"
@@ -385,6 +386,78 @@ public struct CatalogToolSource: RawRepresentable, Codable, Hashable, Sendable, 
     public init(stringLiteral value: String) { rawValue = value }
     public static let core: Self = "core"
     public static let plugin: Self = "plugin"
+}
+
+public struct ChannelAccount: Codable, Hashable, Sendable {
+    public var accountId: String
+    public var name: String?
+    public var enabled: Bool?
+    public var configured: Bool?
+    public var running: Bool?
+    public var connected: Bool?
+    public var startedAt: Double?
+    public var restarts: Int?
+    public var lastError: String?
+    public var lastEventAt: Double?
+    public var lastInboundAt: Double?
+    public var probe: ChannelAccountProbe?
+
+    public init(
+        accountId: String,
+        name: String? = nil,
+        enabled: Bool? = nil,
+        configured: Bool? = nil,
+        running: Bool? = nil,
+        connected: Bool? = nil,
+        startedAt: Double? = nil,
+        restarts: Int? = nil,
+        lastError: String? = nil,
+        lastEventAt: Double? = nil,
+        lastInboundAt: Double? = nil,
+        probe: ChannelAccountProbe? = nil
+    ) {
+        self.accountId = accountId
+        self.name = name
+        self.enabled = enabled
+        self.configured = configured
+        self.running = running
+        self.connected = connected
+        self.startedAt = startedAt
+        self.restarts = restarts
+        self.lastError = lastError
+        self.lastEventAt = lastEventAt
+        self.lastInboundAt = lastInboundAt
+        self.probe = probe
+    }
+}
+
+public struct ChannelAccountProbe: Codable, Hashable, Sendable {
+    public var ok: Bool
+    public var error: String?
+    public var identity: ChannelAccountProbeIdentity?
+
+    public init(
+        ok: Bool,
+        error: String? = nil,
+        identity: ChannelAccountProbeIdentity? = nil
+    ) {
+        self.ok = ok
+        self.error = error
+        self.identity = identity
+    }
+}
+
+public struct ChannelAccountProbeIdentity: Codable, Hashable, Sendable {
+    public var id: String?
+    public var name: String?
+
+    public init(
+        id: String? = nil,
+        name: String? = nil
+    ) {
+        self.id = id
+        self.name = name
+    }
 }
 
 public struct ChatAborted: Codable, Hashable, Sendable {
@@ -5281,6 +5354,85 @@ public struct QueueDropResult: Codable, Hashable, Sendable {
         id: String
     ) {
         self.id = id
+    }
+}
+
+public struct ChannelsStatusParams: Codable, Hashable, Sendable {
+    public var probe: Bool?
+    public var timeoutMs: Int?
+
+    public init(
+        probe: Bool? = nil,
+        timeoutMs: Int? = nil
+    ) {
+        self.probe = probe
+        self.timeoutMs = timeoutMs
+    }
+}
+
+public struct ChannelsStatusResult: Codable, Hashable, Sendable {
+    public var ts: Double
+    public var channelOrder: [String]
+    public var channelLabels: [String: String]
+    public var channelDetailLabels: [String: String]
+    public var channelSystemImages: [String: String]
+    public var channelMeta: [ChannelsStatusResultChannelMetaItem]
+    public var channels: [String: ChannelsStatusResultChannelsValue]
+    public var channelAccounts: [String: [ChannelAccount]]
+    public var channelDefaultAccountId: [String: String]
+
+    public init(
+        ts: Double,
+        channelOrder: [String],
+        channelLabels: [String: String],
+        channelDetailLabels: [String: String],
+        channelSystemImages: [String: String],
+        channelMeta: [ChannelsStatusResultChannelMetaItem],
+        channels: [String: ChannelsStatusResultChannelsValue],
+        channelAccounts: [String: [ChannelAccount]],
+        channelDefaultAccountId: [String: String]
+    ) {
+        self.ts = ts
+        self.channelOrder = channelOrder
+        self.channelLabels = channelLabels
+        self.channelDetailLabels = channelDetailLabels
+        self.channelSystemImages = channelSystemImages
+        self.channelMeta = channelMeta
+        self.channels = channels
+        self.channelAccounts = channelAccounts
+        self.channelDefaultAccountId = channelDefaultAccountId
+    }
+}
+
+public struct ChannelsStatusResultChannelMetaItem: Codable, Hashable, Sendable {
+    public var id: String
+    public var label: String
+    public var detailLabel: String
+
+    public init(
+        id: String,
+        label: String,
+        detailLabel: String
+    ) {
+        self.id = id
+        self.label = label
+        self.detailLabel = detailLabel
+    }
+}
+
+public struct ChannelsStatusResultChannelsValue: Codable, Hashable, Sendable {
+    public var configured: Bool
+    public var running: Bool
+    public var error: String?
+
+    public init(
+        configured: Bool,
+        running: Bool,
+        error: String? = nil
+    ) {
+        self.configured = configured
+        self.running = running
+        self.error = error
     }
 }
 

@@ -997,6 +997,31 @@ export type QueueDropResult = {
   id: string;
 };
 
+export type ChannelsStatusParams = {
+  probe?: boolean;
+  timeoutMs?: number;
+};
+
+export type ChannelsStatusResult = {
+  ts: number;
+  channelOrder: Array<string>;
+  channelLabels: Record<string, string>;
+  channelDetailLabels: Record<string, string>;
+  channelSystemImages: Record<string, string>;
+  channelMeta: Array<{
+    id: string;
+    label: string;
+    detailLabel: string;
+  }>;
+  channels: Record<string, {
+    configured: boolean;
+    running: boolean;
+    error?: string;
+  }>;
+  channelAccounts: Record<string, Array<ChannelAccount>>;
+  channelDefaultAccountId: Record<string, string>;
+};
+
 export type ChannelsPairingListParams = {
   channel?: string;
   accountId?: string;
@@ -1712,6 +1737,28 @@ export type QueueEntry = {
   lastError?: string;
 };
 
+export type ChannelAccount = {
+  accountId: string;
+  name?: string;
+  enabled?: boolean;
+  configured?: boolean;
+  running?: boolean;
+  connected?: boolean;
+  startedAt?: number;
+  restarts?: number;
+  lastError?: string;
+  lastEventAt?: number;
+  lastInboundAt?: number;
+  probe?: {
+    ok: boolean;
+    error?: string;
+    identity?: {
+      id?: string;
+      name?: string;
+    };
+  };
+};
+
 export type SenderPairingRequest = {
   channel: string;
   accountId: string;
@@ -1923,6 +1970,7 @@ export interface MethodTypes {
   'queue.list': { params: QueueListParams; result: QueueListResult };
   'queue.retry': { params: QueueRetryParams; result: QueueRetryResult };
   'queue.drop': { params: QueueDropParams; result: QueueDropResult };
+  'channels.status': { params: ChannelsStatusParams; result: ChannelsStatusResult };
   'channels.pairing.list': { params: ChannelsPairingListParams; result: ChannelsPairingListResult };
   'channels.pairing.approve': { params: ChannelsPairingApproveParams; result: ChannelsPairingApproveResult };
   'channels.pairing.reject': { params: ChannelsPairingRejectParams; result: ChannelsPairingRejectResult };
