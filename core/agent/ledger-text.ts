@@ -59,7 +59,9 @@ function header(record: TurnRecord): string[] {
   }
   lines.push(`Calls: ${calls(record)}`);
   for (const { trigger, compacted, tokensBefore, tokensAfter } of compactions) {
-    const sizes = tokensBefore === undefined ? '' : `, ${number(tokensBefore)} tok${tokensAfter === undefined ? '' : ` -> ${number(tokensAfter)} tok`}`;
+    // engines may tell both sizes of a compaction that did nothing, each counted in its own way
+    const after = tokensAfter === undefined || !compacted ? '' : ` -> ${number(tokensAfter)} tok`;
+    const sizes = tokensBefore === undefined ? '' : `, ${number(tokensBefore)} tok${after}`;
     lines.push(`Compaction (${trigger}): ${compacted ? 'done' : 'nothing came of it'}${sizes}`);
   }
   if (pruning !== undefined) {
