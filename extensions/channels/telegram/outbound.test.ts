@@ -1,5 +1,5 @@
 import type { ChannelOutboundAdapter } from 'Durar/plugin-sdk/core';
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -238,6 +238,18 @@ describe('the rest', () => {
     await createTelegram().pairing?.notifyApproval?.(toAnn(cfg));
     expect(server.messages).toHaveLength(1);
   });
+});
+
+it('has the defaults that its manifest tells', async () => {
+  const manifest = JSON.parse(await readFile(new URL('Durar.plugin.json', import.meta.url), 'utf8'));
+  const { properties } = manifest.channelConfigs.telegram.schema;
+  const defaults = resolveAccount({ channels: { telegram: {} } });
+  expect(defaults.mediaMaxBytes).toBe(properties.mediaMaxMb.default * 1024 * 1024);
+  expect(properties.textChunkLimit.description).toContain(String(outbound.textChunkLimit));
+  expect(properties.timeoutSeconds.description).toContain(String(defaults.timeoutMs / 1000));
+  expect(properties.apiRoot.description).toContain(defaults.apiRoot);
+  for (const [key, value] of Object.entries(defaults.retry)) expect(properties.retry.properties[key].description).toContain(`default ${value}`);
+  expect([manifest.id, manifest.channels]).toEqual(['telegram', [createTelegram().id]]);
 });
 
 it('reads targets in every form, and refuses what is none', () => {
