@@ -37,6 +37,8 @@ export function createInboundDebounce({ held, accept, log, now = Date.now }: Inb
   const flushing = new Map<string, Promise<void>>();
   /** The pause after the last failure, by group. */
   const pauses = new Map<string, number>();
+  /** Groups with something that waits. */
+  const waiting = new Set<string>();
   let isStopped = false;
 
   function arm(group: string, ms: number, since: number): void {
@@ -73,14 +75,16 @@ export function createInboundDebounce({ held, accept, log, now = Date.now }: Inb
   }
 
   async function flush(group: string): Promise<void> {
+    const before = flushing.get(group);
+    if (!waiting.has(group)) return await before;
     clearTimeout(timers.get(group)?.timer);
     timers.delete(group);
-    const before = flushing.get(group) ?? Promise.resolve();
-    const next = before.then(async () => {
+    const next = (before ?? Promise.resolve()).then(async () => {
       // one that failed goes first, under the id that it had
       for (const [runId, messages] of claimed(held.all().filter((message) => message.group === group))) await hand(messages, runId);
       const runId = randomUUID();
       await hand(held.claim(group, runId), runId);
+      waiting.delete(group);
     });
     const settled = next
       .catch(() => undefined)
@@ -95,6 +99,7 @@ export function createInboundDebounce({ held, accept, log, now = Date.now }: Inb
   return {
     hold(group, request, quietMs) {
       if (!held.add({ group, request, key: request.dedupeKey }, now())) return false;
+      waiting.add(group);
       const since = timers.get(group)?.since ?? now();
       arm(group, Math.max(0, Math.min(quietMs, since + quietMs * MAX_TIMES - now())), since);
       return true;
@@ -103,7 +108,8 @@ export function createInboundDebounce({ held, accept, log, now = Date.now }: Inb
     flush,
     async resume() {
       held.sweep(now() - KNOWN_MS);
-      for (const group of new Set(held.all().map((message) => message.group))) await flushOrRetry(group);
+      for (const { group } of held.all()) waiting.add(group);
+      for (const group of [...waiting]) await flushOrRetry(group);
     },
     stop() {
       isStopped = true;

@@ -13,7 +13,8 @@ interface Desk {
   host: AgentHost;
   inbound: Inbound;
   pairing: Pairing;
-  said: Array<{ to: string; text: string }>;
+  /** `refuse`: nothing can be said. */
+  said: Array<{ to: string; text: string }> & { refuse?: boolean };
   told: Array<{ key: string; text: string }>;
   runs: Array<{ runId: string; request: RunRequest }>;
   receive(message: Partial<InboundMessage>): ReturnType<Inbound['receive']>;
@@ -45,7 +46,10 @@ async function open(chat: object, more: HostParts & { channel?: Partial<Channel>
     pairing,
     events: { add: (key, text) => void told.push({ key, text }) },
     mediaDir: join(host.dir, 'media'),
-    say: async (_origin, { conversationId }, text) => void said.push({ to: conversationId, text }),
+    async say(_origin, { conversationId }, text) {
+      if (said.refuse === true) throw new Error('no line');
+      said.push({ to: conversationId, text });
+    },
     accepted: (run) => void runs.push(run),
     log: { trace() {}, debug() {}, info() {}, warn() {}, error() {}, child: () => options.log },
   };
@@ -94,6 +98,15 @@ it('a stranger gets a code, once, and is not read; who was let in is read, also 
   const again = await open({}, {}, await desk.host.restart());
   expect(await again.receive({ text: 'now?', messageId: 'later' })).toMatchObject({ accepted: true });
   expect(await again.words()).toEqual([expect.stringContaining('now?')]);
+});
+
+it('who could not be told the code is told with the next message', async () => {
+  const desk = await open({});
+  desk.said.refuse = true;
+  await expect(desk.receive({})).rejects.toThrow('no line');
+  desk.said.refuse = false;
+  await desk.receive({});
+  expect(desk.said).toHaveLength(1);
 });
 
 it('a message that comes again is accepted once, at the same time, later, and after a restart', async () => {

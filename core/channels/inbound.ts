@@ -8,7 +8,7 @@ import type { State } from '../state/state.ts';
 import { type AccessDecision, decideAccess } from './access.ts';
 import { type AllowList, allowListOf } from './allow-list.ts';
 import { channelConfig } from './channel-config.ts';
-import { type ChannelSettings, channelSettings } from './channel-settings.ts';
+import { type ChannelSettings, channelBlock, channelSettings } from './channel-settings.ts';
 import { createEnvelopes, nameOf, quotation } from './envelope.ts';
 import { createInboundDebounce } from './inbound-debounce.ts';
 import { loadMedia } from './inbound-media.ts';
@@ -77,6 +77,8 @@ export function createInbound(options: InboundOptions): Inbound {
   /** The last message of each conversation that is under way. */
   const lines = new Map<string, Promise<unknown>>();
   const recent = new Set<string>();
+  /** Kinds of refusals that the log has. */
+  const refused = new Set<string>();
   const pending = createPendingContext();
   const envelopes = createEnvelopes();
   const mentions = createMentions((pattern, reason) => log.warn(`the mention pattern '${pattern}' is not used: ${reason}`));
@@ -89,10 +91,11 @@ export function createInbound(options: InboundOptions): Inbound {
     },
   });
 
-  async function hand(request: RunRequest): Promise<string> {
-    const { runId } = await agent.accept(request);
+  async function hand(request: RunRequest): Promise<DeliveryReceipt> {
+    const { runId, repeated } = await agent.accept(request);
+    if (repeated === true) return DUPLICATE;
     options.accepted?.({ runId, request });
-    return runId;
+    return { accepted: true, runId };
   }
 
   function remember(key: string | undefined): void {
@@ -106,7 +109,7 @@ export function createInbound(options: InboundOptions): Inbound {
     const key = message.kind === 'event' ? undefined : dedupeKeyOf(origin.channel.id, origin.accountId, message);
     if (key !== undefined && (recent.has(key) || state.inbox.knows(key) || debounce.knows(key))) return DUPLICATE;
     const generation = source.current();
-    const heard = await throughHooks(generation, origin, message);
+    const heard = message.kind === 'event' ? { message } : await throughHooks(generation, origin, message);
     const receipt = 'reason' in heard ? heard : await decide(arrivalOf(generation, origin, heard.message, place));
     remember(key);
     return receipt;
@@ -115,7 +118,9 @@ export function createInbound(options: InboundOptions): Inbound {
   function arrivalOf(generation: Generation, { channel, accountId }: InboundOrigin, message: InboundMessage, place: string): Arrival {
     const { config } = generation;
     const shown = channelConfig(generation, channel.id);
-    const defaultAccountId = channel.config.defaultAccountId?.(shown) ?? channel.config.listAccountIds(shown)[0] ?? accountId;
+    const { defaultAccount } = channelBlock(config, channel.id) ?? {};
+    const named = typeof defaultAccount === 'string' ? defaultAccount : channel.config.defaultAccountId?.(shown);
+    const defaultAccountId = named ?? channel.config.listAccountIds(shown)[0] ?? accountId;
     const route = routeOf({ config, channel, accountId, defaultAccountId, message });
     const settings = channelSettings(config, channel.id, accountId);
     return { generation, channel, accountId, message, settings, allowList: allowListOf(channel), defaultAccountId, place, ...route };
@@ -134,9 +139,18 @@ export function createInbound(options: InboundOptions): Inbound {
     });
     if (access.kind === 'allowed') return message.kind === 'event' ? tell(arrival) : await admit(arrival, access);
     const reason = access.kind === 'refused' ? access.reason : 'pairing';
-    log.info(`${channel.id}: a message is not let in (${reason})`, { channel: channel.id, accountId, senderId: message.senderId, chatType: message.chatType });
+    noteRefusal(arrival, reason);
     if (access.kind === 'pairing' && message.kind !== 'event') await askToPair(arrival);
     return { accepted: false, reason };
+  }
+
+  /** The first of a kind is told to everybody, the others to whoever looks closer. */
+  function noteRefusal({ channel, accountId, message }: Arrival, reason: string): void {
+    const kind = `${channel.id}:${accountId}:${reason}`;
+    const level = refused.has(kind) ? 'debug' : 'info';
+    refused.add(kind);
+    const { senderId, conversationId, chatType } = message;
+    log[level](`${channel.id}: a message is not let in (${reason})`, { channel: channel.id, accountId, senderId, conversationId, chatType });
   }
 
   function tell({ channel, message, sessionKey }: Arrival): DeliveryReceipt {
@@ -150,7 +164,13 @@ export function createInbound(options: InboundOptions): Inbound {
     const asked = pairing.ask({ channel: channel.id, accountId, senderId, conversationId, ...(senderName === undefined ? {} : { senderName }) });
     if (asked?.created !== true) return;
     const text = pairingText(asked.request, channel.pairing?.idLabel ?? `${channel.meta.label} id`);
-    await options.say({ channel, accountId }, { conversationId, ...(threadId === undefined ? {} : { threadId }) }, text);
+    try {
+      await options.say({ channel, accountId }, { conversationId, ...(threadId === undefined ? {} : { threadId }) }, text);
+    } catch (error) {
+      // they have no code, so they are told with their next message
+      pairing.forget(asked.request);
+      throw error;
+    }
   }
 
   /** For a sender who is let in: the mention rule, what comes with the message, the run. */
@@ -172,7 +192,7 @@ export function createInbound(options: InboundOptions): Inbound {
     const group = `${place}\n${message.senderId}`;
     if (isCommand) {
       await debounce.flush(group);
-      return { accepted: true, runId: await hand(plain) };
+      return await hand(plain);
     }
     const media = await loadMedia(message.media ?? [], settings.mediaMaxMb ?? DEFAULT_MEDIA_MB, { dir: options.mediaDir, log, signal: closing.signal });
     const create = { ...chat, ...(message.conversationName === undefined || isDirect ? {} : { displayName: message.conversationName }) };
@@ -183,7 +203,7 @@ export function createInbound(options: InboundOptions): Inbound {
       const quietMs = media.images.length + media.notes.length > 0 ? 0 : debounceOf(arrival);
       if (quietMs > 0) return debounce.hold(group, request, quietMs) ? { accepted: true, reason: 'debounce' } : DUPLICATE;
       await debounce.flush(group);
-      return { accepted: true, runId: await hand(request) };
+      return await hand(request);
     } catch (error) {
       before?.restore();
       throw error;

@@ -7,6 +7,8 @@ export interface Pairing {
   isPaired(channel: string, accountId: string, senderId: string): boolean;
   /** Notes that somebody asks. `created`: they are to be told the code; undefined: too many of the channel wait already. */
   ask(person: Omit<PairingRequest, 'code' | 'createdAt'>): { request: PairingRequest; created: boolean } | undefined;
+  /** As if it had not been asked. */
+  forget(request: PairingRequest): void;
   readonly desk: PairingCodes;
 }
 
@@ -74,6 +76,7 @@ export function createPairing({ pairing: table }: Pick<State, 'pairing'>, now: (
       table.add(request);
       return { request, created: true };
     },
+    forget: (request) => void table.remove(request),
     desk: {
       list: (filter = {}) => ({
         pending: pending(filter).map((request) => ({ ...request, expiresAt: request.createdAt + LIFETIME_MS })),

@@ -12,6 +12,7 @@ function setup() {
       requests.push(request);
       return { runId: request.runId };
     },
+    isCommand: ({ message }: RunRequest) => message.startsWith('/'),
   } as unknown as GatewayAgent;
   const events = createSystemEvents({ canonicalKey: (key = 'main') => `agent:main:${key}` }, () => 0);
   const attached = events.attach(agent);
@@ -33,6 +34,14 @@ describe('system events', () => {
       undefined,
     ]);
     expect(events.list()).toEqual([]);
+  });
+
+  it('are not spent on a command, which no model sees', async () => {
+    const { events, run, requests } = setup();
+    events.add('agent:main:main', 'the battery is low');
+    await run({ message: '/status' });
+    await run();
+    expect(requests.map(({ extraSystemPrompt = '' }) => extraSystemPrompt.includes('battery'))).toEqual([false, true]);
   });
 
   it('wait on when the run is refused, and are bounded', async () => {

@@ -15,7 +15,8 @@ export function createSystemEvents(sessions: Pick<GatewaySessions, 'canonicalKey
     attach: (agent) => ({
       ...agent,
       async accept(request) {
-        if (waiting.size === 0 || request.sessionId !== undefined) return await agent.accept(request);
+        // a command is not for the model, which is to be told
+        if (waiting.size === 0 || request.sessionId !== undefined || agent.isCommand(request)) return await agent.accept(request);
         const key = sessions.canonicalKey(request.sessionKey, request.agentId);
         const events = waiting.get(key);
         if (events === undefined) return await agent.accept(request);
