@@ -19,7 +19,7 @@ export interface Backlog {
   /** The run waits until what came before it is taken up. False: there is nothing before it. */
   holds(run: Run): boolean;
   /** Takes one more message up, which is in the inbox and in no run. */
-  add(message: Pick<InboxMessage, 'id' | 'sessionKey' | 'acceptedAt'>): void;
+  add(message: Pick<InboxMessage, 'id' | 'sessionKey'>): void;
   /** Gives up what still waits here of a session. Returns the ids. */
   drop(sessionKey: string): string[];
   counts(): { sessions: number; waiting: number };
@@ -28,14 +28,15 @@ export interface Backlog {
 }
 
 interface Line {
-  /** Ids of what is only on disk, runs of what was accepted since. */
-  items: Array<string | Run>;
-  next: number;
-  /** epoch ms of the first one */
-  since: number;
+  /** What the inbox had of the session when this process began: how many are left, behind which place, up to which. */
+  left: number;
+  afterSeq: number;
+  toSeq: number;
+  /** Read, and next to be taken up. */
+  ids: string[];
+  /** Behind those: ids of what is tried again, runs of what was accepted since. */
+  behind: Array<string | Run>;
   isFed: boolean;
-  /** Where the entries of its messages are; absent: not looked for yet. */
-  written?: Map<string, number>;
 }
 
 /** A message with which the process ended this often is given up. */
@@ -43,7 +44,8 @@ const MAX_ATTEMPTS = 3;
 /** Sessions that are taken up at the same time. */
 const PARALLEL = 64;
 const LANE = 'backlog';
-const PAGE = 5_000;
+/** Ids of a session that are read at a time. */
+const PAGE = 200;
 /** The longest delay a timer can have. */
 const FOREVER_MS = 2 ** 31 - 1;
 
@@ -62,18 +64,8 @@ export function createBacklog(options: {
   let isResumed = false;
   let isClosed = false;
 
-  for (let page = inbox.lines(0, PAGE); page.length > 0; page = inbox.lines(page.at(-1)?.seq, PAGE)) {
-    for (const { id, sessionKey, acceptedAt } of page) lineOf(sessionKey, acceptedAt).items.push(id);
-  }
-
-  function lineOf(sessionKey: string, since: number): Line {
-    let line = lines.get(sessionKey);
-    if (line === undefined) {
-      line = { items: [], next: 0, since, isFed: false };
-      lines.set(sessionKey, line);
-    }
-    return line;
-  }
+  for (const { sessionKey, count, lastSeq } of inbox.sessions())
+    lines.set(sessionKey, { left: count, afterSeq: 0, toSeq: lastSeq, ids: [], behind: [], isFed: false });
 
   function feed(sessionKey: string, line: Line): void {
     if (line.isFed || !isResumed) return;
@@ -86,36 +78,50 @@ export function createBacklog(options: {
   async function empty(sessionKey: string, line: Line): Promise<void> {
     let last: string | undefined;
     try {
-      while (line.next < line.items.length && !isClosed) {
-        const item = line.items[line.next];
-        line.next += 1;
-        if (item === undefined) continue;
-        if (typeof item !== 'string') {
-          dispatch.start(item);
-          continue;
-        }
-        try {
-          line.written ??= await writtenIn(sessionKey, line);
-          last = (await takeUp(item, line.written)) ?? last;
-        } catch (error) {
-          if (isClosed) return;
-          log.error(`a message of an earlier process could not be taken up: ${errorText(error)}`, { runId: item, sessionKey });
-          book.bury(item, errorText(error));
-        }
+      while (!isClosed) {
+        const ids = nextIds(sessionKey, line);
+        if (ids.length > 0) last = (await takeAll(sessionKey, line, ids)) ?? last;
+        else if (line.behind.length === 0) break;
+        else for (let run = line.behind[0]; run !== undefined && typeof run !== 'string'; run = line.behind[0]) dispatch.start(line.behind.shift() as Run);
       }
     } finally {
       lines.delete(sessionKey);
-      for (const item of line.items.slice(line.next)) if (typeof item !== 'string') dispatch.start(item);
+      for (const item of line.behind) if (typeof item !== 'string') dispatch.start(item);
     }
     // the place is given to another session when this one has nothing left to do
     if (last !== undefined) await runs.wait(last, FOREVER_MS);
   }
 
-  async function writtenIn(sessionKey: string, { items, since }: Line): Promise<Map<string, number>> {
+  /** Some of those that come next, as far as they are only on disk. */
+  function nextIds(sessionKey: string, line: Line): Array<Pick<InboxMessage, 'id' | 'acceptedAt'>> {
+    if (line.left > 0) {
+      const page = inbox.lines({ sessionKey, afterSeq: line.afterSeq, toSeq: line.toSeq, limit: PAGE });
+      line.afterSeq = page.at(-1)?.seq ?? line.toSeq;
+      line.left = page.length < PAGE ? 0 : line.left - page.length;
+      if (page.length > 0) return page;
+    }
+    const at = line.behind.findIndex((item) => typeof item !== 'string');
+    const ids = line.behind.splice(0, at < 0 ? line.behind.length : at);
+    return ids.flatMap((id) => (typeof id === 'string' ? (inbox.get(id) ?? []) : []));
+  }
+
+  async function takeAll(sessionKey: string, line: Line, messages: ReadonlyArray<Pick<InboxMessage, 'id' | 'acceptedAt'>>): Promise<string | undefined> {
+    line.ids = messages.map(({ id }) => id);
+    let last: string | undefined;
     const session = await sessions.get(sessionKey);
-    if (session === undefined) return new Map();
-    const ids = new Set(items.filter((item) => typeof item === 'string'));
-    return findWritten(sessions, session, { ids, since });
+    const ids = new Set(line.ids);
+    const since = messages.reduce((first, { acceptedAt }) => Math.min(first, acceptedAt), now());
+    const written = session === undefined ? new Map<string, number>() : await findWritten(sessions, session, { ids, since });
+    for (let id = line.ids.shift(); id !== undefined && !isClosed; id = line.ids.shift()) {
+      try {
+        last = (await takeUp(id, written)) ?? last;
+      } catch (error) {
+        if (isClosed) return last;
+        log.error(`a message of an earlier process could not be taken up: ${errorText(error)}`, { runId: id, sessionKey });
+        book.bury(id, errorText(error));
+      }
+    }
+    return last;
   }
 
   /** Returns the id of the run that it began, if any. */
@@ -194,20 +200,22 @@ export function createBacklog(options: {
     },
     holds(run) {
       const line = lines.get(run.accepted.sessionKey);
-      line?.items.push(run);
+      line?.behind.push(run);
       return line !== undefined;
     },
-    add({ id, sessionKey, acceptedAt }) {
-      const line = lineOf(sessionKey, acceptedAt);
-      line.items.push(id);
-      line.since = Math.min(line.since, acceptedAt);
-      delete line.written;
+    add({ id, sessionKey }) {
+      const line = lines.get(sessionKey) ?? { left: 0, afterSeq: 0, toSeq: 0, ids: [], behind: [], isFed: false };
+      line.behind.push(id);
+      lines.set(sessionKey, line);
       feed(sessionKey, line);
     },
     drop(sessionKey) {
       const line = lines.get(sessionKey);
       if (line === undefined) return [];
-      const ids = line.items.splice(line.next).filter((item) => typeof item === 'string');
+      const left = line.left === 0 ? [] : inbox.lines({ sessionKey, afterSeq: line.afterSeq, toSeq: line.toSeq, limit: line.left });
+      const ids = [...line.ids.splice(0), ...left.map(({ id }) => id), ...line.behind.filter((item) => typeof item === 'string')];
+      line.left = 0;
+      line.behind = line.behind.filter((item) => typeof item !== 'string');
       const time = now();
       book.dismiss(ids, (runId) => ({
         ...joinedResult({ runId, sessionKey, sessionId: '', acceptedAt: time }, { stopReason: 'collected' }, time),
@@ -217,7 +225,7 @@ export function createBacklog(options: {
     },
     counts() {
       let waiting = 0;
-      for (const { items, next } of lines.values()) waiting += items.length - next;
+      for (const { left, ids, behind } of lines.values()) waiting += left + ids.length + behind.length;
       return { sessions: lines.size, waiting };
     },
     close() {

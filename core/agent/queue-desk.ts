@@ -74,7 +74,7 @@ export function createQueueDesk(options: {
   }
 
   function inboxEntries(limit: number): QueueEntry[] {
-    const open = inbox.lines(0, limit).flatMap(({ id }) => inbox.get(id) ?? []);
+    const open = inbox.lines({ limit }).flatMap(({ id }) => inbox.get(id) ?? []);
     return [...inbox.dead(limit), ...open].slice(0, limit).map((message) => {
       const { request } = keptIn(message);
       return {

@@ -30,7 +30,7 @@ export interface Injection {
 /** Where a running turn can be given a new message. */
 export interface Steering {
   /**
-   * There while the turn talks to its model or runs tools. A tool that runs is left to end, calls behind it are skipped, and the next model
+   * There from the turn's begin to its last reply. A tool that runs is left to end, calls behind it are skipped, and the next model
    * call has the message; false when the turn ended before that.
    */
   inject?: (message: Injection) => Promise<boolean>;

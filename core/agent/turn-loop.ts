@@ -12,7 +12,7 @@ import {
   type Usage,
 } from '../../sdk/index.ts';
 import { compactSession, describeCompaction } from './compaction.ts';
-import { type Injections, openInjections } from './injections.ts';
+import type { Injections } from './injections.ts';
 import { recordTurn } from './ledger-record.ts';
 import { callModel } from './model-call.ts';
 import { shortenNewestResults } from './newest-results.ts';
@@ -26,16 +26,7 @@ import type { Turn } from './turn-state.ts';
 import { userMessage } from './user-message.ts';
 
 /** Model and tools in turn, until a reply asks for no tool. Throws what ends the run; what was said until then is on disk. */
-export async function runLoop(turn: Turn, firstPrompt: string): Promise<void> {
-  const injections = openInjections(turn.run.steering);
-  try {
-    await alternate(turn, firstPrompt, injections);
-  } finally {
-    injections.close();
-  }
-}
-
-async function alternate(turn: Turn, firstPrompt: string, injections: Injections): Promise<void> {
+export async function runLoop(turn: Turn, firstPrompt: string, injections: Injections): Promise<void> {
   const { run, engine, totals, deps } = turn;
   const { estimator } = deps;
   let prompt = firstPrompt;

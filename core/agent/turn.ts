@@ -3,6 +3,7 @@ import { INTERNAL_CHANNEL } from '../../sdk/protocol/clients.ts';
 import type { Lease } from '../kernel/generation.ts';
 import { finishTurn } from './after-turn.ts';
 import { appendUsage } from './directives/usage-line.ts';
+import { openInjections } from './injections.ts';
 import { recordTurn } from './ledger-record.ts';
 import { prepareTurn } from './prepare.ts';
 import type { Run } from './run.ts';
@@ -33,6 +34,7 @@ export async function runTurn(deps: TurnDeps, run: Run, resume: boolean): Promis
     totals: { text: preface.join('\n\n'), texts: [...preface], usage: emptyUsage(), calls: [], compactions: 0, attempts: [], estimatedTokens: 0, problems: [] },
   };
   const timer = startTimer(run, lease);
+  const injections = openInjections(run.steering);
   let failure: unknown;
   try {
     if (!resume) run.emit('lifecycle', { phase: 'start', startedAt, ...run.request.shown });
@@ -42,13 +44,14 @@ export async function runTurn(deps: TurnDeps, run: Run, resume: boolean): Promis
     await sessions.patch(sessionKey, { status: 'running', startedAt, endedAt: null, abortedLastRun: false, ...lastTalk(session, run.request) });
     const turn = await prepareTurn(deps, attempt, lease, state, session, resume);
     if (turn !== undefined) {
-      await runLoop(turn, run.request.message);
+      await runLoop(turn, run.request.message, injections);
       appendUsage(turn);
     }
   } catch (error) {
     failure = attempt.signal.aborted ? attempt.signal.reason : error;
   } finally {
     clearTimeout(timer);
+    injections.close();
   }
   if (failure !== undefined && lease.expired.aborted && !run.signal.aborted) {
     return { result: undefined, after: async () => lease.release() };

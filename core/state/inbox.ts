@@ -45,8 +45,10 @@ export interface Inbox {
   bury(id: string, error: string): void;
   /** Those that are to be answered, in order, a page behind `afterSeq`. */
   open(afterSeq?: number, limit?: number): InboxMessage[];
-  /** The same without what was asked, which may be large. */
-  lines(afterSeq?: number, limit?: number): InboxLine[];
+  /** The same without what was asked, which may be large; of one session, and none behind `toSeq`, where they are given. */
+  lines(range?: { sessionKey?: string; afterSeq?: number; toSeq?: number; limit?: number }): InboxLine[];
+  /** Sessions with messages that are to be answered, the longest waiting first, and how many each has. */
+  sessions(): Array<{ sessionKey: string; count: number; lastSeq: number }>;
   dead(limit?: number): InboxMessage[];
   /** A dead message waits again. False when there is no such. */
   retry(id: string): boolean;
@@ -72,7 +74,8 @@ const STEPS = [
   CREATE TABLE inbox_seen (key TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE INDEX inbox_seen_at ON inbox_seen (at)`,
   `ALTER TABLE inbox_seen ADD COLUMN id TEXT;
-  CREATE TABLE inbox_done (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, result TEXT NOT NULL) STRICT`,
+  CREATE TABLE inbox_done (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, result TEXT NOT NULL) STRICT;
+  CREATE INDEX inbox_session ON inbox (session, seq, state)`,
 ];
 
 const PAGE = 500;
@@ -128,8 +131,18 @@ export function createInbox(db: Db, outbox: Pick<Outbox, 'add'>): Inbox {
     },
     bury: (id, error) => void db.run(`UPDATE inbox SET state = 'dead', error = ? WHERE id = ?`, error, id),
     open: (afterSeq = 0, limit = PAGE) => db.all(`SELECT * FROM inbox WHERE state <> 'dead' AND seq > ? ORDER BY seq LIMIT ?`, afterSeq, limit).map(messageOf),
-    lines: (afterSeq = 0, limit = PAGE) =>
-      db.all(`SELECT ${LINE} FROM inbox WHERE state <> 'dead' AND seq > ? ORDER BY seq LIMIT ?`, afterSeq, limit).map(lineOf),
+    lines({ sessionKey, afterSeq = 0, toSeq = Number.MAX_SAFE_INTEGER, limit = PAGE } = {}) {
+      const which = `SELECT ${LINE} FROM inbox WHERE state <> 'dead' AND seq > ? AND seq <= ?`;
+      const rows =
+        sessionKey === undefined
+          ? db.all(`${which} ORDER BY seq LIMIT ?`, afterSeq, toSeq, limit)
+          : db.all(`${which} AND session = ? ORDER BY seq LIMIT ?`, afterSeq, toSeq, sessionKey, limit);
+      return rows.map(lineOf);
+    },
+    sessions: () =>
+      db
+        .all(`SELECT session, count(*) AS n, min(seq) AS first, max(seq) AS last FROM inbox WHERE state <> 'dead' GROUP BY session ORDER BY first`)
+        .map(({ session, n, last }) => ({ sessionKey: String(session), count: Number(n), lastSeq: Number(last) })),
     dead: (limit = PAGE) => db.all(`SELECT * FROM inbox WHERE state = 'dead' ORDER BY seq LIMIT ?`, limit).map(messageOf),
     retry: (id) => db.run(`UPDATE inbox SET state = 'waiting', attempts = 0, error = NULL WHERE id = ? AND state = 'dead'`, id) > 0,
     drop: (id) => db.run('DELETE FROM inbox WHERE id = ?', id) > 0,

@@ -11,6 +11,7 @@ import { contextRows } from './context-rows.ts';
 import { socketRows } from './gateway-rows.ts';
 import { type BenchMachine, command, createBenchMachine, ended, freePort, portOpens, registered, root } from './machine.ts';
 import { bareNodeMb, median, print, type Row, residentMb, row, time, timeCommands } from './measure.ts';
+import { queueRows } from './queue-rows.ts';
 
 const asJson = process.argv.includes('--json');
 const quick = process.argv.includes('--quick');
@@ -24,6 +25,7 @@ await startRows();
 await gatewayRows();
 rows.push(...(await contextRows(quick)));
 rows.push(...(await socketRows(quick)));
+rows.push(...(await queueRows(quick)));
 await sessionRows();
 await parallelRow();
 installRow();
