@@ -3,7 +3,7 @@ import { renderMarkdown } from 'Durar/plugin-sdk/markdown';
 import { withRetry } from 'Durar/plugin-sdk/retry';
 import { defaultAccountId, type IrcAccount, isConfigured, listAccountIds, resolveAccount } from './account.ts';
 import { IrcError, judge, notConnected } from './failure.ts';
-import { ircDialect } from './formatting.ts';
+import { ircDialect, plain } from './formatting.ts';
 import { type Connection, runAccount } from './gateway.ts';
 import { textBytes, toLines } from './lines.ts';
 import { alternativeNick, openLink } from './link.ts';
@@ -39,7 +39,7 @@ export function createIrc(config?: () => Record<string, unknown>): Channel {
         const target = parseTarget(to, { channelTypes, service: account.nickserv?.service });
         const asker = replyToId === undefined || !account.replyPrefix || !channelTypes.includes(target[0] ?? ' ') ? undefined : connection.authorOf(replyToId);
         const said = renderMarkdown(text, ircDialect(account.tables));
-        const lines = toLines(asker === undefined ? said : `${asker}: ${said}`, roomFor(connection, target));
+        const lines = toLines(asker === undefined ? said : `${plain(asker)}: ${said}`, roomFor(connection, target));
         if (lines.length === 0) throw new IrcError('IRC_EMPTY', 'the message has no text that IRC can show');
         const shipment = { target, lines, ...(idempotencyKey === undefined ? {} : { key: idempotencyKey }), ...(signal === undefined ? {} : { signal }) };
         const shipped = await outbox.send(shipment);

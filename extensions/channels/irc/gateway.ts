@@ -48,13 +48,11 @@ export async function runAccount({ context, left, config, onConnection }: RunOpt
 
   const authors = createMemory<string>();
   const ours = createMemory<true>();
-  let status: Record<string, unknown> = { connected: false };
+  let status: Record<string, unknown> = {};
   const show = (change: Record<string, unknown>) => {
     status = { ...status, ...change };
     setStatus(status);
   };
-  show({});
-
   let ready: { client: Client; outbox: Outbox } | undefined;
   const link = await openLink({ account, signal: abortSignal, prepare });
   const { client } = link;
@@ -98,6 +96,7 @@ export async function runAccount({ context, left, config, onConnection }: RunOpt
       },
       lower: (text) => client.caseLower(text),
       isChannel: (name) => client.network.isChannelName(name),
+      localTime: (serverTime) => client.network.timeToLocal(serverTime),
       isOurs: (messageId) => ours.get(messageId) === true,
     };
     const deliver = createDelivery(context, account.retry);

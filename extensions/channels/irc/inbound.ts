@@ -16,6 +16,8 @@ export interface MessageEvent {
   tags: Record<string, string>;
   time?: number;
   account?: string;
+  /** Messages that the server brings together. */
+  batch?: { type: string };
 }
 
 export interface Self {
@@ -24,13 +26,23 @@ export interface Self {
   isChannel(name: string): boolean;
   /** Messages that we sent. */
   isOurs(messageId: string): boolean;
+  /** By our clock, epoch ms. */
+  localTime(serverTime: number): number;
 }
+
+/** What a bouncer or a server plays back. Without an id it cannot be told from what was answered already. */
+const PLAYBACKS: ReadonlySet<string> = new Set(['chathistory', 'playback', 'znc.in/playback']);
+/** milliseconds after which a message that comes only now must have been played back */
+const OLD_MS = 600_000;
 
 /** What the host is told of a message; undefined: nothing. `people`: entries of allowlists. */
 export function inboundOf(event: MessageEvent, self: Self, { isAction, people }: { isAction: boolean; people: readonly string[] }): InboundMessage | undefined {
   const sender = senderOf(event);
   // an answer to what only operators may read would be read by all
   if (sender === undefined || event.group !== undefined || self.lower(sender.nick) === self.lower(self.nick)) return undefined;
+  const messageId = event.tags.msgid;
+  const timestamp = event.time === undefined ? Date.now() : self.localTime(event.time);
+  if ((messageId ?? '') === '' && (PLAYBACKS.has(event.batch?.type ?? '') || timestamp < Date.now() - OLD_MS)) return undefined;
   const said = plain(event.message).replace(/\n/g, ' ').trim();
   if (said === '') return undefined;
   const isDirect = !self.isChannel(event.target);
@@ -38,19 +50,21 @@ export function inboundOf(event: MessageEvent, self: Self, { isAction, people }:
   const replied = event.tags['+draft/reply'] ?? event.tags['+reply'];
   const isMentioned = mentions(said, self.nick, self.lower) || (replied !== undefined && self.isOurs(replied));
   const aliases = senderAliases(sender, people);
-  const messageId = event.tags.msgid;
+  const conversationId = self.lower(isDirect ? sender.nick : event.target);
   return {
     text: isAction ? `* ${sender.nick} ${said}` : withoutAddress(said, self.nick, self.lower),
     senderId: senderId(sender),
     senderName: sender.nick,
     ...(aliases.length === 0 ? {} : { senderAliases: aliases }),
-    conversationId: self.lower(isDirect ? sender.nick : event.target),
+    conversationId,
     conversationName: isDirect ? sender.nick : event.target,
+    // where brackets are letters, the name as people write it
+    ...(isDirect || event.target.toLowerCase() === conversationId ? {} : { conversationAliases: [event.target] }),
     chatType: isDirect ? 'direct' : 'group',
     ...(isDirect ? {} : { mentioned: isMentioned }),
     ...(messageId === undefined || messageId === '' ? {} : { messageId }),
     ...(replied === undefined || replied === '' ? {} : { replyTo: { messageId: replied } }),
-    timestamp: event.time ?? Date.now(),
+    timestamp,
   };
 }
 

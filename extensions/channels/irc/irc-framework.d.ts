@@ -10,6 +10,7 @@ declare module 'irc-framework' {
       cap: { isEnabled(name: string): boolean };
       supports(option: string): unknown;
       isChannelName(name: string): boolean;
+      timeToLocal(serverTime: number): number;
     };
     readonly connection: { end(line?: string | null, failed?: boolean): void };
     requestCap(names: string | readonly string[]): void;

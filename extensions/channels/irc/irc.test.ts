@@ -442,6 +442,27 @@ describe('against a server that means harm', () => {
     server.close();
   });
 
+  it('answers nothing anew that is played back without an id', async () => {
+    const server = await welcoming(
+      ':evil BATCH +1 znc.in/playback durar',
+      '@batch=1 :x!y@z PRIVMSG durar :of yesterday',
+      '@batch=1;msgid=a7 :x!y@z PRIVMSG durar :with an id',
+      ':evil BATCH -1',
+      '@time=2020-01-01T00:00:00.000Z :x!y@z PRIVMSG durar :of last year',
+      ':evil 005 durar CASEMAPPING=rfc1459 :are supported',
+      ':x!y@z PRIVMSG #Lab[1] :now',
+    );
+    const it = bench({ host: '127.0.0.1', port: server.port, nick: 'durar' });
+    const run = it.start();
+    await it.until(() => it.inbox.length === 2);
+    expect(it.inbox).toMatchObject([
+      { text: 'with an id', messageId: 'a7' },
+      { text: 'now', conversationId: '#lab{1}', conversationAliases: ['#Lab[1]'] },
+    ]);
+    await run.stop();
+    server.close();
+  });
+
   it.each([
     ['ERROR :Closing Link: (Throttled: Reconnecting too fast)', { code: 'IRC_CLOSED', retryable: true, hint: expect.stringContaining('pause') }],
     ['ERROR :Closing link: (Excess Flood)', { code: 'IRC_CLOSED', hint: expect.stringContaining('messagesPerSecond') }],
