@@ -9,7 +9,6 @@ import type { Outgoing, State } from '../state/state.ts';
 import { type AccountRun, type AccountStatus, runAccount } from './account-run.ts';
 import { channelConfig } from './channel-config.ts';
 import { createChannelReport, type ReportChannels } from './channel-report.ts';
-import { createChannelReport, type ReportChannels } from './channel-report.ts';
 import { accountBlock, configuredChannels } from './channel-settings.ts';
 import { createHealthMonitor } from './health-monitor.ts';
 import { createInbound, type InboundOptions } from './inbound.ts';
@@ -20,7 +19,6 @@ import { createPairing } from './pairing.ts';
 import { createPairingDesk, type PairingDesk } from './pairing-desk.ts';
 import { createRunFollower } from './run-follower.ts';
 
-export type { ReportChannels } from './channel-report.ts';
 export type { ReportChannels } from './channel-report.ts';
 export type { PairingDesk } from './pairing-desk.ts';
 export { isSendable } from './send-policy.ts';
@@ -41,10 +39,7 @@ export interface Channels extends Pick<Outbound, 'send' | 'poll' | 'post' | 'rep
   /** Configured and not switched off. */
   configured(): string[];
   /** Of those that run, or are about to. */
-  /** Of those that run, or are about to. */
   status(): AccountStatus[];
-  /** Every channel that is configured or loaded, and all of its accounts. */
-  readonly report: ReportChannels;
   /** Every channel that is configured or loaded, and all of its accounts. */
   readonly report: ReportChannels;
   /** Who was let in by a code, and who asks. */
@@ -148,7 +143,6 @@ export function createChannels({ source, agent, sessions, state, events, paths, 
     actions: createMessageActions({ source, outbound, follower }),
     outbox: worker.status,
     status: () => Array.from(accounts.values(), (account) => account.status()),
-    report: createChannelReport({ source, statusOf: (channel, accountId) => accounts.get(`${channel}:${accountId}`)?.status() }),
     report: createChannelReport({ source, statusOf: (channel, accountId) => accounts.get(`${channel}:${accountId}`)?.status() }),
     pairing: createPairingDesk({ desk: pairing.desk, source, post }),
     async stop() {

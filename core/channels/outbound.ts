@@ -71,7 +71,7 @@ export function createOutbound({ source, outbox, log, isRunning, now = Date.now 
         throw error;
       });
       if (opened === undefined) return undefined;
-      if (opened.address.served.gateway === undefined || isRunning(conversation.channel, conversation.accountId)) return opened;
+      if (opened.address.served.gateway === undefined || isRunning(conversation.channel, opened.address.accountId)) return opened;
       opened.release();
       return undefined;
     },
@@ -89,7 +89,8 @@ export function createOutbound({ source, outbox, log, isRunning, now = Date.now 
       const served = isConfigured ? (await generation.contribution('channel', channel))?.value : undefined;
       if (served === undefined) throw durarError('DUR_CHANNEL_UNKNOWN', { channel });
       const known = served.config.listAccountIds(channelConfig(generation, channel));
-      const account = accountId ?? known[0];
+      // an empty one stands for the channel's first, as does none
+      const account = accountId || known[0];
       if (account === undefined || !known.includes(account)) throw durarError('DUR_CHANNEL_ACCOUNT', { channel, accountId: accountId ?? '' });
       return { address: { generation, served, channel, accountId: account, to, threadId }, release: lease.release };
     } catch (error) {

@@ -32,13 +32,12 @@ export type ReplyPlace = Pick<RunRequest, 'runId' | 'channel' | 'to' | 'accountI
  */
 export function repliesOf(request: RunRequest, result: RunResult, config: Config, trace: RunTrace = { sent: [] }): Outgoing[] {
   const { runId, channel, to, accountId, threadId, autoReply, deliver } = request;
-  if (autoReply !== true || deliver === false || channel === undefined || channel === INTERNAL_CHANNEL || to === undefined || accountId === undefined)
-    return [];
+  if (autoReply !== true || deliver === false || channel === undefined || channel === INTERNAL_CHANNEL || to === undefined) return [];
   const payloads = payloadsOf(request, result, config, trace);
   const first = trace.blocks?.length ?? 0;
   return payloads.map((payload, index) => ({
     id: `${runId}:${first + index}`,
-    ...{ channel, accountId, to, threadId, runId, sessionKey: result.sessionKey },
+    ...{ channel, accountId: accountId ?? '', to, threadId, runId, sessionKey: result.sessionKey },
     payload,
   }));
 }

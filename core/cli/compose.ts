@@ -144,7 +144,6 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       channels,
       pairing: channels.pairing,
       reportChannels: channels.report,
-      reportChannels: channels.report,
       systemEvents,
       state,
       control: {
