@@ -1,0 +1,165 @@
+import { errorText } from 'Durar/plugin-sdk/core';
+import type { APIGatewayBotInfo, GatewayDispatchPayload } from 'discord.js';
+import type { Bot } from './bot.ts';
+import { closeFailure, DiscordError } from './failure.ts';
+import type { GatewaySession, SessionInfo } from './gateway-session.ts';
+import { loadGateway } from './library.ts';
+
+export interface ConnectionOptions {
+  bot: Bot;
+  session: GatewaySession;
+  signal: AbortSignal;
+  log: { debug(text: string): void; warn(text: string): void };
+  /** Told of each event that was not seen before, in order. */
+  onEvent(payload: GatewayDispatchPayload, shardId: number): void;
+  onState(state: { connected: boolean; lastProblem?: string }): void;
+  onAlive(): void;
+}
+
+/** Attempts in a row that reach nobody, before the account is given up for the host to start again. */
+const MOST_FAILURES = 5;
+const HELLO_MS = 15_000;
+const CLOSE_MS = 2_000;
+/** Closes the socket and leaves the session as it is; 1000 would end it. */
+const CLOSE_AND_KEEP = 4200;
+/** The close code of a connection that broke, or never was. */
+const BROKEN = 1006;
+
+const INTENTS = { guilds: 1 << 0, guildMessages: 1 << 9, guildReactions: 1 << 10, directMessages: 1 << 12, directReactions: 1 << 13, messageContent: 1 << 15 };
+
+/** How far the socket of a shard is. */
+type Phase = 'none' | 'connecting' | 'open';
+
+/**
+ * Keeps the bot connected until the signal is aborted; identifying, heartbeats, reconnecting and resuming are the library's. Rejects when
+ * Discord will not have the bot, or cannot be reached any more; the session can be resumed by the next call.
+ */
+export async function keepConnected({ bot, session, signal, log, onEvent, onState, onAlive }: ConnectionOptions): Promise<void> {
+  const { account, api, token } = bot;
+  const lost = Promise.withResolvers<never>();
+  lost.promise.catch(() => undefined);
+  const ended = Promise.withResolvers<void>();
+  const phases = new Map<number, Phase>();
+  let settled: (() => void) | undefined;
+  let isClosing = false;
+  /** Whether Discord itself can have ended the session of a shard: not while it is out of reach. */
+  const mayForget = new Set<number>();
+  let failures = 0;
+
+  const info = await api.call<APIGatewayBotInfo>('GET', '/gateway/bot', { signal });
+  const gateway = account.gatewayUrl === undefined ? info : { ...info, url: account.gatewayUrl };
+  const { WebSocketManager } = loadGateway();
+  const manager = new WebSocketManager({
+    token,
+    intents: intentsOf(account.hasContentIntent),
+    rest: { get: async () => gateway } as never,
+    shardCount: null,
+    version: '10',
+    compression: null,
+    helloTimeout: HELLO_MS,
+    handshakeTimeout: HELLO_MS,
+    retrieveSessionInfo(shardId) {
+      if (phase(shardId) === 'none') {
+        // the library is about to connect; it has no way to be told not to
+        if (isClosing) return new Promise<null>(() => undefined);
+        phases.set(shardId, 'connecting');
+      }
+      return session.info(shardId);
+    },
+    updateSessionInfo(shardId, next) {
+      if (next === null) {
+        if (mayForget.has(shardId) && !isClosing) session.begin(shardId, null);
+        return;
+      }
+      const resumeURL = account.gatewayUrl ?? next.resumeURL;
+      session.begin(shardId, { ...next, resumeURL } satisfies SessionInfo);
+    },
+  });
+
+  function phase(shardId: number): Phase {
+    return phases.get(shardId) ?? 'none';
+  }
+
+  function enter(shardId: number, next: Phase): void {
+    phases.set(shardId, next);
+    settled?.();
+  }
+
+  manager.on('hello', ({ shardId }) => {
+    enter(shardId, 'open');
+    mayForget.add(shardId);
+    failures = 0;
+    onAlive();
+  });
+  manager.on('closed', ({ code, shardId }) => {
+    const wasOpen = phase(shardId) === 'open';
+    enter(shardId, 'none');
+    if (code === BROKEN) mayForget.delete(shardId);
+    else mayForget.add(shardId);
+    if (isClosing) return;
+    const fatal = closeFailure(code);
+    if (fatal !== undefined) return lost.reject(fatal);
+    const problem = wasOpen ? `the gateway connection ended (${code})` : 'the gateway cannot be reached';
+    onState({ connected: false, lastProblem: problem });
+    log.debug(problem);
+    failures = wasOpen ? 0 : failures + 1;
+    if (failures >= MOST_FAILURES) lost.reject(unreachable());
+  });
+  const onReady = () => onState({ connected: true });
+  manager.on('ready', onReady);
+  manager.on('resumed', onReady);
+  manager.on('heartbeat', onAlive);
+  manager.on('error', ({ error }) => log.debug(`gateway: ${errorText(error).replaceAll(token, '***')}`));
+  manager.on('dispatch', ({ data, shardId }) => {
+    onAlive();
+    if (data.t === 'READY' || session.take(shardId, data.s)) onEvent(data, shardId);
+  });
+
+  const onAbort = () => ended.resolve();
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    // how a connection failed is told by its end, which comes first
+    manager.connect().catch((error: unknown) => setImmediate(() => lost.reject(startFailure(error, token))));
+    await Promise.race([lost.promise, ended.promise]);
+  } finally {
+    isClosing = true;
+    signal.removeEventListener('abort', onAbort);
+    onState({ connected: false });
+    await close();
+  }
+
+  /** A socket that is still being opened cannot be closed by the library; it is waited for. */
+  async function close(): Promise<void> {
+    while ([...phases.values()].includes('connecting')) {
+      await new Promise<void>((resolve) => {
+        settled = resolve;
+      });
+    }
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, CLOSE_MS);
+    });
+    await Promise.race([manager.destroy({ code: CLOSE_AND_KEEP, reason: 'going away' }), late]);
+    clearTimeout(timer);
+  }
+}
+
+function intentsOf(hasContentIntent: boolean): number {
+  const { messageContent, ...plain } = INTENTS;
+  return Object.values(plain).reduce((all, each) => all | each, hasContentIntent ? messageContent : 0);
+}
+
+function unreachable(): DiscordError {
+  return new DiscordError('DISCORD_CONNECTION', 'the gateway of Discord cannot be reached', {
+    retryable: true,
+    hint: 'Check the network and channels.discord.gatewayUrl; the account is started again by itself.',
+  });
+}
+
+function startFailure(error: unknown, token: string): DiscordError {
+  return new DiscordError('DISCORD_GATEWAY', `the gateway connection failed: ${errorText(error).replaceAll(token, '***')}`, {
+    retryable: true,
+    hint: 'The account is started again by itself.',
+  });
+}

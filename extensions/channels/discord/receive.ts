@@ -1,0 +1,175 @@
+import { type DeliveryReceipt, errorText, type InboundMessage } from 'Durar/plugin-sdk/core';
+import type { APIMessage, GatewayDispatchPayload, GatewayMessageReactionAddDispatchData, GatewayReadyDispatchData } from 'discord.js';
+import { type Bot, createOrder } from './bot.ts';
+import { DiscordError } from './failure.ts';
+import type { GatewaySession, HeardMessage } from './gateway-session.ts';
+import { event, guildRules, type MessageContext, readEdit, readMessage, type Setting, type Told } from './messages.ts';
+import { createPlaces } from './places.ts';
+
+export interface ReceiverOptions {
+  bot: Bot;
+  selfId: string;
+  session: GatewaySession;
+  deliver(message: InboundMessage): Promise<DeliveryReceipt>;
+  log: { debug(text: string): void; warn(text: string): void };
+  signal: AbortSignal;
+  /** Told when an event could not be kept; all that are not done come again with the next connection. */
+  onFailure(error: unknown): void;
+}
+
+/** Hands the events of the gateway to the host: one after the other in each channel, channels side by side. */
+export interface Receiver {
+  receive(payload: GatewayDispatchPayload, shardId: number): void;
+}
+
+/** What was written while the bot was away for longer than Discord keeps a session, is answered up to this age. */
+const MISSED_MS = 86_400_000;
+const PAGE = 100;
+const DISCORD_EPOCH = 1_420_070_400_000n;
+
+export function createReceiver({ bot, selfId, session, deliver, log, signal, onFailure }: ReceiverOptions): Receiver {
+  const { account, api } = bot;
+  const inOrder = createOrder();
+  const places = createPlaces(api, signal);
+  const channelNames = new Map<string, string>();
+  const context: MessageContext = { account, selfId, signal, channelName: (id) => channelNames.get(id) };
+
+  async function hand(incoming: InboundMessage): Promise<DeliveryReceipt> {
+    try {
+      return await deliver(incoming);
+    } catch (error) {
+      throw new NotKept('the host could not keep a message', { cause: error });
+    }
+  }
+
+  async function settingOf(channelId: string, guildId: string | undefined): Promise<Setting> {
+    if (guildId === undefined) return { channelId };
+    const place = await places.of(channelId);
+    const parent = place.parentId === undefined ? undefined : await places.of(place.parentId);
+    for (const each of [place, parent]) if (each?.name !== undefined) channelNames.set(each.id, each.name);
+    return { channelId, guildId, guildName: places.guildName(guildId), place, parent };
+  }
+
+  async function message(told: Told, guildId = told.guild_id): Promise<void> {
+    const { author, channel_id: channelId } = told;
+    const name = author.global_name ?? author.username;
+    bot.authors.set(told.id, { id: author.id, name, isSelf: author.id === selfId });
+    bot.names.set(author.id, name);
+    if (guildId === undefined && author.id !== selfId) bot.directChannels.set(author.id, channelId);
+    const incoming = readMessage(told, await settingOf(channelId, guildId), context);
+    if (incoming === undefined) return;
+    const receipt = await hand(incoming);
+    if (receipt.accepted && incoming.kind !== 'event') session.heard(channelId, { id: told.id, ...(guildId === undefined ? {} : { guildId }) });
+  }
+
+  async function removed({ id, channel_id: channelId, guild_id: guildId }: { id: string; channel_id: string; guild_id?: string }): Promise<void> {
+    const author = bot.authors.get(id);
+    if (author === undefined || author.isSelf) return;
+    const person = { id: author.id, username: author.name };
+    const setting = await settingOf(channelId, guildId);
+    if (guildRules(account, setting)?.isHeard === false) return;
+    await hand(event(setting, person, `had message ${id} deleted`, `delete:${id}`));
+  }
+
+  async function reaction(data: GatewayMessageReactionAddDispatchData, isNew: boolean): Promise<void> {
+    const { user_id: userId, message_id: messageId, emoji, member } = data;
+    if (userId === selfId || member?.user?.bot === true) return;
+    const setting = await settingOf(data.channel_id, data.guild_id);
+    const rules = guildRules(account, setting);
+    const wanted = rules?.reactionNotifications ?? account.reactionNotifications;
+    const author = data.message_author_id ?? bot.authors.get(messageId)?.id;
+    if (wanted === 'off' || (wanted === 'own' && author !== selfId) || rules?.isHeard === false) return;
+    if (rules !== undefined && !rules.hears({ ids: [userId], roles: member?.roles ?? [] })) return;
+    const person = { id: userId, username: member?.user?.username ?? bot.names.get(userId) ?? userId };
+    const what = `${isNew ? 'reacted with' : 'took back'} ${emoji.id == null ? emoji.name : `:${emoji.name}:`} ${isNew ? 'to' : 'from'} message ${messageId}`;
+    await hand(event(setting, person, what, `reaction:${messageId}:${userId}:${emoji.id ?? emoji.name}:${isNew}`, member));
+  }
+
+  async function handle(payload: GatewayDispatchPayload): Promise<void> {
+    switch (payload.t) {
+      case 'MESSAGE_CREATE':
+        return message(payload.d);
+      case 'MESSAGE_UPDATE': {
+        const edited = readEdit(payload.d, await settingOf(payload.d.channel_id, payload.d.guild_id), context);
+        if (edited !== undefined) await hand(edited);
+        return;
+      }
+      case 'MESSAGE_DELETE':
+        return removed(payload.d);
+      case 'MESSAGE_REACTION_ADD':
+        return reaction(payload.d, true);
+      case 'MESSAGE_REACTION_REMOVE':
+        return reaction(payload.d as GatewayMessageReactionAddDispatchData, false);
+      default:
+        return;
+    }
+  }
+
+  /** Discord tells a new session nothing of what came before it. */
+  function catchUp({ shard }: GatewayReadyDispatchData): void {
+    const [shardId, shards] = shard ?? [0, 1];
+    for (const [channelId, heard] of session.places()) {
+      const owner = heard.guildId === undefined ? 0 : Number((BigInt(heard.guildId) >> 22n) % BigInt(shards));
+      if (owner === shardId) work(channelId, () => missed(channelId, heard));
+    }
+  }
+
+  async function missed(channelId: string, heard: HeardMessage): Promise<void> {
+    let after = heard.id;
+    try {
+      for (;;) {
+        const found = await api.call<APIMessage[]>('GET', `/channels/${channelId}/messages`, { query: { after, limit: String(PAGE) }, signal });
+        for (const told of found.toSorted((one, other) => (BigInt(one.id) < BigInt(other.id) ? -1 : 1))) {
+          after = told.id;
+          if (Date.now() - timeOf(told.id) < MISSED_MS) await message(told, heard.guildId);
+        }
+        if (found.length < PAGE) return;
+      }
+    } catch (error) {
+      if (!(error instanceof DiscordError) || error.retryable) throw error;
+      log.debug(`channel ${channelId} cannot be looked through for missed messages: ${errorText(error)}`);
+    }
+  }
+
+  function work(channelId: string, run: () => Promise<void>, done?: () => void): void {
+    const task = async () => {
+      // what follows a message that could not be kept must not overtake it
+      if (signal.aborted) return;
+      await run();
+      done?.();
+    };
+    inOrder(channelId, task).catch((error: unknown) => {
+      if (!signal.aborted) onFailure(error);
+    });
+  }
+
+  return {
+    receive(payload, shardId) {
+      if (payload.t === 'READY') return catchUp(payload.d);
+      places.note(payload);
+      const done = () => session.done(shardId, payload.s);
+      const channelId = CHANNEL_EVENTS.has(payload.t) ? (payload.d as { channel_id?: string }).channel_id : undefined;
+      if (channelId === undefined) return done();
+      work(channelId, () => readable(payload), done);
+    },
+  };
+
+  /** An event that makes no sense would make none the next time either, and stand before all later ones. */
+  async function readable(payload: GatewayDispatchPayload): Promise<void> {
+    try {
+      await handle(payload);
+    } catch (error) {
+      if (error instanceof NotKept || error instanceof DiscordError) throw error;
+      log.warn(`an event of Discord is left out, as it cannot be read: ${payload.t}: ${errorText(error)}`);
+    }
+  }
+}
+
+class NotKept extends Error {}
+
+const CHANNEL_EVENTS: ReadonlySet<string> = new Set(['MESSAGE_CREATE', 'MESSAGE_UPDATE', 'MESSAGE_DELETE', 'MESSAGE_REACTION_ADD', 'MESSAGE_REACTION_REMOVE']);
+
+/** An id tells when it was made. */
+function timeOf(id: string): number {
+  return Number((BigInt(id) >> 22n) + DISCORD_EPOCH);
+}
