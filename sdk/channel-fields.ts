@@ -38,6 +38,7 @@ const ACCOUNT_FIELDS: Json = {
   dms: mapOf(shape({ historyLimit: count })),
   mediaMaxMb: { type: 'number', exclusiveMinimum: 0 },
   textChunkLimit: { type: 'integer', minimum: 1 },
+  maxLinesPerMessage: { type: 'integer', minimum: 1 },
   chunkMode: oneOf('length', 'newline'),
   streaming: true,
   blockStreaming: flag,
@@ -56,6 +57,7 @@ const ACCOUNT_FIELDS: Json = {
 /** Keys that the host reads with every message, so that a change of them needs no new connection. */
 const LIVE_KEYS = new Set([
   ...['dmPolicy', 'allowFrom', 'groupPolicy', 'groupAllowFrom', 'historyLimit', 'dmHistoryLimit', 'dms', 'mediaMaxMb', 'textChunkLimit', 'chunkMode'],
+  ...['maxLinesPerMessage', 'streaming', 'blockStreamingCoalesce', 'actions'],
   ...['blockStreaming', 'responsePrefix', 'ackReaction', 'replyToMode', 'configWrites', 'heartbeat', 'healthMonitor'],
 ]);
 

@@ -14,6 +14,7 @@ export interface OutboundSettings {
   /** Absent: as the channel does by itself, which is not at all. */
   streaming: PreviewMode;
   blockStreaming?: boolean;
+  blockStreamingCoalesce: { minChars?: number; maxChars?: number; idleMs?: number };
   ackReaction?: string;
   /** Actions of the `message` tool that are switched on or off by name. */
   actions: Readonly<Record<string, boolean>>;
@@ -33,6 +34,7 @@ export function outboundSettings(config: Pick<Config, 'channels'>, channel: stri
     chunkMode: block.chunkMode === 'newline' ? 'newline' : 'length',
     replyToMode: pick<ReplyToMode>(block.replyToMode, REPLY_MODES, 'off'),
     streaming: previewMode(block.streaming),
+    blockStreamingCoalesce: numbersOf(block.blockStreamingCoalesce),
     actions: isObject(block.actions) ? Object.fromEntries(Object.entries(block.actions).filter(isSwitch)) : {},
     ...(textChunkLimit === undefined ? {} : { textChunkLimit }),
     ...(maxLinesPerMessage === undefined ? {} : { maxLinesPerMessage }),
@@ -50,6 +52,10 @@ function previewMode(given: unknown): PreviewMode {
 
 function pick<Value extends string>(given: unknown, known: ReadonlySet<unknown>, otherwise: Value): Value {
   return known.has(given) ? (given as Value) : otherwise;
+}
+
+function numbersOf(given: unknown): OutboundSettings['blockStreamingCoalesce'] {
+  return isObject(given) ? Object.fromEntries(Object.entries(given).filter(([, value]) => typeof value === 'number')) : {};
 }
 
 function isSwitch(entry: [string, unknown]): entry is [string, boolean] {

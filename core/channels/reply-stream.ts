@@ -5,7 +5,7 @@ import type { Logger } from '../logging/logger.ts';
 import type { Outbox } from '../state/state.ts';
 import { type BlockLimits, createBlockStream } from './block-stream.ts';
 import { chunkLimits, targetOf } from './delivery.ts';
-import { outboundSettings, type PreviewMode } from './outbound-settings.ts';
+import { type OutboundSettings, outboundSettings, type PreviewMode } from './outbound-settings.ts';
 import type { Opened } from './outbox-worker.ts';
 import { createPreviewStream } from './preview-stream.ts';
 import { type RunTrace, replyShape } from './reply.ts';
@@ -73,7 +73,7 @@ export function createReplyStream(options: ReplyStreamOptions): ReplyStream | un
   function blocks(conversation: TypingPlace & { accountId: string }, limit: number, served: Channel): ReplyStream {
     const shape = replyShape(request, config);
     let fed = 0;
-    const stream = createBlockStream(blockLimits(config, limit, served), (block) => {
+    const stream = createBlockStream(blockLimits(config, settings, limit, served), (block) => {
       const sent = options.trace().blocks ?? [];
       if (isClosed || sent.length >= MOST_BLOCKS) return;
       const payload = shape(block, { place: sent.length });
@@ -142,8 +142,9 @@ export function createReplyStream(options: ReplyStreamOptions): ReplyStream | un
   };
 }
 
-function blockLimits({ agents }: Config, limit: number, served: Channel): BlockLimits {
-  const { blockStreamingChunk: chunk, blockStreamingCoalesce: coalesce, blockStreamingBreak } = agents.defaults;
+function blockLimits({ agents }: Config, settings: OutboundSettings, limit: number, served: Channel): BlockLimits {
+  const { blockStreamingChunk: chunk, blockStreamingBreak } = agents.defaults;
+  const coalesce = { ...agents.defaults.blockStreamingCoalesce, ...settings.blockStreamingCoalesce };
   const own = (served.streaming as { blockStreamingCoalesceDefaults?: { minChars?: number; idleMs?: number } } | undefined)?.blockStreamingCoalesceDefaults;
   const maxChars = Math.max(1, Math.min(chunk.maxChars, limit));
   const minChars = Math.min(chunk.minChars, maxChars);
