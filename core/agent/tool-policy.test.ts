@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { applyDefaults } from '../config/defaults.ts';
-import { createToolPolicy } from './tool-policy.ts';
+import { createToolPolicy, narrowToolPolicy } from './tool-policy.ts';
 
 const OFFERED = [
   { name: 'read', owner: 'tools-files', isBundled: true, optional: false },
@@ -15,6 +15,22 @@ function permitted(tools: Record<string, unknown>, agentTools?: Parameters<typeo
   const policy = createToolPolicy(applyDefaults({ tools }), agentTools);
   return OFFERED.filter((tool) => policy.permits(tool)).map(({ name }) => name);
 }
+
+describe('what a conversation grants of it', () => {
+  const granted = (rules: Parameters<typeof narrowToolPolicy>[1], tools: Record<string, unknown> = {}) => {
+    const policy = narrowToolPolicy(createToolPolicy(applyDefaults({ tools }), undefined), rules);
+    return OFFERED.filter((tool) => policy.permits(tool)).map(({ name }) => name);
+  };
+  it.each([
+    ['everything, where nothing is said', undefined, ['read', 'write', 'exec', 'message', 'lcm_grep']],
+    ['no more than the allowed ones', { allow: ['read', 'lcm_wipe'] }, ['read']],
+    ['nothing that is denied', { deny: ['group:runtime', 'lossless'] }, ['read', 'write', 'message']],
+    ['a profile, and what is added to it', { profile: 'messaging' as const, allow: ['read'] }, ['read', 'message']],
+    ['nothing at all', { deny: ['*'] }, []],
+  ])('%s', (_name, rules, expected) => expect(granted(rules)).toEqual(expected));
+
+  it('never more than the policy', () => expect(granted({ allow: ['*'] }, { allow: ['read'] })).toEqual(['read']));
+});
 
 describe('the tool policy', () => {
   it.each([

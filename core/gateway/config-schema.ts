@@ -1,3 +1,4 @@
+import { withChannelFields } from '../../sdk/channel-fields.ts';
 import type { PluginManifest } from '../../sdk/index.ts';
 import type { ConfigSchemaLookupResult, ConfigSchemaResult } from '../../sdk/protocol/generated/types.ts';
 import { lookupSchema } from '../config/schema-lookup.ts';
@@ -41,7 +42,7 @@ function blocksOf(generation: Generation): Blocks {
       description: manifest.description,
       hints: manifest.uiHints,
     })),
-    channels: manifests.flatMap(({ manifest }) => named(manifest.channelConfigs)),
+    channels: manifests.flatMap(({ manifest }) => named(manifest.channelConfigs)).map((block) => ({ ...block, schema: withChannelFields(block.schema) })),
     sources: manifests.flatMap(({ manifest }) => named(manifest.secretSourceConfigs)),
   };
 }

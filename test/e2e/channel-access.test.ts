@@ -149,6 +149,20 @@ describe('people at a channel of an installed extension', () => {
     expect((await call<{ queuedSystemEvents: string[] }>('status')).queuedSystemEvents).toEqual([]);
   });
 
+  it('what waits to be joined outlives kill -9, and is answered once', async () => {
+    await apply(config({ allowFrom: ['*'] }, { messages: { inbound: { debounceMs: 60_000 } } }));
+    await until(async () => (await say({ text: 'first half', senderId: 'eve', messageId: 'd1' })).accepted, 'the account');
+    expect(await say({ text: 'second half', senderId: 'eve', messageId: 'd2' })).toEqual({ accepted: true, reason: 'debounce' });
+    const before = (await sentTo('eve')).length;
+    await gateway.stop('SIGKILL');
+    client.close();
+    await start();
+    const [reply] = (await replies('eve', before + 1)).slice(before);
+    expect(reply?.text).toContain('first half\nsecond half');
+    expect(await say({ text: 'second half', senderId: 'eve', messageId: 'd2' })).toMatchObject({ reason: 'duplicate' });
+    expect(await sentTo('eve')).toHaveLength(before + 1);
+  }, 60_000);
+
   it('rules that cannot be meant are refused by config set and told by doctor; unknown keys too', async () => {
     const refused = await machine.cli(['config', 'set', 'channels.wire-chat.dmPolicy', 'allowlist', '--json']);
     expect(refused.code).toBe(0);
