@@ -95,7 +95,7 @@ export interface Network {
 export async function startNetwork(): Promise<Network> {
   const folder = await openFolder('durar-inspircd-');
   const [port, linkPort] = await freePorts(2);
-  const modules = ['cap', 'ircv3', 'ircv3_accounttag', 'ircv3_batch', 'ircv3_capnotify', 'ircv3_ctctags', 'ircv3_echomessage', 'ircv3_msgid'];
+  const modules = ['botmode', 'cap', 'ircv3', 'ircv3_accounttag', 'ircv3_batch', 'ircv3_capnotify', 'ircv3_ctctags', 'ircv3_echomessage', 'ircv3_msgid'];
   modules.push('ircv3_servertime', 'sasl', 'services_account', 'spanningtree', 'hidechans', 'svshold');
   await writeFile(
     join(folder, 'inspircd.conf'),

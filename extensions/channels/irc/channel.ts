@@ -34,10 +34,10 @@ export function createIrc(config?: () => Record<string, unknown>): Channel {
       async () => {
         const connection = connections.get(accountId);
         if (connection === undefined) throw notConnected(accountId);
-        const { client, outbox } = connection;
-        const channelTypes = [client.network.supports('CHANTYPES') ?? '#&'].flat().join('');
-        const target = parseTarget(to, { channelTypes, service: account.nickserv?.service });
-        const asker = replyToId === undefined || !account.replyPrefix || !channelTypes.includes(target[0] ?? ' ') ? undefined : connection.authorOf(replyToId);
+        const { outbox } = connection;
+        const target = targetOf(connection, account, to);
+        const asker =
+          replyToId === undefined || !account.replyPrefix || !connection.client.network.isChannelName(target) ? undefined : connection.authorOf(replyToId);
         const said = renderMarkdown(text, ircDialect(account.tables));
         const lines = toLines(asker === undefined ? said : `${plain(asker)}: ${said}`, roomFor(connection, target));
         if (lines.length === 0) throw new IrcError('IRC_EMPTY', 'the message has no text that IRC can show');
@@ -77,7 +77,16 @@ export function createIrc(config?: () => Record<string, unknown>): Channel {
         });
       },
     },
-    outbound: { deliveryMode: 'gateway', textChunkLimit: TEXT_CHUNK, sendText },
+    outbound: {
+      deliveryMode: 'gateway',
+      textChunkLimit: TEXT_CHUNK,
+      sendText,
+      async sendTyping({ cfg, to, accountId = defaultAccountId(cfg) }) {
+        const connection = connections.get(accountId);
+        if (connection?.client.network.supportsTag('typing') !== true) return;
+        connection.client.tagmsg(targetOf(connection, resolveAccount(cfg, accountId), to), { '+typing': 'active' });
+      },
+    },
     status: {
       async probeAccount({ account, timeoutMs, signal }) {
         const probed = account as IrcAccount;
@@ -110,6 +119,11 @@ export function createIrc(config?: () => Record<string, unknown>): Channel {
     },
     setup,
   };
+}
+
+function targetOf({ client }: Connection, { nickserv }: IrcAccount, to: string): string {
+  const channelTypes = [client.network.supports('CHANTYPES') ?? '#&'].flat().join('');
+  return parseTarget(to, { channelTypes, service: nickserv?.service });
 }
 
 /** Bytes of text in one line to that target. */

@@ -131,6 +131,11 @@ export async function runAccount({ context, left, config, onConnection }: RunOpt
       show({ lastEventAt: now });
     });
     answerCtcp(client);
+    // the mode by which other bots know one
+    client.on('motd', () => {
+      const mode = client.network.supports('BOT');
+      if (typeof mode === 'string' && /^[A-Za-z]$/.test(mode)) client.raw('MODE', client.user.nick, `+${mode}`);
+    });
   }
 }
 

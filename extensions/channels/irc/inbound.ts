@@ -30,6 +30,7 @@ export interface Self {
   localTime(serverTime: number): number;
 }
 
+const BOT_TAGS = ['bot', 'draft/bot', 'inspircd.org/bot'];
 /** What a bouncer or a server plays back. Without an id it cannot be told from what was answered already. */
 const PLAYBACKS: ReadonlySet<string> = new Set(['chathistory', 'playback', 'znc.in/playback']);
 /** milliseconds after which a message that comes only now must have been played back */
@@ -40,6 +41,8 @@ export function inboundOf(event: MessageEvent, self: Self, { isAction, people }:
   const sender = senderOf(event);
   // an answer to what only operators may read would be read by all
   if (sender === undefined || event.group !== undefined || self.lower(sender.nick) === self.lower(self.nick)) return undefined;
+  // two bots would talk for ever
+  if (BOT_TAGS.some((tag) => tag in event.tags)) return undefined;
   const messageId = event.tags.msgid;
   const timestamp = event.time === undefined ? Date.now() : self.localTime(event.time);
   if ((messageId ?? '') === '' && (PLAYBACKS.has(event.batch?.type ?? '') || timestamp < Date.now() - OLD_MS)) return undefined;

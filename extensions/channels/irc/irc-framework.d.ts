@@ -10,6 +10,7 @@ declare module 'irc-framework' {
       cap: { isEnabled(name: string): boolean };
       supports(option: string): unknown;
       isChannelName(name: string): boolean;
+      supportsTag(name: string): boolean;
       timeToLocal(serverTime: number): number;
     };
     readonly connection: { end(line?: string | null, failed?: boolean): void };
@@ -21,6 +22,7 @@ declare module 'irc-framework' {
     join(channel: string, key?: string): void;
     raw(...parts: readonly string[]): void;
     say(target: string, text: string, tags?: Record<string, string>): void;
+    tagmsg(target: string, tags: Record<string, string>): void;
     ctcpRequest(target: string, type: string, ...parts: string[]): void;
     notice(target: string, text: string): void;
     caseLower(text: string): string;

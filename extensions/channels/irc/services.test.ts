@@ -115,4 +115,24 @@ describe.skipIf(noServices !== '')(`against InspIRCd with Atheme${noServices}`, 
     expect(it.inbox).toEqual([]);
     await run.stop();
   });
+
+  it('marks itself as a bot and hears no other; shows that it types', async () => {
+    const it = bench({ ...at(), nick: 'robot', channels: ['#bots'] });
+    const run = it.start();
+    const other = await guest('otherbot', '#bots');
+    await it.until(isIn(it, '#bots'));
+    other.say('#bots', 'robot: as a person');
+    await it.until(() => it.inbox.length === 1);
+    other.client.raw('MODE', 'otherbot', '+B');
+    other.say('#bots', 'robot: as a bot');
+    other.client.raw('MODE', 'otherbot', '-B');
+    other.say('#bots', 'robot: as a person again');
+    await it.until(() => it.inbox.length === 2);
+    expect(it.inbox.map(({ text }) => text)).toEqual(['as a person', 'as a person again']);
+    await it.irc.outbound?.sendTyping?.({ cfg: it.cfg, to: '#bots' });
+    await it.until(() => other.raw.some((line) => /\+typing=active.* TAGMSG :?#bots/.test(line)), 'typing');
+    other.client.raw('WHOIS', 'robot');
+    await it.until(() => other.raw.some((line) => / 335 .*robot/.test(line)), 'the mark of a bot');
+    await run.stop();
+  });
 });
