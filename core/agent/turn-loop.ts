@@ -13,9 +13,9 @@ import {
 } from '../../sdk/index.ts';
 import { compactSession, describeCompaction } from './compaction.ts';
 import type { Injections } from './injections.ts';
+import { shortenLargeResults } from './large-results.ts';
 import { recordTurn } from './ledger-record.ts';
 import { callModel } from './model-call.ts';
-import { shortenNewestResults } from './newest-results.ts';
 import { inboxIds, type Successor } from './run.ts';
 import { ownersOf, promptParts } from './run-report.ts';
 import type { TokenBudget } from './tokens.ts';
@@ -35,7 +35,7 @@ export async function runLoop(turn: Turn, firstPrompt: string, injections: Injec
   let overflow: number | undefined;
   /** The engine keeps more than it was told to and gives up no more of it; as long as the window holds that, the reply gets what is left. */
   let isTight = false;
-  /** Nothing else helps: the newest results are too large by themselves. */
+  /** Nothing else helps: tool results are too large by themselves. */
   let isShortened = false;
   for (;;) {
     run.signal.throwIfAborted();
@@ -49,7 +49,7 @@ export async function runLoop(turn: Turn, firstPrompt: string, injections: Injec
       prompt,
     });
     const pruned = prune(turn, assembled.messages, budget);
-    const messages = isShortened ? shortenNewestResults(pruned, estimator, budget.messages) : pruned;
+    const messages = isShortened ? shortenLargeResults(pruned, estimator, budget.messages) : pruned;
     const size = measureContext(turn, budget, { messages, assembled, history: history.messages });
     const { tokens } = size;
     const saved = messages === assembled.messages ? 0 : estimator.messages(assembled.messages) - size.messages;
@@ -63,7 +63,7 @@ export async function runLoop(turn: Turn, firstPrompt: string, injections: Injec
       } catch (error) {
         if (errorCode(error) !== 'DUR_CONTEXT_OVERFLOW') throw error;
         isTight = size.leavesReply;
-        if (!isTight && (isShortened || shortenNewestResults(pruned, estimator, budget.messages) === pruned)) throw error;
+        if (!isTight && (isShortened || shortenLargeResults(pruned, estimator, budget.messages) === pruned)) throw error;
         isShortened = !isTight;
       }
       continue;
