@@ -72,6 +72,19 @@ describe.skipIf(noNgircd !== '')(`IRC on a gateway process${noNgircd}`, () => {
     alice.say('#lab', 'Durar: what is **this**?');
     await alice.hears(/^#lab <durar> .*what is .?this/);
 
+    const probed = await machine.cli(['channels', 'status', '--probe', '--json']);
+    expect(probed.json()).toMatchObject({
+      channelAccounts: {
+        irc: [{ accountId: 'default', running: true, connected: true, nick: 'durar', channels: ['#lab'], probe: { ok: true, server: 'irc.test' } }],
+      },
+    });
+    const sent = await machine.cli(['message', 'send', '--channel', 'irc', '--target', '#lab', '--message', 'from the **operator**']);
+    expect(sent.code, sent.stderr).toBe(0);
+    await alice.hears(/^#lab <durar> from the .operator./);
+    const refused = await machine.cli(['message', 'send', '--channel', 'irc', '--target', 'NickServ', '--message', 'DROP durar']);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain('service of the network');
+
     alice.raw.length = 0;
     const change = async (next: object, ask: string, expected: RegExp) => {
       await machine.writeConfig(next);
