@@ -86,7 +86,7 @@ interface Live {
 }
 
 const KEEP_RESULTS_MS = 600_000;
-const MAX_RESULTS = 20_000;
+const MAX_RESULTS = 5_000;
 
 /** The messages of the inbox that a request is. */
 export function inboxIds({ runId, isBooked }: RunRequest): string[] {
@@ -96,6 +96,8 @@ export function inboxIds({ runId, isBooked }: RunRequest): string[] {
 export function createRuns(options: { now: () => number; log: Logger }): Runs {
   const { now, log } = options;
   const live = new Map<string, Live>();
+  /** The same by session; a backlog is large, a session's part of it is not. */
+  const bySession = new Map<string, Set<Live>>();
   /** In the order in which they ended, so that the expired ones come first. */
   const ended = new Map<string, { accepted: AcceptedRun; result: RunResult; at: number }>();
   const listeners = new Set<(event: AgentEvent) => void>();
@@ -121,8 +123,10 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
 
   function enter(run: Run): void {
     const { promise, resolve } = Promise.withResolvers<RunResult>();
-    const { runId } = run.accepted;
-    live.set(runId, { run, ended: promise, end: resolve });
+    const { runId, sessionKey } = run.accepted;
+    const entry = { run, ended: promise, end: resolve };
+    live.set(runId, entry);
+    bySession.set(sessionKey, (bySession.get(sessionKey) ?? new Set()).add(entry));
     const waiting = arrivals.get(runId);
     if (waiting === undefined) return;
     arrivals.delete(runId);
@@ -130,12 +134,20 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
   }
 
   function finish(run: Run, result: RunResult): void {
-    const { runId } = run.accepted;
+    const { runId, sessionKey } = run.accepted;
     const entry = live.get(runId);
     live.delete(runId);
+    const others = bySession.get(sessionKey);
+    if (entry !== undefined && others?.delete(entry) === true && others.size === 0) bySession.delete(sessionKey);
     sweep();
     ended.set(runId, { accepted: run.accepted, result, at: now() });
     entry?.end(result);
+  }
+
+  function matching({ sessionKey, runId }: { sessionKey?: string | undefined; runId?: string | undefined }): Iterable<Live> {
+    if (runId === undefined) return sessionKey === undefined ? live.values() : (bySession.get(sessionKey) ?? []);
+    const entry = live.get(runId);
+    return entry === undefined || (sessionKey !== undefined && entry.run.accepted.sessionKey !== sessionKey) ? [] : [entry];
   }
 
   return {
@@ -231,9 +243,7 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
 
     abort({ sessionKey, runId, origin }) {
       const aborted: string[] = [];
-      for (const { run } of live.values()) {
-        if (runId !== undefined && run.accepted.runId !== runId) continue;
-        if (sessionKey !== undefined && run.accepted.sessionKey !== sessionKey) continue;
+      for (const { run } of [...matching({ sessionKey, runId })]) {
         if (run.signal.aborted) continue;
         run.abort(origin, durarError(origin === 'shutdown' ? 'DUR_HOST_STOPPED' : 'DUR_RUN_ABORTED'));
         aborted.push(run.accepted.runId);
@@ -241,17 +251,12 @@ export function createRuns(options: { now: () => number; log: Logger }): Runs {
       return aborted;
     },
 
-    active(sessionKey) {
-      const all = [...live.values()].map(({ run }) => run.accepted);
-      return sessionKey === undefined ? all : all.filter((accepted) => accepted.sessionKey === sessionKey);
-    },
+    active: (sessionKey) => Array.from(matching({ sessionKey }), ({ run }) => run.accepted),
 
     get: (runId) => live.get(runId)?.run,
 
     steerable(sessionKey) {
-      for (const { run } of live.values()) {
-        if (run.accepted.sessionKey === sessionKey && run.steering.offer !== undefined && !run.signal.aborted) return run;
-      }
+      for (const { run } of matching({ sessionKey })) if (run.steering.offer !== undefined && !run.signal.aborted) return run;
       return undefined;
     },
 

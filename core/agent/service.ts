@@ -55,6 +55,7 @@ export interface AgentService {
   /** Aborts one run or all runs of a session, queued ones and those of its sub-agents included. */
   abort(params: { sessionKey?: string; runId?: string; origin: 'rpc' | 'stop' | 'timeout' | 'shutdown' }): { aborted: boolean; runIds: string[] };
   active(sessionKey?: string): AcceptedRun[];
+  isActive(runId: string): boolean;
   /** Every event of every run, in order. Listeners must not throw. */
   onEvent(listener: (event: AgentEvent) => void): () => void;
   /** Opens the session of a key, as a run would. Throws `DUR_SESSION_KEY`, `DUR_AGENT_UNKNOWN`. */
@@ -213,13 +214,14 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
 
     abort({ sessionKey, runId, origin }) {
       const key = sessionKey === undefined ? undefined : sessions.canonicalKey(sessionKey);
-      const stopped = key ?? runs.active().find((run) => run.runId === runId)?.sessionKey;
+      const stopped = key ?? (runId === undefined ? undefined : runs.get(runId)?.accepted.sessionKey);
       const runIds = runId === undefined ? (key === undefined ? [] : stop(key, origin)) : runs.abort({ sessionKey: key, runId, origin });
       if (stopped !== undefined) runIds.push(...subagents.stop(stopped));
       return { aborted: runIds.length > 0, runIds };
     },
 
     active: (sessionKey) => runs.active(sessionKey === undefined ? undefined : sessions.canonicalKey(sessionKey)),
+    isActive: (runId) => runs.get(runId) !== undefined,
     onEvent: (listener) => runs.onEvent(listener),
     ...work,
     compareEngines: shadow.compare,

@@ -134,7 +134,7 @@ export type GatewayAgent = Pick<
   | 'startOver'
   | 'isCommand'
 > &
-  Partial<Pick<AgentService, 'known' | 'queue'>> & {
+  Partial<Pick<AgentService, 'known' | 'queue' | 'isActive'>> & {
     models: Pick<AgentService['models'], 'defaults' | 'choose'>;
     subagents?: Pick<AgentService['subagents'], 'onChange'>;
   };

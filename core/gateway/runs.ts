@@ -43,7 +43,7 @@ const SILENT_REPLY = 'NO_REPLY';
 const ABORT_ORIGINS = new Set(['rpc', 'stop', 'timeout', 'shutdown']);
 
 export function createRuns(params: {
-  agent: Pick<GatewayAgent, 'active' | 'onEvent'>;
+  agent: Pick<GatewayAgent, 'active' | 'isActive' | 'onEvent'>;
   hub: EventHub;
   sessionEvents: Pick<SessionEvents, 'toolEvent' | 'streamsThoughts'>;
   now?: () => number;
@@ -51,6 +51,7 @@ export function createRuns(params: {
   const { agent, hub, sessionEvents } = params;
   const now = params.now ?? Date.now;
   const runs = new Map<string, Run>();
+  const isActive = agent.isActive ?? ((runId: string) => agent.active().some((run) => run.runId === runId));
 
   const find = (runId: string): Run => {
     const present = runs.get(runId);
@@ -133,7 +134,7 @@ export function createRuns(params: {
 
   return {
     begin({ runId, sessionKey, connection }) {
-      if (runs.has(runId) || agent.active().some((run) => run.runId === runId)) return false;
+      if (runs.has(runId) || isActive(runId)) return false;
       const run = find(runId);
       run.sentKey = sessionKey;
       run.connId = connection.id;
