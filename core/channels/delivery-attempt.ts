@@ -1,4 +1,5 @@
 import { durarError } from '../../sdk/index.ts';
+import { type RetryPolicy, retryDelay } from '../../sdk/retry.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Outbox, OutboxMessage } from '../state/state.ts';
 import {
@@ -23,6 +24,8 @@ export interface DeliveryAttempts {
   repeated(): number;
 }
 
+/** Between tries of a whole message; the channel has tried each request by itself already. */
+const PAUSES: RetryPolicy = { attempts: Number.POSITIVE_INFINITY, minDelayMs: 5_000, maxDelayMs: 1_800_000, jitter: 0.1 };
 /** One request of a channel, its own tries included, takes no longer. */
 const STEP_LIMIT_MS = 300_000;
 
@@ -75,4 +78,10 @@ export function createDeliveryAttempts({ outbox, log, ended }: { outbox: Outbox;
     },
     repeated: () => repeated,
   };
+}
+
+/** milliseconds before the try after so many; as long as the service asks, if it does. `random`: 0 up to 1. */
+export function pauseAfter(error: unknown, tries: number, random: number): number {
+  const afterMs = (error as { retryAfterMs?: unknown } | null)?.retryAfterMs;
+  return retryDelay(PAUSES, tries, typeof afterMs === 'number' ? afterMs : undefined, random);
 }

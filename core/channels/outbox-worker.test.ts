@@ -328,6 +328,27 @@ describe('after a crash', () => {
   });
 });
 
+describe('stop', () => {
+  it('sends first what has just come in', async () => {
+    const service = serve();
+    worker.start();
+    post(message('a', 'amy', { text: 'one' }), message('b', 'amy', { text: 'two' }));
+    const stopped = worker.stop(1_000);
+    await settle(10);
+    await stopped;
+    expect(texts(service)).toEqual(['one', 'two']);
+  });
+
+  it('begins nothing after it', async () => {
+    const service = serve();
+    worker.start();
+    await crash();
+    post(message('a', 'amy', { text: 'one' }));
+    await settle(60_000);
+    expect(service.sent).toEqual([]);
+  });
+});
+
 describe('deliver', () => {
   it('passes those that wait and tells the id', async () => {
     const service = serve();

@@ -1,9 +1,9 @@
 import { durarError, errorText } from '../../sdk/index.ts';
-import { type RetryPolicy, retryDelay } from '../../sdk/retry.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Conversation, Outbox, OutboxMessage, Outgoing } from '../state/state.ts';
-import { type Address, type DeliveryPlan, isFinal, type OutgoingPayload, reportDelivery, type SentMessage } from './delivery.ts';
-import { type AttemptEnd, createDeliveryAttempts } from './delivery-attempt.ts';
+import { type Address, isFinal, type OutgoingPayload, reportDelivery, type SentMessage } from './delivery.ts';
+import { createDeliveryAttempts, pauseAfter } from './delivery-attempt.ts';
+import { createDirectDelivery } from './direct-delivery.ts';
 
 /** Conversations of one account that are served at a time. */
 const PARALLEL = 32;
@@ -12,8 +12,8 @@ const LOOK_MS = 1_000;
 /** Ids of messages that left stay known this long, so that nothing that comes back late is sent twice. */
 const KNOWN_MS = 14 * 86_400_000;
 const SWEEP_MS = 86_400_000;
-/** Between tries of a whole message; the channel has tried each request by itself already. */
-const PAUSES: Omit<RetryPolicy, 'attempts'> = { minDelayMs: 5_000, maxDelayMs: 1_800_000, jitter: 0.1 };
+/** Before the outbox is looked at again after a failure of the host's own. */
+const REST_MS = 5_000;
 
 /** Sends what is in the outbox: conversations side by side, the messages of one strictly in order. */
 export interface OutboxWorker {
@@ -25,11 +25,13 @@ export interface OutboxWorker {
    */
   deliver(message: Outgoing): Promise<SentMessage | undefined>;
   /** Told how each message that was not for `deliver` ended. */
-  onEnd(listener: (message: Outgoing, end: { sent?: SentMessage; error?: string }) => void): void;
+  onEnd(listener: EndListener): void;
   status(): OutboxStatus;
-  /** Begins nothing more and waits up to `ms` for requests that are under way; the others are flagged at the next start. */
+  /** Sends for up to `ms` what can be sent now. Requests that are under way then are flagged at the next start. */
   stop(ms: number): Promise<void>;
 }
+
+export type EndListener = (message: Outgoing, end: { sent?: SentMessage; error?: string }) => void;
 
 export interface OutboxStatus {
   pending: number;
@@ -80,8 +82,7 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
   const slots = new Map<string, Slots>();
   const timers = new Map<string, NodeJS.Timeout>();
   const work = new Set<Promise<unknown>>();
-  const direct = new Map<string, Promise<SentMessage | undefined>>();
-  const listeners = new Set<(message: Outgoing, end: { sent?: SentMessage; error?: string }) => void>();
+  const listeners = new Set<EndListener>();
   /** Aborted: nothing is written any more, as the database may be closed. */
   const stopping = new AbortController();
   let isStarted = false;
@@ -89,6 +90,7 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
   let looking: NodeJS.Timeout | undefined;
   let sweeping: NodeJS.Timeout | undefined;
   const attempts = createDeliveryAttempts({ outbox, log, ended: stopping.signal });
+  const deliver = createDirectDelivery({ outbox, attempts, reach, now, ended: stopping.signal });
   const forgetListener = outbox.onAdd((message) => {
     if (isStarted) setImmediate(arrive, message);
   });
@@ -123,7 +125,7 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
         .catch((error: unknown) => {
           if (stopping.signal.aborted) return;
           log.error(`the outbox could not be served: ${errorText(error)}`, { ...lane.conversation });
-          later(lane, PAUSES.minDelayMs);
+          later(lane, REST_MS);
         })
         .finally(() => {
           account.active -= 1;
@@ -199,8 +201,7 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
       bury(message, text);
       return;
     }
-    const afterMs = (error as { retryAfterMs?: unknown } | null)?.retryAfterMs;
-    const pause = retryDelay({ ...PAUSES, attempts: limits().attempts }, tries, typeof afterMs === 'number' ? afterMs : undefined, random());
+    const pause = pauseAfter(error, tries, random());
     outbox.delay(id, now() + pause, text);
     log.warn(`a message was not sent: ${text}; the next try is in ${Math.round(pause / 1000)} s`, { id, channel, accountId, to, tries });
   }
@@ -218,35 +219,16 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
     tell(message, { error });
   }
 
-  function tell(message: Outgoing, end: { sent?: SentMessage; error?: string }): void {
+  const tell: EndListener = (message, end) => {
     for (const listener of listeners) listener(message, end);
-  }
+  };
 
-  /** Sends past the lanes. The row is there from the start, so that a crash loses nothing. */
-  async function send(message: Outgoing): Promise<SentMessage | undefined> {
-    const at = now();
-    outbox.add([message], at);
-    outbox.sending(message.id);
-    const row = outbox.get(message.id);
-    if (row === undefined) return {};
-    let served: Opened | undefined;
-    let end: AttemptEnd;
-    try {
-      served = await reach(message);
-      end = await attempts.make(row, served.address);
-    } catch (error) {
-      end = { error };
-    }
-    try {
-      if (!('error' in end)) return end.sent;
-      if (stopping.signal.aborted) throw end.error;
-      const plan = outbox.get(message.id)?.progress as DeliveryPlan | undefined;
-      outbox.forget(message.id);
-      if (served !== undefined) reportDelivery(served.address, { to: message.to, content: plan?.content ?? '' }, errorText(end.error));
-      throw end.error;
-    } finally {
-      served?.release();
-    }
+  /** Nothing is being sent, and nothing has just come in. */
+  async function untilIdle(): Promise<void> {
+    do {
+      await new Promise((resolve) => setImmediate(resolve));
+      await Promise.allSettled(work);
+    } while (work.size > 0);
   }
 
   return {
@@ -262,14 +244,7 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
     },
 
     deliver(message) {
-      const present = direct.get(message.id);
-      if (present !== undefined) return present;
-      if (outbox.knows(message.id)) return Promise.resolve({});
-      const sent = send(message).finally(() => {
-        direct.delete(message.id);
-        work.delete(sent);
-      });
-      direct.set(message.id, sent);
+      const sent = deliver(message).finally(() => work.delete(sent));
       work.add(sent);
       return sent;
     },
@@ -279,18 +254,18 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
     status: () => ({ ...outbox.counts(), waiting: [...lanes.values()].filter((lane) => lane.isWaiting).length, repeated: attempts.repeated() }),
 
     async stop(ms) {
-      isHalted = true;
-      forgetListener();
-      clearTimeout(looking);
-      clearInterval(sweeping);
-      for (const timer of timers.values()) clearTimeout(timer);
-      timers.clear();
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, ms);
       });
-      await Promise.race([Promise.allSettled(work), late]);
+      await Promise.race([untilIdle(), late]);
       clearTimeout(timer);
+      isHalted = true;
+      forgetListener();
+      clearTimeout(looking);
+      clearInterval(sweeping);
+      for (const waiting of timers.values()) clearTimeout(waiting);
+      timers.clear();
       // a request that this cuts off may have gone out: it stays `sending` for the next start
       stopping.abort(durarError('DUR_HOST_STOPPED'));
     },

@@ -176,10 +176,10 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       wsLog: createWsLog({ log: options.log.child('gateway/ws'), style: flags.wsLog, verbose: flags.verbose }),
     });
     rooms.gateway = gateway;
-    // Undone in reverse: channels first, then the running turns, then the sockets that watch them.
+    // Undone in reverse: the running turns first, then the channels, which send the last replies, then the sockets that watch.
     undo.push(() => gateway.close('gateway stopping'));
-    undo.push(() => agent.drain(STOP_LIMIT_MS));
     undo.push(() => channels.stop());
+    undo.push(() => agent.drain(STOP_LIMIT_MS));
     const { url, port } = await gateway.listen();
     await writeGatewayAddress(paths.stateDbDir, addressOf(url, settings));
     undo.push(() => removeGatewayAddress(paths.stateDbDir));
