@@ -14,7 +14,7 @@ import { findWritten, tracedResult, traceTurn } from './turn-trace.ts';
  * Only ids are held here; what was asked is read when its turn has come.
  */
 export interface Backlog {
-  /** Begins to take it up. A second call does nothing. */
+  /** Begins to take it up, and forgets ids that are too old to come again. A second call does nothing. */
   resume(): void;
   /** The run waits until what came before it is taken up. False: there is nothing before it. */
   holds(run: Run): boolean;
@@ -46,6 +46,9 @@ const PARALLEL = 64;
 const LANE = 'backlog';
 /** Ids of a session that are read at a time. */
 const PAGE = 200;
+/** How long the id and the key of an answered message stay known, and how often older ones are forgotten. */
+const KNOWN_MS = 7 * 86_400_000;
+const SWEEP_MS = 6 * 3_600_000;
 /** The longest delay a timer can have. */
 const FOREVER_MS = 2 ** 31 - 1;
 
@@ -63,6 +66,7 @@ export function createBacklog(options: {
   const lanes = createLanes(() => PARALLEL);
   let isResumed = false;
   let isClosed = false;
+  let sweeping: NodeJS.Timeout | undefined;
 
   for (const { sessionKey, count, lastSeq } of inbox.sessions())
     lines.set(sessionKey, { left: count, afterSeq: 0, toSeq: lastSeq, ids: [], behind: [], isFed: false });
@@ -196,6 +200,9 @@ export function createBacklog(options: {
     resume() {
       if (isResumed) return;
       isResumed = true;
+      const sweep = () => inbox.sweep(now() - KNOWN_MS);
+      sweep();
+      sweeping = setInterval(sweep, SWEEP_MS).unref();
       for (const [sessionKey, line] of lines) feed(sessionKey, line);
     },
     holds(run) {
@@ -230,6 +237,7 @@ export function createBacklog(options: {
     },
     close() {
       isClosed = true;
+      clearInterval(sweeping);
     },
   };
 }
