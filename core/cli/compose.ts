@@ -132,7 +132,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     const { resolvedConfig } = host.current();
     let changes: LiveChanges | undefined;
     const live = (): LiveChanges => {
-      if (changes === undefined) throw durarError('DUR_HOST_STARTING', { room: 'reload' });
+      if (changes === undefined) throw durarError('DUR_HOST_STARTING', { room: 'reload' }, { hint: 'Try again in a moment.' });
       return changes;
     };
     let slots = await describeSlots(host.current());
