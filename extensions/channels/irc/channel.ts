@@ -6,7 +6,7 @@ import { IrcError, judge, notConnected } from './failure.ts';
 import { ircDialect, plain } from './formatting.ts';
 import { type Connection, runAccount } from './gateway.ts';
 import { textBytes, toLines } from './lines.ts';
-import { alternativeNick, openLink } from './link.ts';
+import { alternativeNick, createClient, openLink } from './link.ts';
 import { normalizeEntry } from './sender.ts';
 import { setup } from './setup.ts';
 import { parseTarget } from './target.ts';
@@ -94,6 +94,7 @@ export function createIrc(config?: () => Record<string, unknown>): Channel {
         try {
           // under another nick: the account itself may be connected
           const link = await openLink({
+            client: await createClient(),
             account: probed,
             nick: alternativeNick(probed.nick, 2),
             signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),

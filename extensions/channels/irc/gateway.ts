@@ -3,8 +3,9 @@ import { type RetryPolicy, withRetry } from 'Durar/plugin-sdk/retry';
 import type { Client } from 'irc-framework';
 import { accountSettings, type IrcAccount, sendsOpenPassword } from './account.ts';
 import { answerCtcp } from './ctcp.ts';
+import { IrcError } from './failure.ts';
 import { inboundOf, type MessageEvent, type Self } from './inbound.ts';
-import { openLink } from './link.ts';
+import { createClient, openLink } from './link.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import { createRooms } from './rooms.ts';
 import { entryProblem, listedPeople } from './sender.ts';
@@ -36,15 +37,30 @@ const MOST_REMEMBERED = 500;
 const MOST_WAITING = 1_000;
 /** milliseconds between two updates of the status for mere signs of life */
 const STATUS_MS = 5_000;
-/** Refused messages that the library has no name for: no such channel, too many targets, modes of the receiver. */
+/** Refused messages that the library has a name for; its other errors are of joins and the like. */
+const NAMED_REFUSALS = new Set(['no_such_nick', 'cannot_send_to_channel', 'cannot_send_to_user']);
+/** Those that it has no name for: no such channel, too many targets, modes of the receiver. */
 const REFUSALS = new Set(['403', '407', '408', '415', '477', '486', '492', '531', '716']);
 const GOODBYE = 'Durar';
 
 /** Runs one account until it is stopped. Throws what ended the connection; the host begins anew. */
-export async function runAccount({ context, left, config, onConnection }: RunOptions): Promise<void> {
+export async function runAccount(options: RunOptions): Promise<void> {
+  const { abortSignal, log, setStatus } = options.context;
+  try {
+    await connectOnce(options);
+  } catch (error) {
+    if (abortSignal.aborted) return;
+    // the host shows the message
+    const hint = error instanceof IrcError ? error.hint : '';
+    if (hint !== '') log.warn(hint);
+    setStatus({ connected: false, hint });
+    throw error;
+  }
+}
+
+async function connectOnce({ context, left, config, onConnection }: RunOptions): Promise<void> {
   const { abortSignal, log, setStatus, accountId } = context;
   const account = context.account as IrcAccount;
-  warnOf(account, context);
 
   const authors = createMemory<string>();
   const ours = createMemory<true>();
@@ -53,15 +69,17 @@ export async function runAccount({ context, left, config, onConnection }: RunOpt
     status = { ...status, ...change };
     setStatus(status);
   };
-  let ready: { client: Client; outbox: Outbox } | undefined;
-  const link = await openLink({ account, signal: abortSignal, prepare });
-  const { client } = link;
-  const outbox = ready?.outbox;
-  if (outbox === undefined) throw new Error('no client was prepared');
+  const client = await createClient();
+  const { messagesPerSecond, messageBurst } = account;
+  const outbox = createOutbox({ client, messagesPerSecond, messageBurst, left });
+  // before the first byte is sent: a bouncer may play back messages with its welcome
+  listen();
+  const link = await openLink({ client, account, signal: abortSignal });
+  warnOf(account, context);
   const rooms = createRooms({ client, channels: account.channels, log, onChange: () => show({ channels: rooms.joined() }) });
   const stopRegaining = regainNick(link, account, () => show({ nick: client.user.nick }));
   log.info(`connected to ${client.network.server} as ${client.user.nick}`);
-  show({ connected: true, lastEventAt: Date.now(), nick: client.user.nick, server: client.network.server, channels: [] });
+  show({ connected: true, hint: undefined, lastEventAt: Date.now(), nick: client.user.nick, server: client.network.server, channels: [] });
 
   const showLogin = () => show({ login: link.account });
   showLogin();
@@ -85,11 +103,7 @@ export async function runAccount({ context, left, config, onConnection }: RunOpt
     show({ connected: false, channels: [] });
   }
 
-  /** Listens before the first byte is sent: a bouncer may play back messages with its welcome. */
-  function prepare(client: Client): void {
-    const { messagesPerSecond, messageBurst } = account;
-    const outbox = createOutbox({ client, messagesPerSecond, messageBurst, left });
-    ready = { client, outbox };
+  function listen(): void {
     const self: Self = {
       get nick() {
         return client.user.nick;
@@ -118,8 +132,8 @@ export async function runAccount({ context, left, config, onConnection }: RunOpt
     client.on('action', (event: MessageEvent) => receive(event, true));
     client.on('pong', ({ message }: { message?: string }) => outbox.answered(message ?? ''));
     client.on('irc error', ({ error, nick, channel, reason = '' }: { error: string; nick?: string; channel?: string; reason?: string }) => {
-      const target = error === 'no_such_nick' || error === 'cannot_send_to_user' ? nick : channel;
-      if (target !== undefined) outbox.refused(target, error, reason);
+      const target = nick ?? channel;
+      if (NAMED_REFUSALS.has(error) && target !== undefined) outbox.refused(target, error, reason);
     });
     client.on('unknown command', ({ command, params }: { command: string; params: string[] }) => {
       if (REFUSALS.has(command) && params[1] !== undefined) outbox.refused(params[1], command, params.at(-1) ?? '');

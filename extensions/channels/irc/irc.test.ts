@@ -442,6 +442,17 @@ describe('against a server that means harm', () => {
     server.close();
   });
 
+  it('a probe of a server that says nothing ends in time', async () => {
+    const server = await lineServer(() => undefined);
+    const it = bench({ host: '127.0.0.1', port: server.port, nick: 'durar' });
+    const probe = await it.irc.status?.probeAccount?.({ account: it.irc.config.resolveAccount(it.cfg), cfg: it.cfg, timeoutMs: 200 });
+    expect(probe).toMatchObject({ ok: false, error: expect.stringContaining('within 200 ms') });
+    const run = it.start();
+    await run.stop();
+    expect(await run.ended).toBeUndefined();
+    server.close();
+  });
+
   it('answers nothing anew that is played back without an id', async () => {
     const server = await welcoming(
       ':evil BATCH +1 znc.in/playback durar',
@@ -479,6 +490,7 @@ describe('against a server that means harm', () => {
     const it = bench({ host: '127.0.0.1', port: server.port, nick: 'durar' });
     const run = it.start();
     expect(await run.ended).toMatchObject(expected);
+    expect(it.status()).toMatchObject({ connected: false, hint: expect.any(String) });
     server.close();
   });
 });

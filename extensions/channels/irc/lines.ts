@@ -78,7 +78,8 @@ function pieces(word: string, room: number): string[] {
 /** The last place up to `end` that tears no visible character apart; `end` when there is none. */
 function characterEnd(word: string, from: number, end: number): number {
   let last = from;
-  for (const { index } of new Intl.Segmenter().segment(word.slice(from, end + 1))) last = from + index;
+  // two units more: what follows may belong to the character before it
+  for (const { index } of new Intl.Segmenter().segment(word.slice(from, end + 2))) if (from + index <= end) last = from + index;
   return last > from ? last : end;
 }
 

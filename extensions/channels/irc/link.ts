@@ -16,10 +16,10 @@ export interface Link {
 }
 
 export interface LinkOptions {
+  /** A new one; whoever wants to hear everything listens before. */
+  client: Client;
   account: IrcAccount;
   signal: AbortSignal;
-  /** Gets the client before it connects. */
-  prepare?(client: Client): void;
   nick?: string;
   timeoutMs?: number;
 }
@@ -31,15 +31,19 @@ const QUIT_MS = 2_000;
 const PING = { interval: 30, timeout: 90 };
 const NICK_TRIES = 8;
 
+/** The library is loaded by the first account that connects. */
+export async function createClient(): Promise<Client> {
+  const { default: framework } = await import('irc-framework');
+  return new framework.Client();
+}
+
 /** Connects, logs in and waits for the welcome. Throws an `IrcError`, or the reason of the signal. */
-export async function openLink({ account, signal, prepare, nick = account.nick, timeoutMs = REGISTER_MS }: LinkOptions): Promise<Link> {
+export async function openLink({ client, account, signal, nick = account.nick, timeoutMs = REGISTER_MS }: LinkOptions): Promise<Link> {
   checkAccount(account);
   const { host, port, tls, sasl, password } = account;
   const ca = account.caFile === undefined ? undefined : await readCa(account.caFile);
-  const { default: framework } = await import('irc-framework');
   signal.throwIfAborted();
 
-  const client = new framework.Client();
   const { promise: lost, resolve: setLost } = Promise.withResolvers<IrcError>();
   let reason: IrcError | undefined;
   let socketError: unknown;
@@ -76,7 +80,6 @@ export async function openLink({ account, signal, prepare, nick = account.nick, 
     if (error instanceof Error) socketError = error;
   });
   client.on('close', () => setLost(reason ?? lostConnection(socketError, account)));
-  prepare?.(client);
 
   const welcome = Promise.withResolvers<void>();
   client.once('registered', () => {

@@ -180,14 +180,11 @@ function concerned(open: Iterable<Message>, client: Client, target: string): Mes
 function refusedError(target: string, error: string, reason: string): IrcError {
   const hint = REFUSALS[error] ?? 'The text of the server says why.';
   // a channel that the bot was kicked out of is joined again in a moment
-  return new IrcError('IRC_REFUSED', `the server did not deliver to ${target}: ${reason}`, { hint, retryable: MOMENTARY.has(error) });
+  return new IrcError('IRC_REFUSED', `the server did not deliver to ${target}: ${reason}`, { hint, retryable: error === 'cannot_send_to_channel' });
 }
-
-const MOMENTARY = new Set(['cannot_send_to_channel', 'not_on_channel']);
 
 const REFUSALS: Record<string, string> = {
   no_such_nick: 'Nobody has that nick now; the message can be sent when the person is there again.',
-  cannot_send_to_channel: 'Let the bot join the channel, or ask its operators for voice.',
+  cannot_send_to_channel: 'Add the channel to channels.irc.channels, or ask its operators for voice.',
   cannot_send_to_user: 'The person takes no messages from the bot; it may have to be logged in to services.',
-  not_on_channel: 'Add the channel to channels.irc.channels.',
 };

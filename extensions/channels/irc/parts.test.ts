@@ -152,9 +152,8 @@ describe('people', () => {
   });
 
   it('a mask that is made to be slow is not', () => {
-    const began = performance.now();
-    senderAliases({ nick: 'a'.repeat(5_000), user: 'a'.repeat(5_000), host: 'b' }, [`${'*a'.repeat(200)}!*@c.d`]);
-    expect(performance.now() - began).toBeLessThan(5_000);
+    const hostile = { nick: 'a'.repeat(5_000), user: 'a'.repeat(5_000), host: 'b' };
+    expect(senderAliases(hostile, [`${'*a'.repeat(200)}!*@c.d`])).toEqual([]);
   });
 });
 
@@ -223,6 +222,8 @@ describe('text', () => {
       }),
       { numRuns: 300 },
     );
+    for (const each of ['👍🏽', '🇦🇪', '👩‍👩‍👧‍👦', 'e\u0301'])
+      expect(toLines(each.repeat(300), 100).every((line) => line.replaceAll(each, '') === '')).toBe(true);
     expect(toLines('one\n\n \n two\r\nthree', 100)).toEqual(['one', ' two', 'three']);
     expect(toLines('', 100)).toEqual([]);
   });

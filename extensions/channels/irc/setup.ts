@@ -14,7 +14,7 @@ export const setup: ChannelSetupAdapter = {
   ],
   validateInput({ host = '', port = '', nick = '', channels = '', tls = '' }) {
     if (!/^[^\s/]+$/.test(host)) return 'The server is a name or an address.';
-    if (port !== '' && !(Number.isInteger(Number(port)) && Number(port) > 0 && Number(port) < 65_536)) return 'The port is a number from 1 to 65535.';
+    if (port !== '' && !isPort(port)) return 'The port is a number from 1 to 65535.';
     if (!/^[^\s:#&@!,*?$]{1,64}$/.test(nick)) return 'The nick is one word.';
     if (tls !== '' && !/^(yes|no|true|false|on|off|1|0)$/i.test(tls)) return 'TLS is yes or no.';
     const wrong = names(channels).find((name) => name.length < 2);
@@ -24,16 +24,20 @@ export const setup: ChannelSetupAdapter = {
     const rooms = names(channels ?? '');
     const isOpen = /^(no|false|off|0)$/i.test(tls ?? '');
     return {
-      host,
-      ...(port ? { port: Number(port) } : {}),
+      ...(host ? { host } : {}),
+      ...(isPort(port ?? '') ? { port: Number(port) } : {}),
       ...(isOpen ? { tls: false } : {}),
-      nick,
+      ...(nick ? { nick } : {}),
       ...(password ? { password } : {}),
       ...(saslPassword ? { sasl: { ...(saslUsername ? { username: saslUsername } : {}), password: saslPassword } } : {}),
       ...(rooms.length > 0 ? { channels: rooms } : {}),
     };
   },
 };
+
+function isPort(port: string): boolean {
+  return /^\d{1,5}$/.test(port) && Number(port) > 0 && Number(port) < 65_536;
+}
 
 function names(channels: string): string[] {
   return channels.split(/[\s,]+/).filter((name) => name !== '');
