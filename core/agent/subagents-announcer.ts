@@ -7,8 +7,17 @@ import type { AcceptedRun, RunRequest, RunResult } from './run-request.ts';
 import type { SubagentBook } from './subagents-book.ts';
 import { isSubagentKey, type SubagentRow } from './subagents-row.ts';
 
-/** Sends what a run that nobody waits for has said to where its session talks. */
-export type DeliverReply = (message: { channel: string; to: string; accountId?: string; threadId?: string; text: string }) => Promise<unknown>;
+/** Sends what a run that nobody waits for has said to where its session talks; a message of one id once. Resolves when it is kept for that. */
+export type DeliverReply = (message: {
+  id: string;
+  channel: string;
+  to: string;
+  accountId?: string;
+  threadId?: string;
+  text: string;
+  runId: string;
+  sessionKey: string;
+}) => Promise<unknown>;
 
 type Origin = Pick<RunRequest, 'channel' | 'to' | 'accountId' | 'threadId'>;
 
@@ -70,12 +79,12 @@ export function createAnnouncer(deps: {
     return originFrom(answer?.origin) ?? own;
   }
 
-  async function deliver({ channel, to, accountId, threadId }: Origin, { payloads }: RunResult): Promise<void> {
+  async function deliver({ channel, to, accountId, threadId }: Origin, { payloads, runId, sessionKey }: RunResult): Promise<void> {
     if (deps.deliver === undefined || channel === undefined || to === undefined || channel === INTERNAL_CHANNEL) return;
-    for (const { text, isError, isReasoning } of payloads) {
+    for (const [index, { text, isError, isReasoning }] of payloads.entries()) {
       if (text === undefined || isError === true || isReasoning === true) continue;
       const place = { ...(accountId === undefined ? {} : { accountId }), ...(threadId === undefined ? {} : { threadId }) };
-      await deps.deliver({ channel, to, ...place, text });
+      await deps.deliver({ id: `${runId}:${index}`, channel, to, ...place, text, runId, sessionKey });
     }
   }
 
@@ -110,8 +119,12 @@ export function createAnnouncer(deps: {
     const ending = async () => {
       const result = await deps.untilEnd(runId);
       if (result.meta.stopReason === 'shutdown' && !(await isWritten(session, announcement))) return;
-      await done(row);
-      await deliver(origin, result);
+      // kept for delivery before the announcement counts as done
+      try {
+        await deliver(origin, result);
+      } finally {
+        await done(row);
+      }
     };
     deps.track(
       ending().catch((error: unknown) => log.error(`the answer to a sub-agent's result was not delivered: ${errorText(error)}`, { sessionKey: session.key })),

@@ -394,10 +394,12 @@ describe('hooks around a sub-agent', () => {
     host.on('subagent_delivery_target', ({ requesterOrigin }) => ({ origin: { ...(requesterOrigin as object), to: '8', threadId: 9 } }));
     await spawn(host, 'nothing to say');
     await until(() => delivered.length === 2, 'the second answer');
-    expect(delivered).toEqual([
+    expect(delivered).toMatchObject([
       { channel: 'telegram', to: '7', accountId: 'a', threadId: 't', text: 'done' },
       { channel: 'telegram', to: '8', accountId: 'a', threadId: '9', text: 'done' },
     ]);
+    // the same messages after a crash have the same ids
+    expect(delivered.every((message) => (message as { id: string; runId: string }).id === `${(message as { runId: string }).runId}:0`)).toBe(true);
   });
 });
 

@@ -44,8 +44,9 @@ export function outboundSettings(config: Pick<Config, 'channels'>, channel: stri
   };
 }
 
-/** `true` and `false` are older names of two of the modes. */
+/** `true` and `false` are older names of two of the modes; a block names it as `mode`. */
 function previewMode(given: unknown): PreviewMode {
+  if (isObject(given)) return previewMode(given.mode);
   if (typeof given === 'boolean') return given ? 'partial' : 'off';
   return pick<PreviewMode>(given, PREVIEW_MODES, 'off');
 }

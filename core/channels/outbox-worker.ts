@@ -13,7 +13,7 @@ const LOOK_MS = 1_000;
 const KNOWN_MS = 14 * 86_400_000;
 const SWEEP_MS = 86_400_000;
 /** Before the outbox is looked at again after a failure of the host's own. */
-const REST_MS = 5_000;
+const REST_MS = 60_000;
 
 /** Sends what is in the outbox: conversations side by side, the messages of one strictly in order. */
 export interface OutboxWorker {
