@@ -14,8 +14,8 @@ const mapOf = (of: Json): Json => ({ type: 'object', additionalProperties: of })
 
 const tools = shape({ profile: oneOf('minimal', 'coding', 'messaging', 'full'), allow: names, deny: names });
 
-/** What a group may say; a channel's schema may add keys. */
-export const GROUP_FIELDS: Json = {
+/** What a group, or a topic of it, may say; a channel's schema may add keys. */
+const TOPIC_FIELDS: Json = {
   enabled: flag,
   requireMention: flag,
   allowFrom: people,
@@ -24,6 +24,7 @@ export const GROUP_FIELDS: Json = {
   tools,
   toolsBySender: mapOf(tools),
 };
+const GROUP_FIELDS: Json = { ...TOPIC_FIELDS, topics: mapOf(shape({ ...TOPIC_FIELDS, agentId: text })) };
 
 const ACCOUNT_FIELDS: Json = {
   enabled: flag,
@@ -32,7 +33,7 @@ const ACCOUNT_FIELDS: Json = {
   allowFrom: people,
   groupPolicy: oneOf('allowlist', 'open', 'disabled'),
   groupAllowFrom: people,
-  groups: mapOf({ type: 'object', properties: GROUP_FIELDS }),
+  groups: mapOf(shape(GROUP_FIELDS)),
   historyLimit: count,
   dmHistoryLimit: count,
   dms: mapOf(shape({ historyLimit: count })),
@@ -54,11 +55,10 @@ const ACCOUNT_FIELDS: Json = {
   healthMonitor: shape({ enabled: flag }),
 };
 
-/** Keys that the host reads with every message, so that a change of them needs no new connection. */
+/** Keys that the host alone reads, with every message, so that a change of them needs no new connection. */
 const LIVE_KEYS = new Set([
-  ...['dmPolicy', 'allowFrom', 'groupPolicy', 'groupAllowFrom', 'historyLimit', 'dmHistoryLimit', 'dms', 'mediaMaxMb', 'textChunkLimit', 'chunkMode'],
-  ...['maxLinesPerMessage', 'streaming', 'blockStreamingCoalesce', 'actions'],
-  ...['blockStreaming', 'responsePrefix', 'ackReaction', 'replyToMode', 'configWrites', 'heartbeat', 'healthMonitor'],
+  ...['dmPolicy', 'allowFrom', 'groupPolicy', 'groupAllowFrom', 'historyLimit', 'dmHistoryLimit', 'blockStreaming', 'responsePrefix'],
+  ...['configWrites', 'healthMonitor'],
 ]);
 
 /** What a connection is made of: a block, or an account's, without the keys that need no new one. */
@@ -75,27 +75,28 @@ export function registeredPart(block: unknown): Json {
 /** The schema of a channel's block, with what the host reads added: in the block, and in each of its accounts. */
 export function withChannelFields(schema: Json): Json {
   const own = objectOf(schema.properties);
+  const shared = { ...ACCOUNT_FIELDS, ...own, ...(own.groups === undefined ? {} : { groups: widened(own.groups, GROUP_FIELDS) }) };
   const isClosed = schema.additionalProperties === false;
-  const account = { type: 'object', ...(isClosed ? { additionalProperties: false } : {}), properties: { ...ACCOUNT_FIELDS, ...withoutAccounts(own) } };
-  return { ...schema, properties: { ...ACCOUNT_FIELDS, defaultAccount: text, ...own, accounts: accountsOf(own.accounts) ?? mapOf(account) } };
+  const account = { type: 'object', ...(isClosed ? { additionalProperties: false } : {}), properties: ofAccount(shared) };
+  const accounts = own.accounts === undefined ? mapOf(account) : widened(own.accounts, ACCOUNT_FIELDS);
+  return { ...schema, properties: { ...shared, defaultAccount: text, accounts } };
 }
 
-/** The channel's own schema of its accounts, where it has one, widened by the host's keys. */
-function accountsOf(own: unknown): Json | undefined {
-  if (own === undefined) return undefined;
-  const accounts = objectOf(own);
-  const each = objectOf(accounts.additionalProperties);
-  if (each.properties === undefined) return accounts;
-  return { ...accounts, additionalProperties: { ...each, properties: { ...ACCOUNT_FIELDS, ...objectOf(each.properties) } } };
+/** The channel's own schema of a map, its entries with the host's keys beside their own. */
+function widened(map: unknown, fields: Json): Json {
+  const own = objectOf(map);
+  const each = objectOf(own.additionalProperties);
+  if (each.properties === undefined) return own;
+  return { ...own, additionalProperties: { ...each, properties: { ...fields, ...objectOf(each.properties) } } };
 }
 
 /** Defaults of the channel's schema are those of the block; an account without the key has the block's value. */
-function withoutAccounts(properties: Json): Json {
+function ofAccount(properties: Json): Json {
   return Object.fromEntries(
     Object.entries(properties).flatMap(([key, value]) => {
       if (key === 'accounts') return [];
       const { default: _default, ...rest } = objectOf(value);
-      return [[key, value === true ? true : rest]];
+      return [[key, typeof value === 'boolean' ? value : rest]];
     }),
   );
 }

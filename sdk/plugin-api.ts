@@ -126,6 +126,8 @@ export interface PromptSectionParams {
   workspaceDir: string;
   /** `minimal`: for a sub-agent, which needs only what its task needs. */
   mode: 'full' | 'minimal';
+  /** The only skills of this conversation, by name; absent: all. */
+  skills?: readonly string[];
 }
 
 /** Adds text to the system prompt. */

@@ -85,10 +85,10 @@ export async function prepareTurn(
   const thinking = model.entry.reasoning ? level : undefined;
   const collecting = toolsOf(deps, run, generation, session, hookContext, workspaceDir);
   const schemas = collecting.then((set) => set.schemas);
-  const { extraSystemPrompt: extra } = request;
+  const { extraSystemPrompt: extra, skills } = request;
   const [tools, built] = await Promise.all([
     collecting,
-    buildRunPrompt(deps, { generation, session, agentId, workspaceDir, modelRef: model.ref, thinking, tools: schemas, extra }),
+    buildRunPrompt(deps, { generation, session, agentId, workspaceDir, modelRef: model.ref, thinking, tools: schemas, extra, skills }),
   ]);
   const turn: Turn = {
     deps,

@@ -27,6 +27,8 @@ export interface RunPromptParams {
   /** Awaited beside the files. */
   tools: Promise<readonly ToolSchema[]>;
   extra?: string | undefined;
+  /** The only ones of the conversation. */
+  skills?: readonly string[] | undefined;
 }
 
 /** Builds the prompt of a session's next run. */

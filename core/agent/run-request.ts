@@ -57,6 +57,8 @@ export interface RunRequest {
   framing?: { before: string; after: string };
   /** The session's last route stays as it is. */
   keepsRoute?: true;
+  /** The only skills that the model is told of. */
+  skills?: readonly string[];
   /** What the conversation grants of the agent's tools; it never adds one. */
   toolRules?: { profile?: 'minimal' | 'coding' | 'messaging' | 'full'; allow?: string[]; deny?: string[] };
 }

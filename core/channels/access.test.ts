@@ -108,6 +108,20 @@ describe('who may write in a group', () => {
     expect(decide({ allowFrom: ['ada'], groups }, { ...room, parentConversationId: 'guild1' })).toMatchObject({ kind: 'allowed', requireMention: false });
   });
 
+  it('a topic takes from its group what it does not say itself', () => {
+    const groups = {
+      '#ops': { systemPrompt: 'group', skills: ['a'], topics: { '7': { requireMention: false, systemPrompt: 'topic' }, '8': { enabled: false } } },
+    };
+    const settings = { allowFrom: ['ada'], groups };
+    expect(decide(settings, { ...room, threadId: '7' })).toMatchObject({ requireMention: false, group: { systemPrompt: 'topic', skills: ['a'] } });
+    expect(word(decide(settings, { ...room, threadId: '8' }))).toBe('group-disabled');
+    expect(decide(settings, { ...room, threadId: 'toString' })).toMatchObject({ requireMention: true, group: { systemPrompt: 'group' } });
+    expect(decide(settings, { ...room, conversationId: 'x', parentConversationId: '#OPS', threadId: '7' })).toMatchObject({ requireMention: false });
+    expect(decide({ allowFrom: ['ada'], groups: { '*': { topics: groups['#ops'].topics } } }, { ...room, threadId: '7' })).toMatchObject({
+      requireMention: false,
+    });
+  });
+
   it('asks for a mention unless the group, or all groups, say no', () => {
     const mention = (settings: ChannelSettings) => {
       const decision = decide({ allowFrom: ['ada'], ...settings }, room);

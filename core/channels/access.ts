@@ -1,7 +1,7 @@
 import type { InboundMessage } from '../../sdk/index.ts';
 import type { AllowList } from './allow-list.ts';
 import { isEverybody } from './allow-list.ts';
-import type { ChannelSettings, GroupSettings } from './channel-settings.ts';
+import type { ChannelSettings, GroupSettings, TopicSettings } from './channel-settings.ts';
 
 export type AccessDecision =
   | {
@@ -25,7 +25,7 @@ export interface AccessParams {
   /** `commands.useAccessGroups` */
   useAccessGroups: boolean;
   allowList: AllowList;
-  message: Pick<InboundMessage, 'chatType' | 'senderId' | 'senderAliases' | 'conversationId' | 'conversationAliases' | 'parentConversationId'>;
+  message: Pick<InboundMessage, 'chatType' | 'senderId' | 'senderAliases' | 'conversationId' | 'conversationAliases' | 'parentConversationId' | 'threadId'>;
   /** Whether the pairing store lets the sender in. */
   isPaired(senderId: string): boolean;
 }
@@ -68,11 +68,28 @@ function groupOf({ groups }: ChannelSettings, message: AccessParams['message']):
   ];
   const entries = Object.entries(groups);
   const everywhere = entries.find(([id]) => isEverybody(id))?.[1];
+  const topic = topicOf({ groups }, message);
   for (const name of names) {
     const own = entries.find(([id]) => !isEverybody(id) && id.trim().toLowerCase() === name.toLowerCase())?.[1];
-    if (own !== undefined) return { group: { ...everywhere, ...own }, isListed: true };
+    if (own !== undefined) return { group: { ...everywhere, ...own, ...topic }, isListed: true };
   }
-  return { group: everywhere, isListed: everywhere !== undefined };
+  return { group: everywhere === undefined ? undefined : { ...everywhere, ...topic }, isListed: everywhere !== undefined };
+}
+
+/** What the group's entry says of the thread. */
+export function topicOf({ groups = {} }: ChannelSettings, message: Pick<AccessParams['message'], GroupNames | 'threadId'>): TopicSettings | undefined {
+  const { threadId } = message;
+  if (threadId === undefined) return undefined;
+  const names = [...namesOfGroup(message), '*'].map((name) => name.toLowerCase());
+  const found = names.flatMap((name) => Object.entries(groups).filter(([id]) => id.trim().toLowerCase() === name));
+  const topics = found.find(([, group]) => group.topics !== undefined && Object.hasOwn(group.topics, threadId))?.[1].topics;
+  return topics?.[threadId];
+}
+
+type GroupNames = 'conversationId' | 'parentConversationId' | 'conversationAliases';
+
+function namesOfGroup({ conversationId, parentConversationId, conversationAliases = [] }: Pick<InboundMessage, GroupNames>): string[] {
+  return [conversationId, ...(parentConversationId === undefined ? [] : [parentConversationId]), ...conversationAliases];
 }
 
 /** Every form under which a list may name the sender. */

@@ -9,6 +9,13 @@ export interface GroupSettings {
   skills?: readonly string[];
   tools?: ToolRules;
   toolsBySender?: Readonly<Record<string, ToolRules>>;
+  /** By thread; each takes from its group what it does not say itself. */
+  topics?: Readonly<Record<string, TopicSettings>>;
+}
+
+export interface TopicSettings extends Omit<GroupSettings, 'topics'> {
+  /** Answers here, whatever the bindings say. */
+  agentId?: string;
 }
 
 export interface ToolRules {

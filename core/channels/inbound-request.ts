@@ -1,10 +1,10 @@
 import type { Channel, InboundMessage } from '../../sdk/index.ts';
 import type { RunRequest } from '../agent/service.ts';
 import type { Config } from '../config/schema.ts';
-import { sendersOf } from './access.ts';
+import { sendersOf, topicOf } from './access.ts';
 import { type AllowList, isEverybody, namesOf } from './allow-list.ts';
-import { boundAgent } from './bindings.ts';
-import type { ChannelSettings, GroupSettings, ToolRules } from './channel-settings.ts';
+import { boundAgent, isAgent } from './bindings.ts';
+import { type ChannelSettings, channelSettings, type GroupSettings, type ToolRules } from './channel-settings.ts';
 import { movesRoute, routeSession } from './routing.ts';
 
 export interface RequestParams {
@@ -31,7 +31,9 @@ export function routeOf({
   agentId: string;
   sessionKey: string;
 } {
-  const agentId = boundAgent({ config, channelNames: namesOf(channel), accountId, defaultAccountId, message });
+  const { agentId: own } = topicOf(channelSettings(config, channel.id, accountId), message) ?? {};
+  const bound = () => boundAgent({ config, channelNames: namesOf(channel), accountId, defaultAccountId, message });
+  const agentId = own !== undefined && isAgent(config, own) ? own.toLowerCase() : bound();
   const hasTopics = channel.capabilities.topics === true;
   return { agentId, sessionKey: routeSession({ config, channel: channel.id, accountId, agentId, hasTopics, message }) };
 }
@@ -67,6 +69,7 @@ export function requestOf(params: RequestParams): RunRequest {
     ...(isOwner(config.commands.ownerAllowFrom, channel, allowList, ids) ? { senderIsOwner: true } : {}),
     ...(moves ? {} : { keepsRoute: true }),
     ...(group?.systemPrompt === undefined ? {} : { extraSystemPrompt: group.systemPrompt }),
+    ...(group?.skills === undefined ? {} : { skills: group.skills }),
     ...(toolRules === undefined ? {} : { toolRules }),
     provenance: { kind: 'external_user', channel: channel.id },
   };

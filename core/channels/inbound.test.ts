@@ -307,6 +307,31 @@ it('the group says more to the model, narrows its tools, and may pin a model tha
   expect(desk.runs[2]?.request.model).toBeUndefined();
 });
 
+it('a topic may have an agent of its own, and a group the only skills', async () => {
+  const groups = { '#ops': { requireMention: false, skills: ['deploy'], topics: { '7': { agentId: 'second' }, '8': { agentId: 'ghost' } } } };
+  const desk = await open(
+    { allowFrom: ['*'], groups },
+    { config: { agents: { list: [{ id: 'main' }, { id: 'Second' }] } }, channel: { capabilities: { chatTypes: ['group'], topics: true } } },
+  );
+  for (const threadId of ['7', '8']) await desk.receive({ ...room, threadId });
+  expect(desk.runs.map(({ request }) => [request.agentId, request.sessionKey, request.threadId])).toEqual([
+    ['second', 'agent:second:chat:group:#ops:topic:7', '7'],
+    ['main', 'agent:main:chat:group:#ops:topic:8', '8'],
+  ]);
+  expect(desk.runs[0]?.request.skills).toEqual(['deploy']);
+});
+
+it('prompt sections are told the only skills of the conversation', async () => {
+  const given: unknown[] = [];
+  const section = { id: 'see', build: ({ skills }: { skills?: readonly string[] }) => void given.push(skills) };
+  const groups = { '*': { requireMention: false, skills: ['deploy'] } };
+  const desk = await open({ allowFrom: ['*'], groups }, { promptSections: [section as never] });
+  await desk.receive({ ...room });
+  await desk.receive({});
+  await desk.words();
+  expect(given).toEqual(expect.arrayContaining([['deploy'], undefined]));
+});
+
 it('owners are those of commands.ownerAllowFrom, never everybody', async () => {
   const desk = await open({ allowFrom: ['*'] }, { config: { commands: { ownerAllowFrom: ['chat:ada', '*', 'chat:*', 'irc:eve'] } } });
   for (const senderId of ['ada', 'bob', 'eve']) await desk.receive({ senderId, conversationId: senderId });

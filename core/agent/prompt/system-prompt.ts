@@ -26,6 +26,8 @@ export interface SystemPromptParams {
   /** Stands under the workspace files. */
   truncationWarning?: string | undefined;
   extra?: string | undefined;
+  /** The only ones of the conversation. */
+  skills?: readonly string[] | undefined;
   mode: PromptMode;
   log: Logger;
 }
@@ -94,12 +96,12 @@ export async function buildSystemPrompt(params: SystemPromptParams): Promise<Sys
 
 /** Sections of extensions, by their order. One that fails is left out of this prompt and logged. */
 async function contributed(params: SystemPromptParams, mode: Exclude<PromptMode, 'none'>): Promise<Record<'early' | 'late', PromptPart[]>> {
-  const { generation, agentId, sessionKey, workspaceDir } = params;
+  const { generation, agentId, sessionKey, workspaceDir, skills } = params;
   const sections = (await generation.contributions('promptSection')).sort((a, b) => order(a.value) - order(b.value));
   const parts: Record<'early' | 'late', PromptPart[]> = { early: [], late: [] };
   for (const { key, owner, value } of sections) {
     try {
-      const text = await value.build({ agentId, sessionKey, workspaceDir, mode });
+      const text = await value.build({ agentId, sessionKey, workspaceDir, mode, ...(skills === undefined ? {} : { skills }) });
       if (typeof text === 'string' && text !== '') parts[order(value) < 0 ? 'early' : 'late'].push({ name: key, source: `extension:${owner}`, text });
     } catch (error) {
       params.log.error(`the prompt section '${key}' of '${owner}' failed: ${errorText(error)}`, { extension: owner });

@@ -26,7 +26,11 @@ export default definePluginEntry({
     api.registerPromptSection({
       id: 'skills',
       order: ORDER,
-      build: async ({ mode, ...whose }) => (mode === 'minimal' ? undefined : skillsSection(await library.list(whose))),
+      async build({ mode, skills, ...whose }) {
+        if (mode === 'minimal') return undefined;
+        const known = await library.list(whose);
+        return skillsSection(skills === undefined ? known : known.filter(({ name }) => skills.includes(name)));
+      },
       readable: async (whose) => (await library.list(whose)).filter(({ eligible }) => eligible).map(({ baseDir }) => baseDir),
     });
     api.on('command.expand', async (command, { agentId, workspaceDir }) =>
