@@ -2,9 +2,8 @@ import { errorText } from '../../sdk/index.ts';
 import type { RunRequest } from '../agent/service.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../logging/logger.ts';
-import { targetOf } from './delivery.ts';
+import { type Opened, targetOf } from './delivery.ts';
 import { outboundSettings } from './outbound-settings.ts';
-import type { Opened } from './outbox-worker.ts';
 import { isGroupKey, type TypingPlace } from './typing.ts';
 
 /** Takes the reaction away again, where that is configured. */

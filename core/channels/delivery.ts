@@ -64,6 +64,12 @@ export interface Address extends Conversation {
   served: Channel;
 }
 
+/** An address whose generation is held until it is released. */
+export interface Opened {
+  address: Address;
+  release(): void;
+}
+
 /** Asks the hooks, then cuts the message; undefined when a hook cancelled it. Throws `DUR_CHANNEL_NO_*` for what the channel cannot do. */
 export async function planDelivery(address: Address, payload: OutgoingPayload): Promise<DeliveryPlan | undefined> {
   const { generation, channel, accountId, to } = address;

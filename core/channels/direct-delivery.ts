@@ -1,8 +1,7 @@
 import { errorText } from '../../sdk/index.ts';
 import type { Conversation, Outbox, Outgoing } from '../state/state.ts';
-import { type DeliveryPlan, reportDelivery, type SentMessage } from './delivery.ts';
+import { type DeliveryPlan, type Opened, reportDelivery, type SentMessage } from './delivery.ts';
 import type { AttemptEnd, DeliveryAttempts } from './delivery-attempt.ts';
-import type { Opened } from './outbox-worker.ts';
 
 /** Sends one message past those that wait; `OutboxWorker.deliver` says how. */
 export type DirectDelivery = (message: Outgoing) => Promise<SentMessage | undefined>;

@@ -6,8 +6,8 @@ import type { Logger } from '../logging/logger.ts';
 import type { Conversation, Outbox, Outgoing } from '../state/state.ts';
 import { channelConfig } from './channel-config.ts';
 import { configuredChannels } from './channel-settings.ts';
-import type { OutboundPoll, OutgoingPayload, SentMessage } from './delivery.ts';
-import { createOutboxWorker, type Opened, type OutboxWorker } from './outbox-worker.ts';
+import type { Opened, OutboundPoll, OutgoingPayload, SentMessage } from './delivery.ts';
+import { createOutboxWorker, type OutboxWorker } from './outbox-worker.ts';
 import { isSilentText, payloadsOf, type ReplyPlace } from './reply.ts';
 import { readReplyTags } from './reply-tags.ts';
 

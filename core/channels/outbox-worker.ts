@@ -1,7 +1,7 @@
 import { durarError, errorText } from '../../sdk/index.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Conversation, Outbox, OutboxMessage, Outgoing } from '../state/state.ts';
-import { type Address, isFinal, type OutgoingPayload, reportDelivery, type SentMessage } from './delivery.ts';
+import { type Address, isFinal, type Opened, type OutgoingPayload, reportDelivery, type SentMessage } from './delivery.ts';
 import { createDeliveryAttempts, pauseAfter } from './delivery-attempt.ts';
 import { createDirectDelivery } from './direct-delivery.ts';
 
@@ -56,11 +56,6 @@ export interface OutboxWorkerOptions {
   now?: () => number;
   /** 0 up to 1; for tests */
   random?: () => number;
-}
-
-export interface Opened {
-  address: Address;
-  release(): void;
 }
 
 interface Lane {

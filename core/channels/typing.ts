@@ -2,8 +2,7 @@ import { errorText } from '../../sdk/index.ts';
 import type { RunRequest } from '../agent/service.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../logging/logger.ts';
-import { targetOf } from './delivery.ts';
-import type { Opened } from './outbox-worker.ts';
+import { type Opened, targetOf } from './delivery.ts';
 import { mayBeSilent } from './reply.ts';
 
 export type TypingMode = 'never' | 'instant' | 'thinking' | 'message';
