@@ -17,7 +17,8 @@ export function allowListOf(channel: Pick<Channel, 'id' | 'meta' | 'security' | 
 
   const normalize = (id: string): string => {
     const text = id.trim();
-    const bare = (own?.(text) ?? text).trim().toLowerCase();
+    // a rule that leaves nothing of an id would make one person of many
+    const bare = ((own?.(text) ?? text).trim() || text).toLowerCase();
     const prefix = prefixes.find((each) => bare.startsWith(each) && bare.length > each.length);
     return prefix === undefined ? bare : bare.slice(prefix.length);
   };

@@ -100,6 +100,18 @@ it('a stranger gets a code, once, and is not read; who was let in is read, also 
   expect(await again.words()).toEqual([expect.stringContaining('now?')]);
 });
 
+it('nobody is let in without an id, or under an id that the rule of the channel makes of many', async () => {
+  const security = { normalizeAllowEntry: (entry: string) => entry.replaceAll(/[^0-9]/g, '') };
+  const desk = await open({}, { channel: { security } });
+  expect(await desk.receive({ senderId: ' ' })).toMatchObject({ accepted: false });
+  expect(desk.said).toEqual([]);
+  await desk.receive({ senderId: 'ada' });
+  const [{ code } = { code: '' }] = desk.pairing.desk.list().pending;
+  expect(desk.pairing.desk.approve({ code }).paired.senderId).toBe('ada');
+  expect(await desk.receive({ senderId: 'eve' })).toMatchObject({ accepted: false });
+  expect(await desk.receive({ senderId: 'ADA' })).toMatchObject({ accepted: true });
+});
+
 it('who could not be told the code is told with the next message', async () => {
   const desk = await open({});
   desk.said.refuse = true;

@@ -135,12 +135,12 @@ export function createInbound(options: InboundOptions): Inbound {
       useAccessGroups: commands.useAccessGroups,
       allowList,
       message,
-      isPaired: (senderId) => pairing.isPaired(channel.id, accountId, allowList.normalize(senderId)),
+      isPaired: (senderId) => senderId.trim() !== '' && pairing.isPaired(channel.id, accountId, allowList.normalize(senderId)),
     });
     if (access.kind === 'allowed') return message.kind === 'event' ? tell(arrival) : await admit(arrival, access);
     const reason = access.kind === 'refused' ? access.reason : 'pairing';
     noteRefusal(arrival, reason);
-    if (access.kind === 'pairing' && message.kind !== 'event') await askToPair(arrival);
+    if (access.kind === 'pairing' && message.kind !== 'event' && message.senderId.trim() !== '') await askToPair(arrival);
     return { accepted: false, reason };
   }
 
