@@ -80,7 +80,7 @@ export function createReceiver({ bot, selfId, session, deliver, log, signal, onF
     const author = data.message_author_id ?? bot.authors.get(messageId)?.id;
     if (wanted === 'off' || (wanted === 'own' && author !== selfId) || rules?.isHeard === false) return;
     if (rules !== undefined && !rules.hears({ ids: [userId], roles: member?.roles ?? [] })) return;
-    const person = { id: userId, username: member?.user?.username ?? bot.names.get(userId) ?? userId };
+    const person = member?.user ?? { id: userId, username: bot.names.get(userId) ?? userId };
     const what = `${isNew ? 'reacted with' : 'took back'} ${emoji.id == null ? emoji.name : `:${emoji.name}:`} ${isNew ? 'to' : 'from'} message ${messageId}`;
     await hand(event(setting, person, what, `reaction:${messageId}:${userId}:${emoji.id ?? emoji.name}:${isNew}`, member));
   }
