@@ -64,10 +64,11 @@ function fitsPeer(peer: NonNullable<Match['peer']>, message: BindingParams['mess
   const kind = peer.kind === 'dm' ? 'direct' : peer.kind;
   if (kind !== message.chatType) return undefined;
   const id = peer.id.toLowerCase();
-  const names =
-    kind === 'direct'
-      ? [message.senderId, ...(message.senderAliases ?? []), message.conversationId]
-      : [message.conversationId, ...(message.conversationAliases ?? [])];
-  if (names.some((name) => name.toLowerCase() === id)) return 'peer';
-  return message.parentConversationId?.toLowerCase() === id ? 'parent' : undefined;
+  const isId = (name: string | undefined): boolean => name?.toLowerCase() === id;
+  if (kind === 'direct') return [message.senderId, ...(message.senderAliases ?? []), message.conversationId].some(isId) ? 'peer' : undefined;
+  const { conversationId, conversationAliases = [], parentConversationId: parent, guildId } = message;
+  if (isId(conversationId)) return 'peer';
+  // a thread's aliases may name what it hangs below as well, with and without the kind before it
+  if (isId(parent) || parent?.toLowerCase().endsWith(`:${id}`) === true) return 'parent';
+  return !isId(guildId) && conversationAliases.some(isId) ? 'peer' : undefined;
 }

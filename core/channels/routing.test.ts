@@ -36,6 +36,13 @@ describe('the session of a message', () => {
       { ...group, conversationId: 't1', parentConversationId: '#ops', threadId: 't1' },
       'agent:main:chat:group:#ops:thread:t1',
     ],
+    ['an address with its kind', undefined, { ...group, chatType: 'channel', conversationId: 'channel:77' }, 'agent:main:chat:channel:77'],
+    [
+      'a thread below one',
+      undefined,
+      { ...group, conversationId: 'channel:8', parentConversationId: 'channel:77', threadId: '8' },
+      'agent:main:chat:group:77:thread:8',
+    ],
     ['somebody on two channels', { dmScope: 'per-peer', identityLinks: { Countess: ['irc:x', 'CHAT:ada'] } }, direct, 'agent:main:direct:countess'],
     ['by another form of the id', { dmScope: 'per-peer', identityLinks: { c: ['chat:a@h'] } }, { ...direct, senderAliases: ['a@h'] }, 'agent:main:direct:c'],
     ['linked on another channel only', { dmScope: 'per-peer', identityLinks: { c: ['irc:ada'] } }, direct, 'agent:main:direct:ada'],
@@ -90,6 +97,13 @@ describe('the agent of a message', () => {
   it.each<[string, object, Partial<BindingParams>, string]>([
     ['its conversation', { ...group, guildId: 'g1', senderRoles: ['admin'] }, {}, 'peer'],
     ['the conversation above', { ...group, conversationId: '#x', parentConversationId: '#forum', guildId: 'g1' }, {}, 'parent'],
+    [
+      'the conversation above, among its own names',
+      { ...group, conversationId: 'channel:9', conversationAliases: ['9', '#forum', 'g1'], parentConversationId: 'channel:#forum', guildId: 'g1' },
+      {},
+      'parent',
+    ],
+    ['another name of its conversation', { ...group, conversationId: 'channel:9', conversationAliases: ['9', '#ops'] }, {}, 'peer'],
     ['a role in a guild', { ...group, conversationId: '#x', guildId: 'g1', senderRoles: ['admin'], teamId: 't1' }, {}, 'roles'],
     ['a guild', { ...group, conversationId: '#x', guildId: 'g1', senderRoles: ['guest'], teamId: 't1' }, {}, 'guild'],
     ['a team', { ...group, conversationId: '#x', teamId: 't1' }, {}, 'team'],

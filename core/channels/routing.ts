@@ -23,8 +23,8 @@ export function routeSession({ config, channel, accountId, agentId, hasTopics, m
   if (message.chatType !== 'direct') {
     const { threadId, conversationId, parentConversationId = conversationId } = message;
     const room = `${own}:${channel}:${message.chatType}`;
-    if (threadId === undefined) return `${room}:${partOf(conversationId)}`.toLowerCase();
-    return `${room}:${partOf(parentConversationId)}:${hasTopics ? 'topic' : 'thread'}:${partOf(threadId)}`.toLowerCase();
+    if (threadId === undefined) return `${room}:${partOf(withoutKind(conversationId))}`.toLowerCase();
+    return `${room}:${partOf(withoutKind(parentConversationId))}:${hasTopics ? 'topic' : 'thread'}:${partOf(threadId)}`.toLowerCase();
   }
   const peer = partOf(linkedName(session?.identityLinks, channel, message) ?? message.senderId);
   switch (session?.dmScope) {
@@ -38,6 +38,9 @@ export function routeSession({ config, channel, accountId, agentId, hasTopics, m
       return `${own}:main`;
   }
 }
+
+/** The key says the kind itself. */
+const withoutKind = (id: string): string => id.replace(/^(?:channel|group):(?=.)/i, '');
 
 /** An id as part of a key: services allow what a key does not. */
 function partOf(id: string): string {
