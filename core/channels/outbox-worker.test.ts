@@ -263,6 +263,17 @@ describe('failure', () => {
     expect(state.outbox.dead()).toMatchObject([{ id: 'b', attempts: 0 }]);
   });
 
+  it('lets the next one go when a person drops what waits', async () => {
+    const service = serve();
+    service.failures.push(Object.assign(new Error('429'), { retryAfterMs: 20 * MINUTE }));
+    worker.start();
+    post(message('a', 'amy', { text: 'one' }), message('b', 'amy', { text: 'two' }));
+    await settle(1_000);
+    expect(state.outbox.drop('a')).toBe(true);
+    await settle(MINUTE);
+    expect(texts(service)).toEqual(['two']);
+  });
+
   it('ends a request that never answers', async () => {
     const service = serve();
     service.hold('amy');

@@ -12,6 +12,8 @@ const LOOK_MS = 1_000;
 /** Ids of messages that left stay known this long, so that nothing that comes back late is sent twice. */
 const KNOWN_MS = 14 * 86_400_000;
 const SWEEP_MS = 86_400_000;
+/** A message that waits may be dropped by a person; then the next one's turn comes this late. */
+const LOOK_AGAIN_MS = 15_000;
 /** Before the outbox is looked at again after a failure of the host's own. */
 const REST_MS = 60_000;
 
@@ -144,7 +146,7 @@ export function createOutboxWorker({ outbox, log, open, reach, limits, now = Dat
         bury(message, message.lastError ?? `the account '${message.accountId}' of '${message.channel}' was not there all the time`);
         continue;
       }
-      if (message.dueAt > now()) return later(lane, message.dueAt - now());
+      if (message.dueAt > now()) return later(lane, Math.min(message.dueAt - now(), LOOK_AGAIN_MS));
       const served = await open(lane.conversation);
       if (served === undefined) {
         lane.isWaiting = true;

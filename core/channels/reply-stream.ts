@@ -44,6 +44,7 @@ export function createReplyStream(options: ReplyStreamOptions): ReplyStream | un
   const settings = outboundSettings(config, place.channel, place.accountId);
   const byDefault = config.agents.defaults.blockStreamingDefault === 'on';
   if (settings.blockStreaming !== true && settings.streaming === 'off' && !byDefault) return undefined;
+  const shape = replyShape(request, config);
   let isClosed = false;
   let latest = '';
   let inner: ReplyStream | undefined;
@@ -53,6 +54,9 @@ export function createReplyStream(options: ReplyStreamOptions): ReplyStream | un
     try {
       const wanted = kindOf(address.served);
       if (isClosed || wanted === undefined) return;
+      // what extensions have a say in is not shown before they had it
+      const { hooks } = address.generation;
+      if (wanted.kind === 'draft' && (hooks.has('message_sending') || hooks.has('channel.outbound'))) return;
       const conversation = { ...place, accountId: address.accountId };
       const { chars } = chunkLimits(address);
       inner = wanted.kind === 'blocks' ? blocks(conversation, chars, address.served) : draft(conversation, wanted.mode, Math.min(chars, DRAFT_CHARS));
@@ -70,7 +74,6 @@ export function createReplyStream(options: ReplyStreamOptions): ReplyStream | un
   }
 
   function blocks(conversation: TypingPlace & { accountId: string }, limit: number, served: Channel): ReplyStream {
-    const shape = replyShape(request, config);
     let fed = 0;
     const stream = createBlockStream(blockLimits(config, settings, limit, served), (block) => {
       const sent = options.trace().blocks ?? [];
@@ -110,7 +113,9 @@ export function createReplyStream(options: ReplyStreamOptions): ReplyStream | un
           through(async ({ address }) => {
             // what is to go out before it goes out before it
             if (options.outbox.next(conversation) !== undefined) return undefined;
-            const sent = await address.served.outbound?.sendText?.({ ...targetOf(address, place.to), text, idempotencyKey: key });
+            const { replyToId } = shape(text, { place: 0 }) ?? {};
+            const answered = replyToId === undefined ? {} : { replyToId };
+            const sent = await address.served.outbound?.sendText?.({ ...targetOf(address, place.to), ...answered, text, idempotencyKey: key });
             const id = sent?.messageId;
             if (id === undefined) return undefined;
             if (isClosed) options.outbox.add([{ id: key, ...conversation, runId: request.runId, payload: { text: '', draftId: id } }], Date.now());

@@ -37,9 +37,11 @@ interface Options {
   chat?: Record<string, unknown>;
   session?: Partial<SessionRecord>;
   outbound?: Record<string, unknown>;
+  /** An extension signs what goes out. */
+  hooked?: boolean;
 }
 
-function host({ config = {}, chat = {}, session, outbound: members = {} }: Options = {}) {
+function host({ config = {}, chat = {}, session, outbound: members = {}, hooked = false }: Options = {}) {
   const calls: Array<[string, string]> = [];
   const record = (call: string) => async (params: OutboundTarget & { text?: string; emoji?: string; messageId?: string }) => {
     calls.push([call, params.text ?? params.emoji ?? params.messageId ?? '']);
@@ -63,6 +65,10 @@ function host({ config = {}, chat = {}, session, outbound: members = {} }: Optio
     hooks: createHookTable({ log: silentLogger, timeoutMs: 1_000 }),
     contribution: async () => ({ value: channel }),
   };
+  if (hooked) {
+    const handler = ({ content }: { content: string }) => ({ content: `${content} Signed.` });
+    generation.hooks.tap({ owner: 'x', hook: 'message_sending', priority: 0, handler: handler as never });
+  }
   const source = { current: () => generation, lease: () => ({ generation, release() {} }) } as unknown as GenerationSource;
   const outbound = createOutbound({ source, outbox: state.outbox, log: silentLogger, isRunning: () => true });
   outbound.worker.start();
@@ -299,6 +305,15 @@ describe('a draft', () => {
     await settle();
     expect(sent).toEqual(['A reply that is on its way', 'Done.']);
     expect(chat.of('delete')).toEqual(['late']);
+  });
+
+  it('is none where extensions have a say in what goes out', async () => {
+    const chat = host({ chat: { streaming: 'partial' }, hooked: true });
+    chat.follow(REQUEST, 'r1');
+    await settle();
+    chat.tell('assistant', { text: 'A reply that is on its way' });
+    await chat.end(['Done.']);
+    expect(chat.of('text')).toEqual(['Done. Signed.']);
   });
 
   it('is none where the channel cannot edit', async () => {
