@@ -1,0 +1,49 @@
+import type { Answer, SlackApi } from './api.ts';
+import { createRecent } from './recent.ts';
+
+export type ConversationKind = 'im' | 'mpim' | 'channel';
+
+export interface ConversationFacts {
+  name?: string;
+  kind?: ConversationKind;
+}
+
+/** Names of people and conversations. Asked for once, and done without where the app may not ask. */
+export interface Directory {
+  userName(userId: string): Promise<string | undefined>;
+  conversation(channelId: string): Promise<ConversationFacts>;
+}
+
+/** A name is no reason to let a message wait. */
+const WAIT_MS = 3000;
+const KEPT_MS = 60 * 60_000;
+
+export function createDirectory(api: SlackApi): Directory {
+  const users = cache((userId) => api.call('users.info', { user: userId }, { once: true, timeoutMs: WAIT_MS }), userNameOf);
+  const conversations = cache((channel) => api.call('conversations.info', { channel }, { once: true, timeoutMs: WAIT_MS }), factsOf);
+  return {
+    userName: users,
+    conversation: async (channelId) => (await conversations(channelId)) ?? {},
+  };
+}
+
+function cache<Value>(ask: (id: string) => Promise<Answer>, read: (answer: Answer) => Value): (id: string) => Promise<Value | undefined> {
+  const known = createRecent<{ value: Promise<Value | undefined>; until: number }>(5000);
+  return (id) => {
+    const old = known.get(id);
+    if (old !== undefined && old.until > Date.now()) return old.value;
+    const value = ask(id).then(read, () => undefined);
+    known.set(id, { value, until: Date.now() + KEPT_MS });
+    return value;
+  };
+}
+
+function userNameOf({ user }: Answer): string | undefined {
+  const { profile, real_name, name } = (user ?? {}) as { profile?: { display_name?: string; real_name?: string }; real_name?: string; name?: string };
+  return [profile?.display_name, profile?.real_name, real_name, name].find((each) => typeof each === 'string' && each !== '');
+}
+
+function factsOf({ channel }: Answer): ConversationFacts {
+  const { name, is_im, is_mpim } = (channel ?? {}) as { name?: string; is_im?: boolean; is_mpim?: boolean };
+  return { kind: is_im === true ? 'im' : is_mpim === true ? 'mpim' : 'channel', ...(name === undefined || is_im === true ? {} : { name }) };
+}
