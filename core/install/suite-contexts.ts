@@ -19,6 +19,7 @@ type Make<Kind extends ContractKind> = (
 
 const CONTEXTS: { [Kind in ContractKind]: Make<Kind> } = {
   approver: (approver) => ({ approver }),
+  channel: (channel) => ({ channel }),
   secretsProvider: (provider) => ({ provider, config: {}, known: {}, unknown: 'no-such-secret' }),
   contextEngine: async (_factory, key, trial) => ({ engine: (await trial.occupant('contextEngine', key)) as ContextEngine, id: key, ...trial.line }),
   tool: ({ tool }, key, trial) => {

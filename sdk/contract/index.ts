@@ -1,4 +1,5 @@
 import { approvalContract } from './approval.ts';
+import { channelContract } from './channel.ts';
 import { contextEngineContract } from './context-engine.ts';
 import type { ContractSuite } from './contract.ts';
 import { providerContract } from './provider.ts';
@@ -13,6 +14,7 @@ export const CONTRACTS = {
   provider: providerContract,
   modelApi: providerContract,
   approver: approvalContract,
+  channel: channelContract,
   secretsProvider: secretsProviderContract,
   tool: toolContract,
 } as const;

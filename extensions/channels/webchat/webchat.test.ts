@@ -1,6 +1,8 @@
 import type { PluginApi } from 'Durar/plugin-sdk/core';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { channelContract } from '../../../sdk/contract/channel.ts';
+import { describeContract } from '../../../test/contract-adapter.ts';
 import { webchat } from './channel.ts';
 import entry from './index.ts';
 
@@ -27,3 +29,5 @@ describe('webchat', () => {
     expect(webchat.outbound).toBeUndefined();
   });
 });
+
+describeContract(channelContract, () => ({ channel: webchat }));

@@ -23,7 +23,7 @@ const channel: Channel = {
     // Runs until the signal; what is thrown here is shown by `durar channels status`.
     async startAccount({ account, abortSignal, deliver, setStatus, log }) {
       const { folder } = account as Account;
-      if (folder === undefined) return;
+      if (folder === undefined) throw new Error('channels.__ID__.folder is not set');
       setStatus({ connected: true, folder });
       await receive(folder, abortSignal, async ({ name, text }) => {
         const { accepted, reason } = await deliver({ text, senderId: 'folder', conversationId: name, chatType: 'direct', messageId: name });
