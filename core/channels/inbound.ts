@@ -161,16 +161,11 @@ export function createInbound(options: InboundOptions): Inbound {
   async function askToPair({ channel, accountId, message, allowList }: Arrival): Promise<void> {
     const { conversationId, senderName, threadId } = message;
     const senderId = allowList.normalize(message.senderId);
-    const asked = pairing.ask({ channel: channel.id, accountId, senderId, conversationId, ...(senderName === undefined ? {} : { senderName }) });
-    if (asked?.created !== true) return;
-    const text = pairingText(asked.request, channel.pairing?.idLabel ?? `${channel.meta.label} id`);
-    try {
-      await options.say({ channel, accountId }, { conversationId, ...(threadId === undefined ? {} : { threadId }) }, text);
-    } catch (error) {
-      // they have no code, so they are told with their next message
-      pairing.forget(asked.request);
-      throw error;
-    }
+    const request = pairing.ask({ channel: channel.id, accountId, senderId, conversationId, ...(senderName === undefined ? {} : { senderName }) });
+    if (request === undefined || request.told === true) return;
+    const text = pairingText(request, channel.pairing?.idLabel ?? `${channel.meta.label} id`);
+    await options.say({ channel, accountId }, { conversationId, ...(threadId === undefined ? {} : { threadId }) }, text);
+    pairing.markTold(request);
   }
 
   /** For a sender who is let in: the mention rule, what comes with the message, the run. */

@@ -22,7 +22,7 @@ function desk() {
 
 it('codes have eight characters that cannot be mistaken, and no two are alike', () => {
   const { ask } = desk();
-  const codes = Array.from({ length: 150 }, (_, index) => ask('ada', `chat-${index}`)?.request.code ?? '');
+  const codes = Array.from({ length: 150 }, (_, index) => ask('ada', `chat-${index}`)?.code ?? '');
   for (const code of codes) expect(code).toMatch(/^[A-HJ-NP-Z2-9]{8}$/);
   expect(new Set(codes).size).toBe(codes.length);
 });
@@ -30,29 +30,37 @@ it('codes have eight characters that cannot be mistaken, and no two are alike', 
 it('one request a person, three a channel, of all its accounts; another channel has its own three', () => {
   const { ask } = desk();
   const first = ask('ada');
-  expect(ask('ada')).toEqual({ request: first?.request, created: false });
-  expect(ask('ada', 'chat', 'work')?.created).toBe(true);
-  expect(ask('bob')?.created).toBe(true);
+  expect(ask('ada')).toEqual(first);
+  expect(ask('ada', 'chat', 'work')?.code).not.toBe(first?.code);
+  expect(ask('bob')).toBeDefined();
   expect(ask('eve')).toBeUndefined();
-  expect(ask('ada')?.created).toBe(false);
-  expect(ask('eve', 'irc')?.created).toBe(true);
+  expect(ask('ada')).toEqual(first);
+  expect(ask('eve', 'irc')).toBeDefined();
+});
+
+it('who asks is told once; until that is under way, each message says that they are to be', () => {
+  const { pairing, ask } = desk();
+  const first = ask('ada');
+  expect([first?.told, ask('ada')?.told]).toEqual([false, false]);
+  if (first !== undefined) pairing.markTold(first);
+  expect(ask('ada')).toEqual({ ...first, told: true });
 });
 
 it('a code ends after an hour, and asking again gives another', () => {
   const { pairing, ask, clock } = desk();
-  const { code = '' } = ask('ada')?.request ?? {};
+  const { code = '' } = ask('ada') ?? {};
   expect(pairing.desk.list().pending).toEqual([expect.objectContaining({ code, expiresAt: clock.now + HOUR })]);
   clock.now += HOUR;
   expect(pairing.desk.list().pending).toHaveLength(1);
   clock.now += 1;
   expect(pairing.desk.list().pending).toEqual([]);
   expect(() => pairing.desk.approve({ code })).toThrow(expect.objectContaining({ code: 'DUR_PAIRING_UNKNOWN' }));
-  expect(ask('ada')).toMatchObject({ created: true });
+  expect(ask('ada')?.code).not.toBe(code);
 });
 
 it('an approval is for one account of one channel, in whatever case the code is typed, and can be taken back', () => {
   const { pairing, ask } = desk();
-  const { code = '' } = ask('ada')?.request ?? {};
+  const { code = '' } = ask('ada') ?? {};
   expect(pairing.desk.approve({ code: ` ${code.toLowerCase()} ` }).paired).toMatchObject({ channel: 'chat', accountId: 'default', senderId: 'ada' });
   expect(pairing.isPaired('chat', 'default', 'ada')).toBe(true);
   expect([pairing.isPaired('chat', 'work', 'ada'), pairing.isPaired('irc', 'default', 'ada'), pairing.isPaired('chat', 'default', 'eve')]).toEqual([
@@ -68,7 +76,7 @@ it('an approval is for one account of one channel, in whatever case the code is 
 
 it('a code counts only where it was asked for', () => {
   const { pairing, ask } = desk();
-  const { code = '' } = ask('ada')?.request ?? {};
+  const { code = '' } = ask('ada') ?? {};
   for (const where of [{ channel: 'irc' }, { accountId: 'work' }]) expect(() => pairing.desk.approve({ code, ...where })).toThrow();
   expect(pairing.desk.reject({ channel: 'chat', accountId: 'default', code })).toMatchObject({ senderId: 'ada' });
   expect(pairing.desk.list()).toEqual({ pending: [], paired: [] });
@@ -76,7 +84,7 @@ it('a code counts only where it was asked for', () => {
 
 it('too many wrong codes lock the desk for a while, the right one too', () => {
   const { pairing, ask, clock } = desk();
-  const { code = '' } = ask('ada')?.request ?? {};
+  const { code = '' } = ask('ada') ?? {};
   for (let guess = 0; guess < 10; guess += 1)
     expect(() => pairing.desk.approve({ code: `WRONG${guess}` })).toThrow(expect.objectContaining({ code: 'DUR_PAIRING_UNKNOWN' }));
   expect(() => pairing.desk.approve({ code })).toThrow(expect.objectContaining({ code: 'DUR_PAIRING_LOCKED' }));

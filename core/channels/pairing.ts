@@ -5,10 +5,10 @@ import type { PairedSender, PairingRequest, State } from '../state/state.ts';
 /** Lets strangers in by codes: whoever writes gets one, the operator approves it. */
 export interface Pairing {
   isPaired(channel: string, accountId: string, senderId: string): boolean;
-  /** Notes that somebody asks. `created`: they are to be told the code; undefined: too many of the channel wait already. */
-  ask(person: Omit<PairingRequest, 'code' | 'createdAt'>): { request: PairingRequest; created: boolean } | undefined;
-  /** As if it had not been asked. */
-  forget(request: PairingRequest): void;
+  /** Notes that somebody asks. Unless `told`, they are to be told the code; undefined: too many of the channel wait already. */
+  ask(person: Omit<PairingRequest, 'code' | 'createdAt' | 'told'>): PairingRequest | undefined;
+  /** The code is on its way to them. */
+  markTold(request: PairingRequest): void;
   readonly desk: PairingCodes;
 }
 
@@ -67,19 +67,19 @@ export function createPairing({ pairing: table }: Pick<State, 'pairing'>, now: (
     ask(person) {
       const waiting = pending({ channel: person.channel });
       const present = waiting.find(({ accountId, senderId }) => accountId === person.accountId && senderId === person.senderId);
-      if (present !== undefined) return { request: present, created: false };
+      if (present !== undefined) return present;
       if (waiting.length >= MAX_PENDING) return undefined;
       const taken = new Set(pending().map(({ code }) => code));
       let code = newCode();
       while (taken.has(code)) code = newCode();
-      const request = { ...person, code, createdAt: now() };
+      const request = { ...person, code, createdAt: now(), told: false };
       table.add(request);
-      return { request, created: true };
+      return request;
     },
-    forget: (request) => void table.remove(request),
+    markTold: (request) => table.markTold(request),
     desk: {
       list: (filter = {}) => ({
-        pending: pending(filter).map((request) => ({ ...request, expiresAt: request.createdAt + LIFETIME_MS })),
+        pending: pending(filter).map(({ told: _told, ...request }) => ({ ...request, expiresAt: request.createdAt + LIFETIME_MS })),
         paired: table.paired(filter.channel, filter.accountId),
       }),
       approve(code) {

@@ -12,6 +12,8 @@ export interface PairingRequest {
   code: string;
   /** epoch ms */
   createdAt: number;
+  /** The code is on its way to them. */
+  told?: boolean;
 }
 
 /** Somebody who was let in. */
@@ -30,6 +32,8 @@ export interface PairingTable {
   /** Oldest first. Absent arguments: of all. */
   requests(channel?: string, accountId?: string): PairingRequest[];
   add(request: PairingRequest): void;
+  /** The code is on its way to the person. */
+  markTold(request: Pick<PairingRequest, 'channel' | 'accountId' | 'senderId'>): void;
   /** Forgets a request. False when there is none. */
   remove(request: Pick<PairingRequest, 'channel' | 'accountId' | 'senderId'>): boolean;
   /** Forgets those made before `before`, epoch ms. */
@@ -61,6 +65,7 @@ const STEPS = [
     approved INTEGER NOT NULL,
     PRIMARY KEY (channel, account, sender)
   ) STRICT, WITHOUT ROWID`,
+  'ALTER TABLE pairing_requests ADD COLUMN told INTEGER NOT NULL DEFAULT 0',
 ];
 
 const BY_PERSON = 'channel = ? AND account = ? AND sender = ?';
@@ -83,6 +88,7 @@ export function createPairingTable(db: Db): PairingTable {
         'INSERT OR REPLACE INTO pairing_requests (channel, account, sender, name, conversation, code, created) VALUES (?, ?, ?, ?, ?, ?, ?)',
         ...[channel, accountId, senderId, senderName ?? null, conversationId, code, createdAt],
       ),
+    markTold: ({ channel, accountId, senderId }) => void db.run(`UPDATE pairing_requests SET told = 1 WHERE ${BY_PERSON}`, channel, accountId, senderId),
     remove: ({ channel, accountId, senderId }) => remove(channel, accountId, senderId),
     expire: (before) => void db.run('DELETE FROM pairing_requests WHERE created < ?', before),
     approve: ({ channel, accountId, senderId, senderName }, now) =>
@@ -111,7 +117,7 @@ function personOf(row: Row): Pick<PairedSender, 'channel' | 'accountId' | 'sende
 }
 
 function requestOf(row: Row): PairingRequest {
-  return { ...personOf(row), conversationId: String(row.conversation), code: String(row.code), createdAt: Number(row.created) };
+  return { ...personOf(row), conversationId: String(row.conversation), code: String(row.code), createdAt: Number(row.created), told: row.told === 1 };
 }
 
 function pairedOf(row: Row): PairedSender {
