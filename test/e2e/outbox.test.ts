@@ -34,6 +34,14 @@ async function setUp(channel: object = {}, more: object = {}): Promise<void> {
   });
 }
 
+/** The same with a model that takes its time. */
+async function setUpSlow(channel: object, more: object = {}): Promise<void> {
+  await setUp(channel, more);
+  const config = JSON.parse(await readFile(machine.configFile, 'utf8')) as { plugins: { entries: object } };
+  const entries = { ...config.plugins.entries, offline: { config: { wordDelayMs: 150 } } };
+  await machine.writeConfig({ ...config, plugins: { ...config.plugins, entries } });
+}
+
 const file = (service: Service, name: string) => join(machine.stateDir, `${service}.${name}`);
 const behave = (service: Service, mode: object) => writeFile(file(service, 'mode.json'), JSON.stringify(mode));
 
@@ -190,15 +198,7 @@ describe('what is shown of a reply', () => {
   }, 60_000);
 
   it('grows in a draft that becomes the reply', async () => {
-    await setUp({ streaming: 'partial' }, { plugins: undefined });
-    const config = JSON.parse(await readFile(machine.configFile, 'utf8')) as Record<string, unknown>;
-    await machine.writeConfig({
-      ...config,
-      plugins: {
-        load: { paths: [join(machine.home, 'ledger-chat')] },
-        entries: { 'ledger-chat': { enabled: true }, offline: { config: { wordDelayMs: 150 } } },
-      },
-    });
+    await setUpSlow({ streaming: 'partial' });
     gateway = await machine.start();
     await write('ledger', '[[offline: say These are the words of a reply that grows slowly.]]');
     const lines = await until(async () => {
@@ -209,7 +209,31 @@ describe('what is shown of a reply', () => {
     expect(shown[0]?.call).toBe('text');
     expect(shown.slice(1).every(({ call }) => call === 'edit')).toBe(true);
     expect(shown.at(-1)).toMatchObject({ text: 'These are the words of a reply that grows slowly.' });
-    await gateway.stop();
+  }, 60_000);
+
+  it('grows in one draft, also when kill -9 comes in between', async () => {
+    await setUpSlow({ streaming: 'partial' });
+    gateway = await machine.start();
+    await write('ledger', '[[offline: say These are the words of a reply that grows slowly.]]');
+    await spoken('ledger', 1);
+    await gateway.stop('SIGKILL');
+    gateway = await machine.start();
+    await until(async () => (await out('ledger')).some(({ text }) => text.endsWith('slowly.')), 'the whole reply');
+    const shown = (await out('ledger')).filter(({ call }) => call === 'text' || call === 'edit');
+    expect(shown.filter(({ call }) => call === 'text')).toHaveLength(1);
+    expect(shown.at(-1)).toMatchObject({ call: 'edit', messageId: expect.stringMatching(/^ledger-/) });
+  }, 60_000);
+
+  it('goes out in blocks while it is written, each once over a kill -9', async () => {
+    await setUpSlow({ blockStreaming: true }, { agents: { defaults: { model: 'offline/script', blockStreamingChunk: { minChars: 10, maxChars: 60 } } } });
+    gateway = await machine.start();
+    const blocks = ['The first paragraph of it.', 'The second paragraph of it.', 'The third paragraph of it.', 'The end.'];
+    await write('ledger-once', `[[offline: say ${blocks.join('\n\n')}]]`);
+    await spoken('ledger-once', 1);
+    await gateway.stop('SIGKILL');
+    gateway = await machine.start();
+    await until(async () => (await texts('ledger-once')).some((text) => text.endsWith('The end.')), 'the end');
+    expect((await texts('ledger-once')).join('\n\n')).toBe(blocks.join('\n\n'));
   }, 60_000);
 });
 
