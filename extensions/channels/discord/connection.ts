@@ -10,15 +10,15 @@ export interface ConnectionOptions {
   session: GatewaySession;
   signal: AbortSignal;
   log: { debug(text: string): void; warn(text: string): void };
-  /** Told of each event that was not seen before, in order. */
-  onEvent(payload: GatewayDispatchPayload, shardId: number): void;
+  /** Told of each event that was not seen before, in order; `done` is called when it is dealt with. */
+  onEvent(payload: GatewayDispatchPayload, done: () => void): void;
   onState(state: { connected: boolean; lastProblem?: string }): void;
   onAlive(): void;
 }
 
 /** Attempts in a row that reach nobody, before the account is given up for the host to start again. */
 const MOST_FAILURES = 5;
-const HELLO_MS = 15_000;
+const HELLO_MS = 8_000;
 const CLOSE_MS = 2_000;
 /** Closes the socket and leaves the session as it is; 1000 would end it. */
 const CLOSE_AND_KEEP = 4200;
@@ -112,7 +112,8 @@ export async function keepConnected({ bot, session, signal, log, onEvent, onStat
   manager.on('error', ({ error }) => log.debug(`gateway: ${errorText(error).replaceAll(token, '***')}`));
   manager.on('dispatch', ({ data, shardId }) => {
     onAlive();
-    if (data.t === 'READY' || session.take(shardId, data.s)) onEvent(data, shardId);
+    const done = data.t === 'READY' ? () => undefined : session.take(shardId, data.s);
+    if (done !== undefined) onEvent(data, done);
   });
 
   const onAbort = () => ended.resolve();

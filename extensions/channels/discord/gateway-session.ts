@@ -19,9 +19,8 @@ export interface GatewaySession {
   info(shardId: number): SessionInfo | null;
   /** A new session, or none. The position of a known session is not the caller's to set. */
   begin(shardId: number, info: SessionInfo | null): void;
-  /** Notes an event; false when it was seen already. */
-  take(shardId: number, sequence: number): boolean;
-  done(shardId: number, sequence: number): void;
+  /** Notes an event; what it returns is called when the event is dealt with. undefined: it was seen before. */
+  take(shardId: number, sequence: number): (() => void) | undefined;
   /** The last message of a channel that the host took. */
   heard(channelId: string, message: HeardMessage): void;
   /** Where a message was taken lately. */
@@ -74,18 +73,19 @@ export async function openGatewaySession(storage: SessionStorage, key: string, o
       if (info === null) shards.delete(shardId);
       else if (shards.get(shardId)?.info.sessionId !== info.sessionId) shards.set(shardId, { info, seen: info.sequence, open: new Set() });
       else return;
-      changed();
+      // a kill before this is on disk would lose the session
+      write();
     },
     take(shardId, sequence) {
       const shard = shards.get(shardId);
-      if (shard === undefined) return true;
-      if (sequence <= shard.seen) return false;
+      if (shard === undefined) return () => undefined;
+      if (sequence <= shard.seen) return undefined;
       shard.seen = sequence;
       shard.open.add(sequence);
-      return true;
-    },
-    done(shardId, sequence) {
-      if (shards.get(shardId)?.open.delete(sequence) === true) changed();
+      return () => {
+        shard.open.delete(sequence);
+        changed();
+      };
     },
     heard(channelId, message) {
       places.delete(channelId);

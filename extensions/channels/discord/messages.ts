@@ -47,7 +47,7 @@ export function readMessage(message: Told, setting: Setting, context: MessageCon
   if (text === '' && message.attachments.length === 0) return undefined;
   return {
     ...conversationOf(setting, author.id),
-    ...senderOf(author, message.member),
+    ...senderOf({ ...author, bot: isBot }, message.member),
     accountId: account.accountId,
     text,
     messageId: message.id,

@@ -101,6 +101,12 @@ describe('what goes out', () => {
     expect(lastBody()?.content).toBe('see\nhttps://example.org/a_b.png');
   });
 
+  it('sends a sticker of Discord as what it is', async () => {
+    await outbound.sendMedia({ ...toGeneral(cfg()), text: '', mediaUrl: 'https://media.discordapp.net/stickers/749054660769218631.png?size=160' });
+    expect(lastBody()).toMatchObject({ sticker_ids: ['749054660769218631'] });
+    expect(lastBody()).not.toHaveProperty('content');
+  });
+
   it('makes polls, and refuses those that Discord does not have', async () => {
     const poll = { question: 'Tea?', options: ['yes', 'no'], maxSelections: 2, durationHours: 2 };
     const sent = await outbound.sendPoll({ ...toGeneral(cfg()), poll, silent: true });

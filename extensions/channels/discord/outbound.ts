@@ -54,12 +54,13 @@ export function createOutbound(bots: Bots): ChannelOutboundAdapter {
         // the file is read before anything is sent
         const attachment = await openAttachment(mediaUrl, call.bot.account.mediaMaxBytes);
         const files = attachment.kind === 'file' ? [attachment] : [];
+        const sticker = attachment.kind === 'sticker' ? { sticker_ids: [attachment.id] } : {};
         const words = attachment.kind === 'link' ? `${text}\n${attachment.url}`.trim() : text;
         const [first = '', ...others] = chunkMarkdown(words, { chars: MESSAGE_LIMIT, lines: TEXT_LINES }).map((part) =>
           toDiscord(part, call.bot.account.tables),
         );
         return inSteps(call, stepsKey(to, mediaUrl), [
-          (nonce) => post(call, { ...(first === '' ? {} : { content: first }), ...reply(to) }, { files, nonce }),
+          (nonce) => post(call, { ...(first === '' ? {} : { content: first }), ...sticker, ...reply(to) }, { files, nonce }),
           ...others.map((content) => (nonce: number) => post(call, { content }, { nonce })),
         ]);
       }),

@@ -19,7 +19,7 @@ export interface ReceiverOptions {
 
 /** Hands the events of the gateway to the host: one after the other in each channel, channels side by side. */
 export interface Receiver {
-  receive(payload: GatewayDispatchPayload, shardId: number): void;
+  receive(payload: GatewayDispatchPayload, done: () => void): void;
 }
 
 /** What was written while the bot was away for longer than Discord keeps a session, is answered up to this age. */
@@ -144,10 +144,9 @@ export function createReceiver({ bot, selfId, session, deliver, log, signal, onF
   }
 
   return {
-    receive(payload, shardId) {
+    receive(payload, done) {
       if (payload.t === 'READY') return catchUp(payload.d);
       places.note(payload);
-      const done = () => session.done(shardId, payload.s);
       const channelId = CHANNEL_EVENTS.has(payload.t) ? (payload.d as { channel_id?: string }).channel_id : undefined;
       if (channelId === undefined) return done();
       work(channelId, () => readable(payload), done);

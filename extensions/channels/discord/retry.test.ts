@@ -112,7 +112,7 @@ describe('the retry of one request', () => {
     expect(server.messages.map(({ id }) => id)).toEqual([messageId]);
   });
 
-  it('covers sends, uploads, reactions, polls, edits and direct channels (RETRY-032, RETRY-033, RETRY-034, RETRY-035)', async () => {
+  it('covers sends, uploads, reactions, polls, stickers, edits and direct channels (RETRY-032, RETRY-033, RETRY-034, RETRY-035, RETRY-036)', async () => {
     const to = toGeneral(quick());
     const { messageId = '' } = await outbound.sendText({ ...to, text: 'hello' });
     const kinds: Array<[string, () => Promise<unknown>]> = [
@@ -120,6 +120,7 @@ describe('the retry of one request', () => {
       ['POST messages', () => outbound.sendMedia({ ...to, text: '', mediaUrl: 'data:text/plain,hi' })],
       ['PUT reactions', () => outbound.sendReaction({ ...to, messageId, emoji: '👍' })],
       ['POST messages', () => outbound.sendPoll({ ...to, poll: { question: 'Tea?', options: ['yes', 'no'], maxSelections: 1 } })],
+      ['POST messages', () => outbound.sendMedia({ ...to, text: '', mediaUrl: 'https://cdn.discordapp.com/stickers/5.png' })],
       ['PATCH message', () => outbound.editText({ ...to, messageId, text: 'changed' })],
       ['POST channels', () => outbound.sendText({ ...to, to: 'user:700000000000000009', text: 'hi' })],
       ['DELETE message', () => outbound.deleteMessage({ ...to, messageId })],
