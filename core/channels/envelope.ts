@@ -37,7 +37,7 @@ export function createEnvelopes(): Envelopes {
   return {
     before({ label, message, now, lastAt, config }) {
       const { defaults } = config.agents;
-      const at = message.timestamp ?? now;
+      const at = isTime(message.timestamp) ? message.timestamp : now;
       const isDirect = message.chatType === 'direct';
       const sender = nameOf(message);
       const place = isDirect ? sender : plain(message.conversationName ?? message.conversationId);
@@ -58,6 +58,11 @@ export function quotation(replyTo: InboundMessage['replyTo']): string {
 
 export function nameOf({ senderName, senderId }: Pick<InboundMessage, 'senderName' | 'senderId'>): string {
   return plain(senderName ?? senderId) || plain(senderId);
+}
+
+/** Services send what no calendar holds. */
+function isTime(at: number | undefined): at is number {
+  return at !== undefined && !Number.isNaN(new Date(at).getTime());
 }
 
 /** A name may hold anything; it must not look like the end of the envelope. */

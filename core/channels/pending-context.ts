@@ -38,7 +38,8 @@ export function createPendingContext(): PendingContext {
       const messages = waiting.get(conversation);
       if (messages === undefined) return undefined;
       waiting.delete(conversation);
-      const lines = messages.map(({ sender, text }) => `${sender}: ${text}`);
+      // a further line of a message must not look like somebody else's
+      const lines = messages.map(({ sender, text }) => `${sender}: ${text.replaceAll(/\r\n?|\n|\u2028|\u2029/g, '\n  ')}`);
       return {
         before: `[Chat messages since your last reply - for context]\n${lines.join('\n')}\n\n[Current message - respond to this]\n`,
         restore: () => put(conversation, [...messages, ...(waiting.get(conversation) ?? [])]),
