@@ -13,7 +13,7 @@ import { readReplyTags } from './reply-tags.ts';
 
 export interface SendParams extends OutgoingPayload {
   channel: string;
-  /** Absent: the channel's first. */
+  /** Absent: the channel's default. */
   accountId?: string;
   to: string;
   threadId?: string;
@@ -88,9 +88,11 @@ export function createOutbound({ source, outbox, log, isRunning, now = Date.now 
       const isConfigured = configuredChannels(generation.config).includes(channel);
       const served = isConfigured ? (await generation.contribution('channel', channel))?.value : undefined;
       if (served === undefined) throw durarError('DUR_CHANNEL_UNKNOWN', { channel });
-      const known = served.config.listAccountIds(channelConfig(generation, channel));
-      // an empty one stands for the channel's first, as does none
-      const account = accountId || known[0];
+      const config = channelConfig(generation, channel);
+      const known = served.config.listAccountIds(config);
+      const usual = served.config.defaultAccountId?.(config);
+      // an empty one stands for the channel's usual one, as does none
+      const account = accountId || (usual !== undefined && known.includes(usual) ? usual : known[0]);
       if (account === undefined || !known.includes(account)) throw durarError('DUR_CHANNEL_ACCOUNT', { channel, accountId: accountId ?? '' });
       return { address: { generation, served, channel, accountId: account, to, threadId }, release: lease.release };
     } catch (error) {

@@ -5,7 +5,7 @@ export interface Outgoing {
   /** The same message has the same id, so that it is put here once: a run's id and the message's place among its replies. */
   id: string;
   channel: string;
-  /** Empty: the channel's first when it goes out. */
+  /** Empty: the channel's default when it goes out. */
   accountId: string;
   to: string;
   threadId?: string | undefined;
