@@ -182,6 +182,57 @@ describe('a message that was accepted', () => {
     expect((await host.messages()).filter(({ role }) => role === 'user')).toHaveLength(3);
   });
 
+  it('is not given up while its turn comes further with each attempt', async () => {
+    let letGo: () => void = () => undefined;
+    let calls = 0;
+    const tool: Tool = {
+      name: 'step',
+      description: 'every second call takes long',
+      parameters: { type: 'object' },
+      async execute() {
+        calls += 1;
+        if (calls % 2 === 0) {
+          await new Promise<void>((resolve) => {
+            letGo = resolve;
+          });
+        }
+        return { content: [{ type: 'text', text: 'done' }] };
+      },
+    };
+    const steps = '[[offline: tool step {}]]'.repeat(12);
+    let host = await createAgentHost({ tools: [tool] });
+    await host.start(`${steps} [[offline: say at last]]`, { runId: 'long' });
+    for (let deaths = 1; deaths <= 5; deaths += 1) {
+      await until(() => calls === deaths * 2, `step ${deaths}`);
+      host = await killed(host, { tools: [tool] });
+      host.agent.resume();
+    }
+    const opener = setInterval(() => letGo(), 5);
+    expect(await host.agent.wait('long', 10_000)).toMatchObject({ status: 'ok', payloads: [{ text: 'at last' }] });
+    clearInterval(opener);
+  });
+
+  it('that was only under way beside the one that ends the process is answered', async () => {
+    let host = await createAgentHost();
+    const of = (id: string) => host.state.inbox.get(id);
+    await host.start(STALL, { runId: 'poison', sessionKey: 'poison' });
+    await host.start('[[offline: delay 1500]] [[offline: say fine]]', { runId: 'beside', sessionKey: 'beside' });
+    for (let deaths = 1; deaths <= 3; deaths += 1) {
+      await until(() => of('poison')?.attempts === deaths && of('beside')?.attempts === deaths, `attempt ${deaths} of both`);
+      host = await killed(host);
+      host.agent.resume();
+    }
+    // both are suspects now and run one at a time; the process ends with the one of them
+    for (let attempts = 4; attempts <= 5; attempts += 1) {
+      await until(() => of('poison')?.state === 'dead' || of('poison')?.attempts === attempts, `attempt ${attempts}`);
+      if (of('poison')?.state === 'dead') break;
+      host = await killed(host);
+      host.agent.resume();
+    }
+    expect(await host.agent.wait('beside', 10_000)).toMatchObject({ status: 'ok', payloads: [{ text: 'fine' }] });
+    await until(() => of('poison')?.state === 'dead', 'the end of the attempts');
+  });
+
   it('a command is not carried out a second time', async () => {
     const host = await createAgentHost();
     const { finish } = host.state.inbox;

@@ -37,13 +37,16 @@ interface Line {
   /** Behind those: ids of what is tried again, runs of what was accepted since. */
   behind: Array<string | Run>;
   isFed: boolean;
+  /** The run that went on from the transcript; until it ends nothing else that is in there is looked at. */
+  goesOn?: string;
 }
 
-/** A message with which the process ended this often is given up. */
-const MAX_ATTEMPTS = 3;
+/** A message with which the process ended this often, and its turn came no further, is given up where no other turn was under way at the end. */
+const MAX_ATTEMPTS = { alone: 3, amongOthers: 5 };
 /** Sessions that are taken up at the same time. */
 const PARALLEL = 64;
 const LANE = 'backlog';
+const SUSPECTS = 'suspects';
 /** Ids of a session that are read at a time. */
 const PAGE = 200;
 /** How long the id and the key of an answered message stay known, and how often older ones are forgotten. */
@@ -63,13 +66,17 @@ export function createBacklog(options: {
 }): Backlog {
   const { inbox, book, runs, dispatch, sessions, log, now } = options;
   const lines = new Map<string, Line>();
-  const lanes = createLanes(() => PARALLEL);
+  const lanes = createLanes((lane) => (lane === LANE ? PARALLEL : 1));
+  /** Turns that were under way when the last process ended; one that ends it hits the others as well. */
+  let underWay = 0;
   let isResumed = false;
   let isClosed = false;
   let sweeping: NodeJS.Timeout | undefined;
 
-  for (const { sessionKey, count, lastSeq } of inbox.sessions())
+  for (const { sessionKey, count, started, lastSeq } of inbox.sessions()) {
     lines.set(sessionKey, { left: count, afterSeq: 0, toSeq: lastSeq, ids: [], behind: [], isFed: false });
+    if (started > 0) underWay += 1;
+  }
 
   function feed(sessionKey: string, line: Line): void {
     if (line.isFed || !isResumed) return;
@@ -118,7 +125,7 @@ export function createBacklog(options: {
     const written = session === undefined ? new Map<string, number>() : await findWritten(sessions, session, { ids, since });
     for (let id = line.ids.shift(); id !== undefined && !isClosed; id = line.ids.shift()) {
       try {
-        last = (await takeUp(id, written)) ?? last;
+        last = (await takeUp(id, line, written)) ?? last;
       } catch (error) {
         if (isClosed) return last;
         log.error(`a message of an earlier process could not be taken up: ${errorText(error)}`, { runId: id, sessionKey });
@@ -129,18 +136,35 @@ export function createBacklog(options: {
   }
 
   /** Returns the id of the run that it began, if any. */
-  async function takeUp(id: string, written: ReadonlyMap<string, number>): Promise<string | undefined> {
+  async function takeUp(id: string, line: Line, written: ReadonlyMap<string, number>): Promise<string | undefined> {
+    const fromSeq = written.get(id);
+    if (fromSeq !== undefined && line.goesOn !== undefined) await runs.wait(line.goesOn, FOREVER_MS);
     const message = inbox.get(id);
     // answered with another one, taken up already or given up
     if (message === undefined || message.state === 'dead' || runs.accepted(id) !== undefined) return undefined;
     const kept = keptIn(message);
-    const fromSeq = written.get(id);
-    if (message.attempts >= MAX_ATTEMPTS) return giveUp(message, kept);
     if (kept.isCommand === true) {
       end(kept, deadResult(kept.accepted, durarError('DUR_RUN_INTERRUPTED'), now()));
       return undefined;
     }
-    return fromSeq === undefined ? await startAnew(kept) : await goOn(kept, fromSeq);
+    if (fromSeq !== undefined) return await goOn(kept, line, fromSeq);
+    return await carefully([message], () => startAnew(kept));
+  }
+
+  /** What may have ended the process is given up, or runs one at a time, so that it is known which one it was. */
+  async function carefully(messages: readonly InboxMessage[], start: () => Promise<string>): Promise<string | undefined> {
+    const attempts = messages.reduce((most, message) => Math.max(most, message.attempts), 0);
+    if (attempts >= (underWay > 1 ? MAX_ATTEMPTS.amongOthers : MAX_ATTEMPTS.alone)) {
+      for (const message of messages) giveUp(message);
+      return undefined;
+    }
+    if (attempts < MAX_ATTEMPTS.alone) return await start();
+    return await lanes.run(SUSPECTS, async () => {
+      if (isClosed) return undefined;
+      const runId = await start();
+      await runs.wait(runId, FOREVER_MS);
+      return runId;
+    });
   }
 
   async function startAnew({ request, accepted }: KeptRun): Promise<string> {
@@ -152,31 +176,25 @@ export function createBacklog(options: {
   }
 
   /** The message's words are in the transcript: its turn goes on, or its reply is there and only has to be delivered. */
-  async function goOn(own: KeptRun, fromSeq: number): Promise<string | undefined> {
+  async function goOn(own: KeptRun, line: Line, fromSeq: number): Promise<string | undefined> {
     const session = await sessions.get(own.accepted.sessionKey);
     if (session === undefined) throw durarError('DUR_SESSION_UNKNOWN', { key: own.accepted.sessionKey });
     const isOpen = (id: string) => (inbox.get(id)?.state ?? 'dead') !== 'dead';
     const trace = await traceTurn(sessions, session, fromSeq, isOpen);
-    if (trace.isPast === true && trace.last === undefined) return startAnew(own);
     const open = [...new Set(trace.runIds)].filter(isOpen).flatMap((id) => inbox.get(id) ?? []);
-    const [first] = open;
-    const lead = first === undefined ? own : keptIn(first);
-    const { runId, sessionKey } = lead.accepted;
-    const ids = open.map(({ id }) => id);
-    // those who ask for one of the others are told which run it went into
-    for (const { accepted } of open.slice(1).map(keptIn)) {
-      const joined = runs.begin(lead.request, accepted, []);
-      runs.finish(joined, joinedResult(accepted, { stopReason: 'collected', joinedRunId: runId }, now()));
+    if (trace.last === undefined && open.every(({ progress }) => trace.done > progress)) {
+      const ids = open.map(({ id }) => id);
+      inbox.advance(ids, trace.done);
+      for (const message of open) message.attempts = 0;
     }
-    const run = book.adopt(runs.begin(lead.request, lead.accepted, ids));
     if (trace.last === undefined) {
-      log.info('a turn of an earlier process goes on', { runId, sessionKey, messages: ids.length });
-      dispatch.goOn(run);
-      await runs.wait(runId, FOREVER_MS);
-      return runId;
+      if (trace.isPast !== true) return await carefully(open, async () => resumeTurn(own, line, open));
+      const alone = open.filter(({ id }) => id === own.accepted.runId);
+      return await carefully(alone, () => startAnew(own));
     }
-    log.info('the reply of an earlier process is delivered', { runId, sessionKey, messages: ids.length });
-    const result = tracedResult(lead, trace, now());
+    const run = lead(own, open);
+    log.info('the reply of an earlier process is delivered', { runId: run.accepted.runId, messages: run.answers.length });
+    const result = tracedResult({ request: run.request, accepted: run.accepted }, trace, now());
     run.emit('lifecycle', { phase: 'start', startedAt: result.startedAt });
     const text = trace.texts.join('\n\n');
     if (text !== '') run.emit('assistant', { text, delta: text });
@@ -184,7 +202,35 @@ export function createBacklog(options: {
     return undefined;
   }
 
-  function giveUp({ id, attempts, sessionKey }: InboxMessage, kept: KeptRun): undefined {
+  function resumeTurn(own: KeptRun, line: Line, open: readonly InboxMessage[]): string {
+    const run = lead(own, open);
+    const { runId, sessionKey } = run.accepted;
+    log.info('a turn of an earlier process goes on', { runId, sessionKey, messages: open.length });
+    line.goesOn = runId;
+    dispatch.goOn(run);
+    return runId;
+  }
+
+  /** The run of the first of them, which answers them all. Those who ask for one of the others are told which run it went into. */
+  function lead(own: KeptRun, open: readonly InboxMessage[]): Run {
+    const [first, ...others] = open.map(keptIn);
+    const { request, accepted } = first ?? own;
+    for (const other of others) {
+      const joined = runs.begin(request, other.accepted, []);
+      runs.finish(joined, joinedResult(other.accepted, { stopReason: 'collected', joinedRunId: accepted.runId }, now()));
+    }
+    return book.adopt(
+      runs.begin(
+        request,
+        accepted,
+        open.map(({ id }) => id),
+      ),
+    );
+  }
+
+  function giveUp(message: InboxMessage): void {
+    const { id, attempts, sessionKey } = message;
+    const kept = keptIn(message);
     const error = durarError('DUR_RUN_GIVEN_UP', { attempts });
     log.error(error.message, { runId: id, sessionKey });
     book.bury(id, error.message);

@@ -140,6 +140,19 @@ describe('steer', () => {
     expect(answered()).toEqual(['m1', 'm2']);
   });
 
+  it('does not let a message get ahead of one that waits', async () => {
+    const { say, end, answered, log } = desk({ mode: 'steer' }, true);
+    await say('m1');
+    await say('m2', { mode: 'followup' });
+    await say('m3');
+    end();
+    await quiet();
+    end();
+    await quiet();
+    expect(log).toEqual([]);
+    expect(answered()).toEqual(['m1', 'm2', 'm3']);
+  });
+
   it.each(['steer-backlog', 'steer+backlog'] as const)('%s does both (QUEUE-023, QUEUE-024, QUEUE-027)', async (mode) => {
     const { say, end, answered, log } = desk({ mode }, true);
     await say('m1');

@@ -122,7 +122,9 @@ export function createQueue<Item extends QueueItem>(options: QueueOptions<Item>)
         return push(sessionKey, item, { ...settings, debounceMs: 0 });
       }
       const keeps = mode === 'steer-backlog' || mode === 'steer+backlog';
-      const steered = (keeps || mode === 'steer' || mode === 'queue') && (await options.steer(sessionKey, item, keeps));
+      // nobody gets ahead of those who wait already
+      const steers = keeps || ((mode === 'steer' || mode === 'queue') && !backlogs.has(sessionKey));
+      const steered = steers && (await options.steer(sessionKey, item, keeps));
       if (keeps || !steered) push(sessionKey, item, settings);
     },
 

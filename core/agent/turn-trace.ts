@@ -1,5 +1,5 @@
 import { type AssistantMessage, durarError, INJECTED_MODEL, messageText, reportError, type SessionRecord, type UserMessage } from '../../sdk/index.ts';
-import type { SessionService } from '../sessions/service.ts';
+import { INTERRUPTED, type SessionService } from '../sessions/service.ts';
 import type { KeptRun } from './run-book.ts';
 import type { RunResult } from './run-request.ts';
 import { isSilentReply } from './turn-result.ts';
@@ -9,6 +9,8 @@ export interface TurnTrace {
   /** The messages of the inbox that the turn holds. */
   runIds: string[];
   texts: string[];
+  /** Tool calls with a result of their own, not one that stands for a restart: what a turn does again and again is no progress. */
+  done: number;
   /** The last reply, when it asks for nothing more: the turn had come to its end. */
   last?: AssistantMessage;
   /** Other turns came after it, so that it cannot go on from where it was. */
@@ -43,7 +45,7 @@ export async function findWritten(
 
 /** Reads the turn that begins with the entry at `fromSeq`. `isOpen`: a message is still to be answered; one that is not belongs to another turn. */
 export async function traceTurn(sessions: Sessions, session: SessionRecord, fromSeq: number, isOpen: (id: string) => boolean): Promise<TurnTrace> {
-  const trace: TurnTrace = { runIds: [], texts: [] };
+  const trace: TurnTrace = { runIds: [], texts: [], done: 0 };
   for (let next = fromSeq; ; ) {
     const { entries } = await sessions.read(session, { fromSeq: next, limit: PAGE });
     for (const entry of entries) {
@@ -53,6 +55,7 @@ export async function traceTurn(sessions: Sessions, session: SessionRecord, from
       if (message.role === 'user' && entry.seq > fromSeq && isOther(message, isOpen)) return { ...trace, isPast: true };
       delete trace.last;
       if (message.role === 'user') trace.runIds.push(...(message.runIds ?? []));
+      if (message.role === 'toolResult' && messageText(message) !== INTERRUPTED) trace.done += 1;
       if (message.role !== 'assistant') continue;
       const text = messageText(message);
       if (text !== '' && !isSilentReply(text)) trace.texts.push(text);

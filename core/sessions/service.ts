@@ -20,6 +20,7 @@ import { createSerial } from './serial.ts';
 import { interruptedResults } from './transcript.ts';
 
 export { DEFAULT_AGENT_ID, defaultAgentId } from './keys.ts';
+export { INTERRUPTED } from './transcript.ts';
 
 /** One session's row with its canonical key. */
 export interface OpenSession {

@@ -61,6 +61,41 @@ describe('the inbox', () => {
     expect(state.inbox.drop('r1')).toBe(false);
   });
 
+  it('counts attempts anew when a turn came further, and not those that a stop put off', () => {
+    for (const id of ['r1', 'r2']) state.inbox.add(message(id), 1);
+    state.inbox.start(['r1', 'r2']);
+    state.inbox.start(['r1', 'r2']);
+    state.inbox.park(['r2']);
+    expect(state.inbox.lines()).toMatchObject([
+      { id: 'r1', attempts: 2, progress: 0 },
+      { id: 'r2', attempts: 1, state: 'started' },
+    ]);
+    state.inbox.advance(['r1'], 4);
+    expect(state.inbox.get('r1')).toMatchObject({ attempts: 0, progress: 4, state: 'started' });
+  });
+
+  it('tells what became of an answered message, and which one had a key', () => {
+    state.inbox.add(message('r1', 'irc:1'), 1);
+    state.inbox.finish(['r1'], [], 2, new Map([['r1', { status: 'ok' }]]));
+    expect(state.inbox.result('r1')).toEqual({ status: 'ok' });
+    expect(state.inbox.result('r2')).toBeUndefined();
+    expect(['r1', 'irc:1', 'r2'].map(state.inbox.idOf)).toEqual(['r1', 'r1', undefined]);
+  });
+
+  it('lists its messages by session, a page at a time', () => {
+    for (let at = 1; at <= 6; at += 1) state.inbox.add({ ...message(`r${at}`), sessionKey: at % 2 === 0 ? 'even' : 'odd' }, at);
+    state.inbox.start(['r3']);
+    state.inbox.bury('r6', 'gone');
+    expect(state.inbox.sessions()).toMatchObject([
+      { sessionKey: 'odd', count: 3, started: 1 },
+      { sessionKey: 'even', count: 2, started: 0 },
+    ]);
+    const first = state.inbox.lines({ sessionKey: 'odd', limit: 2 });
+    expect(first.map(({ id }) => id)).toEqual(['r1', 'r3']);
+    expect(first[0]).not.toHaveProperty('request');
+    expect(state.inbox.lines({ sessionKey: 'odd', afterSeq: first[1]?.seq ?? 0 }).map(({ id }) => id)).toEqual(['r5']);
+  });
+
   it('forgets old keys, but not the id of what is still here', () => {
     state.inbox.add(message('old', 'k-old'), 10);
     state.inbox.add(message('open', 'k-open'), 10);

@@ -16,8 +16,10 @@ export interface InboxMessage {
   /** The request; the room that runs it knows its shape. JSON. */
   request: unknown;
   state: InboxState;
-  /** How many turns have begun with it. */
+  /** How many turns have begun with it and came no further. */
   attempts: number;
+  /** How far its turn had come when that was last looked at; its room knows the measure. */
+  progress: number;
   /** epoch ms */
   acceptedAt: number;
   lastError?: string;
@@ -36,6 +38,8 @@ export interface Inbox {
   get(id: string): InboxMessage | undefined;
   /** A turn begins with these. */
   start(ids: readonly string[]): void;
+  /** Their turn has come this far, further than before: it begins to count its attempts anew. */
+  advance(ids: readonly string[], progress: number): void;
   /** A turn that had begun with these was put off by a stop of the host; it does not count. */
   park(ids: readonly string[]): void;
   /** They are answered: gone from here and their answers in the outbox, both or neither. `results`: what became of them, by id, for `result`. */
@@ -47,8 +51,8 @@ export interface Inbox {
   open(afterSeq?: number, limit?: number): InboxMessage[];
   /** The same without what was asked, which may be large; of one session, and none behind `toSeq`, where they are given. */
   lines(range?: { sessionKey?: string; afterSeq?: number; toSeq?: number; limit?: number }): InboxLine[];
-  /** Sessions with messages that are to be answered, the longest waiting first, and how many each has. */
-  sessions(): Array<{ sessionKey: string; count: number; lastSeq: number }>;
+  /** Sessions with messages that are to be answered, the longest waiting first, how many each has and how many of them a turn has begun with. */
+  sessions(): Array<{ sessionKey: string; count: number; started: number; lastSeq: number }>;
   dead(limit?: number): InboxMessage[];
   /** A dead message waits again. False when there is no such. */
   retry(id: string): boolean;
@@ -76,12 +80,13 @@ const STEPS = [
   `ALTER TABLE inbox_seen ADD COLUMN id TEXT;
   CREATE TABLE inbox_done (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, result TEXT NOT NULL) STRICT;
   CREATE INDEX inbox_session ON inbox (session, seq, state)`,
+  `ALTER TABLE inbox ADD COLUMN progress INTEGER NOT NULL DEFAULT 0`,
 ];
 
 const PAGE = 500;
 /** Results kept. */
 const RESULTS = 2_000;
-const LINE = 'id, seq, session, state, attempts, accepted, error';
+const LINE = 'id, seq, session, state, attempts, progress, accepted, error';
 
 export function createInbox(db: Db, outbox: Pick<Outbox, 'add'>): Inbox {
   db.migrate('inbox', STEPS);
@@ -109,6 +114,11 @@ export function createInbox(db: Db, outbox: Pick<Outbox, 'add'>): Inbox {
     start(ids) {
       db.transaction(() => {
         for (const id of ids) db.run(`UPDATE inbox SET state = 'started', attempts = attempts + 1 WHERE id = ?`, id);
+      });
+    },
+    advance(ids, progress) {
+      db.transaction(() => {
+        for (const id of ids) db.run('UPDATE inbox SET attempts = 0, progress = ? WHERE id = ?', progress, id);
       });
     },
     park(ids) {
@@ -141,8 +151,11 @@ export function createInbox(db: Db, outbox: Pick<Outbox, 'add'>): Inbox {
     },
     sessions: () =>
       db
-        .all(`SELECT session, count(*) AS n, min(seq) AS first, max(seq) AS last FROM inbox WHERE state <> 'dead' GROUP BY session ORDER BY first`)
-        .map(({ session, n, last }) => ({ sessionKey: String(session), count: Number(n), lastSeq: Number(last) })),
+        .all(
+          `SELECT session, count(*) AS n, sum(state = 'started') AS begun, min(seq) AS first, max(seq) AS last
+           FROM inbox WHERE state <> 'dead' GROUP BY session ORDER BY first`,
+        )
+        .map(({ session, n, begun, last }) => ({ sessionKey: String(session), count: Number(n), started: Number(begun), lastSeq: Number(last) })),
     dead: (limit = PAGE) => db.all(`SELECT * FROM inbox WHERE state = 'dead' ORDER BY seq LIMIT ?`, limit).map(messageOf),
     retry: (id) => db.run(`UPDATE inbox SET state = 'waiting', attempts = 0, error = NULL WHERE id = ? AND state = 'dead'`, id) > 0,
     drop: (id) => db.run('DELETE FROM inbox WHERE id = ?', id) > 0,
@@ -168,6 +181,7 @@ function lineOf(row: Row): InboxLine {
     sessionKey: String(row.session),
     state: row.state as InboxState,
     attempts: Number(row.attempts),
+    progress: Number(row.progress),
     acceptedAt: Number(row.accepted),
     ...(row.error === null ? {} : { lastError: String(row.error) }),
   };
