@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { messageText, type Tool } from '../../sdk/index.ts';
 import { type AgentHost, createAgentHost, type HostParts } from '../../test/agent-host.ts';
@@ -181,7 +182,7 @@ describe('messages that come while their session is busy', () => {
     await openAll(open, host);
   });
 
-  it('requests of programs and of other sessions wait their turn, one by one', async () => {
+  it('requests of programs and of other sessions wait their turn, one by one (QUEUE-011, QUEUE-012)', async () => {
     const { host, open, say } = await busy({});
     await say('m1', 'one', { provenance: { kind: 'inter_session' } });
     await host.agent.accept({ runId: 'm2', message: 'two', sessionKey: 'main' });
@@ -236,6 +237,26 @@ describe('lanes', () => {
     expect(host.agent.queue.state()).toMatchObject({ lanes: [{ lane, running: cap, waiting: 1 }], sessions: { busy: cap + 1 } });
     host.agent.abort({ sessionKey: 's0', origin: 'rpc' });
     await until(() => begun() === cap + 1, 'the next');
+  });
+
+  it('main is for messages and for heartbeats of all sessions (QUEUE-060)', async () => {
+    const host = await createAgentHost({ config: { agents: { defaults: { maxConcurrent: 1 } } } });
+    await host.start('[[offline: stall]]', { runId: 'beat', sessionKey: 'a', trigger: 'heartbeat' });
+    await until(() => host.events.length > 0, 'the heartbeat');
+    await host.start('[[offline: say x]]', { runId: 'm1', sessionKey: 'b' });
+    await pause(30);
+    expect(host.events.some(({ runId }) => runId === 'm1')).toBe(false);
+    expect(host.agent.queue.state().lanes).toMatchObject([{ lane: 'main', running: 1, waiting: 1 }]);
+    host.agent.abort({ runId: 'beat', origin: 'rpc' });
+    expect(await host.agent.wait('m1', 5_000)).toMatchObject({ status: 'ok' });
+  });
+
+  it('need no package and no worker thread (QUEUE-064)', () => {
+    for (const name of ['queue', 'lanes', 'dispatch', 'batch', 'backlog', 'injections']) {
+      const source = readFileSync(new URL(`./${name}.ts`, import.meta.url), 'utf8');
+      for (const [, from = ''] of source.matchAll(/ from '([^']+)'/g)) expect(from, name).toMatch(/^\.\.?\//);
+      expect(source).not.toContain('worker_threads');
+    }
   });
 
   it('the cap of cron is a key of the configuration, and a full background lane does not hold up messages (QUEUE-062)', async () => {
