@@ -177,6 +177,15 @@ describe('the gateway connection', () => {
     expect(frames(2)).toHaveLength(1);
   });
 
+  it('is given up when no session ever begins, as Discord counts the attempts', async () => {
+    const account = await start();
+    server.refusesSessions = true;
+    server.forget();
+    server.drop();
+    await expect(account.done).rejects.toMatchObject({ code: 'DISCORD_CONNECTION' });
+    expect(frames(2).length).toBeLessThan(5);
+  }, 40_000);
+
   it.each([
     [4004, 'DISCORD_TOKEN', 'Reset the token'],
     [4013, 'DISCORD_INTENTS', 'Update Durar'],

@@ -16,9 +16,9 @@ export interface ConnectionOptions {
   onAlive(): void;
 }
 
-/** Attempts in a row that reach nobody, before the account is given up for the host to start again. */
-const MOST_FAILURES = 5;
-const HELLO_MS = 8_000;
+/** Attempts in a row that come to no session, before the account is given up for the host to start again. */
+const MOST_FAILURES = 3;
+const STEP_MS = 8_000;
 const CLOSE_MS = 2_000;
 /** Closes the socket and leaves the session as it is; 1000 would end it. */
 const CLOSE_AND_KEEP = 4200;
@@ -27,8 +27,8 @@ const BROKEN = 1006;
 
 const INTENTS = { guilds: 1 << 0, guildMessages: 1 << 9, guildReactions: 1 << 10, directMessages: 1 << 12, directReactions: 1 << 13, messageContent: 1 << 15 };
 
-/** How far the socket of a shard is. */
-type Phase = 'none' | 'connecting' | 'open';
+/** How far a shard is: without a socket, with one that nobody has answered yet, greeted, in its session. */
+type Phase = 'none' | 'connecting' | 'greeted' | 'ready';
 
 /**
  * Keeps the bot connected until the signal is aborted; identifying, heartbeats, reconnecting and resuming are the library's. Rejects when
@@ -42,6 +42,7 @@ export async function keepConnected({ bot, session, signal, log, onEvent, onStat
   const phases = new Map<number, Phase>();
   let settled: (() => void) | undefined;
   let isClosing = false;
+  let isClosed = false;
   /** Whether Discord itself can have ended the session of a shard: not while it is out of reach. */
   const mayForget = new Set<number>();
   let failures = 0;
@@ -56,14 +57,13 @@ export async function keepConnected({ bot, session, signal, log, onEvent, onStat
     shardCount: null,
     version: '10',
     compression: null,
-    helloTimeout: HELLO_MS,
-    handshakeTimeout: HELLO_MS,
+    handshakeTimeout: STEP_MS,
+    helloTimeout: STEP_MS,
+    readyTimeout: STEP_MS,
     retrieveSessionInfo(shardId) {
-      if (phase(shardId) === 'none') {
-        // the library is about to connect; it has no way to be told not to
-        if (isClosing) return new Promise<null>(() => undefined);
-        phases.set(shardId, 'connecting');
-      }
+      // the library is about to connect; it has no way to be told not to
+      if (isClosed || (isClosing && phase(shardId) === 'none')) return new Promise<null>(() => undefined);
+      if (phase(shardId) === 'none') phases.set(shardId, 'connecting');
       return session.info(shardId);
     },
     updateSessionInfo(shardId, next) {
@@ -86,26 +86,29 @@ export async function keepConnected({ bot, session, signal, log, onEvent, onStat
   }
 
   manager.on('hello', ({ shardId }) => {
-    enter(shardId, 'open');
+    enter(shardId, 'greeted');
     mayForget.add(shardId);
-    failures = 0;
     onAlive();
   });
   manager.on('closed', ({ code, shardId }) => {
-    const wasOpen = phase(shardId) === 'open';
+    const before = phase(shardId);
     enter(shardId, 'none');
     if (code === BROKEN) mayForget.delete(shardId);
     else mayForget.add(shardId);
     if (isClosing) return;
     const fatal = closeFailure(code);
     if (fatal !== undefined) return lost.reject(fatal);
-    const problem = wasOpen ? `the gateway connection ended (${code})` : 'the gateway cannot be reached';
+    const problem = before === 'connecting' ? 'the gateway cannot be reached' : `the gateway connection ended (${code})`;
     onState({ connected: false, lastProblem: problem });
     log.debug(problem);
-    failures = wasOpen ? 0 : failures + 1;
+    if (before !== 'ready') failures += 1;
     if (failures >= MOST_FAILURES) lost.reject(unreachable());
   });
-  const onReady = () => onState({ connected: true });
+  const onReady = ({ shardId }: { shardId: number }) => {
+    enter(shardId, 'ready');
+    failures = 0;
+    onState({ connected: true });
+  };
   manager.on('ready', onReady);
   manager.on('resumed', onReady);
   manager.on('heartbeat', onAlive);
@@ -130,13 +133,14 @@ export async function keepConnected({ bot, session, signal, log, onEvent, onStat
     await close();
   }
 
-  /** A socket that is still being opened cannot be closed by the library; it is waited for. */
+  /** What is half open the library would open again rather than close; it is waited for. */
   async function close(): Promise<void> {
-    while ([...phases.values()].includes('connecting')) {
+    while ([...phases.values()].some((each) => each === 'connecting' || each === 'greeted')) {
       await new Promise<void>((resolve) => {
         settled = resolve;
       });
     }
+    isClosed = true;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, CLOSE_MS);
@@ -152,7 +156,7 @@ function intentsOf(hasContentIntent: boolean): number {
 }
 
 function unreachable(): DiscordError {
-  return new DiscordError('DISCORD_CONNECTION', 'the gateway of Discord cannot be reached', {
+  return new DiscordError('DISCORD_CONNECTION', 'the gateway of Discord cannot be reached, or begins no session', {
     retryable: true,
     hint: 'Check the network and channels.discord.gatewayUrl; the account is started again by itself.',
   });
