@@ -163,7 +163,12 @@ describe('repetitions', () => {
 
   it('come for what could not be kept, until it is', async () => {
     let tries = 0;
-    await run({}, { deliver: async () => ((tries += 1) < 3 ? Promise.reject(new Error('disk full')) : { accepted: true }) });
+    const deliver = async () => {
+      tries += 1;
+      if (tries < 3) throw new Error('disk full');
+      return { accepted: true };
+    };
+    await run({}, { deliver });
     server.say('hello');
     await arrived(1);
     await until(() => server.pending().length === 0, 'the confirmation');

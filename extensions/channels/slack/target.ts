@@ -9,7 +9,9 @@ const TARGET = /^(?:(channel|group|user):)?[#@]?<?[#@]?([CDGUW][A-Z0-9]{2,30})(?
 export function parseTarget(to: string): Target {
   const [, kind = '', id] = TARGET.exec(to.trim().replace(/^slack:/i, '')) ?? [];
   const isUser = /^[UW]/i.test(id ?? '');
-  if (id === undefined || (kind !== '' && isUser !== (kind.toLowerCase() === 'user'))) {
+  // `general` is a name; an id has digits, or capitals only
+  const isName = id !== undefined && id !== id.toUpperCase() && !/\d/.test(id);
+  if (id === undefined || isName || (kind !== '' && isUser !== (kind.toLowerCase() === 'user'))) {
     throw new SlackError('SLACK_TARGET', `'${to}' names no Slack conversation`, {
       hint: 'Use the id of a conversation (C0123456789) or user:<id> of a person; both stand in their details in Slack.',
     });
