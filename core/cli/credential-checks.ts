@@ -1,9 +1,9 @@
 import { reportError } from '../../sdk/errors.ts';
 import { describeProfiles } from '../auth/overview.ts';
 import { agentIds, profilesFile, readProfiles } from '../auth/profiles.ts';
+import type { Check } from './check.ts';
 import type { CommandContext } from './command.ts';
 import { countOf } from './count.ts';
-import type { Check } from './diagnosis.ts';
 import type { Outlook } from './planning.ts';
 
 /** Every file of stored credentials that an agent has or may have. */

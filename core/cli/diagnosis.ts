@@ -2,6 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import { type ErrorReport, errorCode, errorText, reportError } from '../../sdk/errors.ts';
 import { findExposures } from '../gateway/exposure.ts';
 import { verifyFolder } from '../install/verify.ts';
+import type { Check } from './check.ts';
 import type { CommandContext } from './command.ts';
 import { credentialChecks, credentialFiles } from './credential-checks.ts';
 import { type GatewayView, viewGateway } from './gateway-view.ts';
@@ -11,17 +12,6 @@ import { listPluginRows } from './plugin-row.ts';
 import { findRuntime } from './runtime.ts';
 import { describeUnavailable, lookUpSecrets } from './secret-lookup.ts';
 import { readHostVersion } from './version.ts';
-
-/** One thing that `doctor` looked at. */
-export interface Check {
-  /** `config`, `permissions`, `gateway`, `slot.contextEngine`, `plugin.<id>` */
-  id: string;
-  status: 'ok' | 'info' | 'warn' | 'error';
-  message: string;
-  /** What to do about it. */
-  hint?: string;
-  code?: string;
-}
 
 export interface DiagnosisOptions {
   fix: boolean;

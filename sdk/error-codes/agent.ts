@@ -60,7 +60,7 @@ export const AGENT_ERRORS = {
   DUR_QUEUE_UNKNOWN: { message: "nothing with the id '{id}' is in the queue", hint: 'Run `durar queue list` to see what is.' },
   DUR_QUEUE_NOT_DEAD: {
     message: "the message '{id}' waits its turn; only what was given up can be retried",
-    hint: 'Wait, or take it out with `durar queue drop`.',
+    hint: 'Wait, or take it out with `durar queue drop <id>`.',
   },
   DUR_RUN_UNKNOWN: { message: "there is no run '{runId}'", hint: 'Results are kept for ten minutes.' },
   DUR_TURN_UNKNOWN: {

@@ -1,6 +1,7 @@
+import type { Check } from '../check.ts';
 import type { Action, CommandContext } from '../command.ts';
 import { countOf } from '../count.ts';
-import { type Check, type DiagnosisOptions, diagnose } from '../diagnosis.ts';
+import { type DiagnosisOptions, diagnose } from '../diagnosis.ts';
 
 /** `durar doctor`: 1 when anything keeps Durar from working. */
 export const doctor: Action = (context) => run(context, { fix: context.options.fix === true || context.options.repair === true, scope: 'all' });

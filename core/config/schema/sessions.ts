@@ -68,7 +68,7 @@ export const Messages = section(
     inbound: opt(shape({ debounceMs: opt(count()), byChannel: opt(map(count())) })),
     delivery: section({
       attempts: Type.Integer({ minimum: 1, default: 10, description: 'tries of a message that goes out before it is given up' }),
-      maxAgeHours: Type.Number({ exclusiveMinimum: 0, default: 24, description: 'a message older than this is given up' }),
+      maxAgeHours: Type.Number({ minimum: 0.01, default: 24, description: 'a message older than this is given up' }),
     }),
     groupChat: section({ historyLimit: count(50), mentionPatterns: opt(strings()) }),
     tts: opt(open()),
