@@ -8,6 +8,7 @@ import type { SessionService } from '../sessions/service.ts';
 import type { Outgoing, State } from '../state/state.ts';
 import { type AccountRun, type AccountStatus, runAccount } from './account-run.ts';
 import { channelConfig } from './channel-config.ts';
+import { type LogoutParams, logout } from './channel-logout.ts';
 import { createChannelReport, type ReportChannels } from './channel-report.ts';
 import { accountBlock, configuredChannels } from './channel-settings.ts';
 import { createHealthMonitor } from './health-monitor.ts';
@@ -19,7 +20,7 @@ import { createPairing } from './pairing.ts';
 import { createPairingDesk, type PairingDesk } from './pairing-desk.ts';
 import { createRunFollower } from './run-follower.ts';
 
-export type { ReportChannels } from './channel-report.ts';
+export type { ChannelReport, ReportChannels } from './channel-report.ts';
 export type { PairingDesk } from './pairing-desk.ts';
 export { isSendable } from './send-policy.ts';
 
@@ -40,6 +41,8 @@ export interface Channels extends Pick<Outbound, 'send' | 'poll' | 'post' | 'rep
   configured(): string[];
   /** Of those that run, or are about to. */
   status(): AccountStatus[];
+  /** Ends an account and forgets what it was logged in with; it starts again with the next change of the configuration. */
+  logout(params: LogoutParams): Promise<{ channel: string; accountId: string }>;
   /** Every channel that is configured or loaded, and all of its accounts. */
   readonly report: ReportChannels;
   /** Who was let in by a code, and who asks. */
@@ -143,6 +146,7 @@ export function createChannels({ source, agent, sessions, state, events, paths, 
     actions: createMessageActions({ source, outbound, follower }),
     outbox: worker.status,
     status: () => Array.from(accounts.values(), (account) => account.status()),
+    logout: (params) => logout(source.current(), params, (accountId) => stop(`${params.channel}:${accountId}`)),
     report: createChannelReport({ source, statusOf: (channel, accountId) => accounts.get(`${channel}:${accountId}`)?.status() }),
     pairing: createPairingDesk({ desk: pairing.desk, source, post }),
     async stop() {

@@ -1,5 +1,5 @@
 import { type Channel, type ChannelProbe, errorText } from '../../sdk/index.ts';
-import type { Generation, GenerationSource } from '../kernel/generation.ts';
+import type { Generation } from '../kernel/generation.ts';
 import type { AccountStatus } from './account-run.ts';
 import { channelConfig } from './channel-config.ts';
 import { accountBlock, configuredChannels } from './channel-settings.ts';
@@ -27,11 +27,14 @@ export interface AccountReport extends Partial<AccountStatus> {
 /** `probeMs`: the services are asked, each for so long; absent: nobody is. */
 export type ReportChannels = (options?: { probeMs?: number | undefined }) => Promise<ChannelReport[]>;
 
+/** What it reads of a generation; a command line without a gateway makes one of its own. */
+export type ReportedChannels = Pick<Generation, 'config' | 'resolvedConfig' | 'contribution' | 'loaded'>;
+
 export function createChannelReport({
   source,
   statusOf,
 }: {
-  source: GenerationSource;
+  source: { current(): ReportedChannels };
   statusOf(channel: string, accountId: string): AccountStatus | undefined;
 }): ReportChannels {
   return async ({ probeMs } = {}) => {
@@ -40,7 +43,7 @@ export function createChannelReport({
     return await Promise.all(Array.from(ids, (id) => reportChannel(generation, id, probeMs)));
   };
 
-  async function reportChannel(generation: Generation, id: string, probeMs: number | undefined): Promise<ChannelReport> {
+  async function reportChannel(generation: ReportedChannels, id: string, probeMs: number | undefined): Promise<ChannelReport> {
     try {
       const channel = (await generation.contribution('channel', id))?.value;
       if (channel === undefined) return { channel: id, label: id, defaultAccountId: '', accounts: [], error: 'no extension offers it' };
@@ -53,7 +56,7 @@ export function createChannelReport({
     }
   }
 
-  async function reportAccount(generation: Generation, channel: Channel, accountId: string, probeMs: number | undefined): Promise<AccountReport> {
+  async function reportAccount(generation: ReportedChannels, channel: Channel, accountId: string, probeMs: number | undefined): Promise<AccountReport> {
     const cfg = channelConfig(generation, channel.id);
     const account = channel.config.resolveAccount(cfg, accountId);
     const enabled = channel.config.isEnabled?.(account, cfg) ?? accountBlock(generation.config, channel.id, accountId).enabled !== false;

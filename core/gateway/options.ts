@@ -146,7 +146,7 @@ export type GatewaySessions = Pick<
 >;
 
 /** What it asks of the channels. */
-export type GatewayChannels = Pick<Channels, 'configured' | 'send' | 'poll' | 'reply'>;
+export type GatewayChannels = Pick<Channels, 'configured' | 'send' | 'poll' | 'reply' | 'logout'>;
 
 export interface SystemEvent {
   /** epoch ms */

@@ -20,6 +20,7 @@ export interface Channel {
   readonly setup?: ChannelSetupAdapter;
   readonly auth?: ChannelAuthAdapter;
   readonly actions?: ChannelActionsAdapter;
+  readonly resolver?: ChannelResolverAdapter;
   [adapter: string]: unknown;
 }
 
@@ -248,4 +249,27 @@ export interface ChannelActionsAdapter {
     signal?: AbortSignal;
   }): Promise<unknown>;
   [member: string]: unknown;
+}
+
+/** `durar channels resolve`: what people call each other and their rooms, in ids that the configuration and `sendText` take. */
+export interface ChannelResolverAdapter {
+  /** One answer for each input, in their order. `kind` absent: either. */
+  resolveTargets(params: {
+    cfg: Record<string, unknown>;
+    accountId?: string;
+    inputs: readonly string[];
+    kind?: 'user' | 'group';
+    signal?: AbortSignal;
+  }): Promise<ResolvedTarget[]>;
+  [member: string]: unknown;
+}
+
+export interface ResolvedTarget {
+  input: string;
+  resolved: boolean;
+  id?: string;
+  /** What it is called at the service. */
+  name?: string;
+  /** Why it was not found, or that others have the name too. */
+  note?: string;
 }

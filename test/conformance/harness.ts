@@ -237,6 +237,7 @@ export async function startGateway(
       send: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
       poll: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
       reply: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
+      logout: ({ channel }) => Promise.reject(durarError('DUR_CHANNEL_UNKNOWN', { channel })),
     },
     reportChannels: createChannelReport({ source, statusOf: () => undefined }),
     pairing: createPairingDesk({

@@ -494,6 +494,7 @@ describe('agent and chat.send', () => {
         if (broken) throw new Error('the line is dead');
         sent.push({ ...place, text: payloads.map(({ text }) => text).join(), insist });
       },
+      logout: ({ channel }: { channel: string }) => Promise.reject(new Error(`${channel} has no login`)),
     };
     const { host, dial } = await startSessionHost({}, { channels });
     const socket = await dial();

@@ -1,22 +1,25 @@
 import type { ChannelsStatusResult } from '../../../sdk/protocol/generated/types.ts';
-import type { Action, CommandContext } from '../command.ts';
+import { openAuthStore } from '../auth-store.ts';
+import { type ChannelsView, viewChannels } from '../channels-view.ts';
+import type { Action } from '../command.ts';
 import type { Output } from '../output.ts';
 import { oneLine } from '../printable.ts';
-import { openRpc } from '../rpc.ts';
+import { describeUnavailable } from '../secret-lookup.ts';
 
 type Account = ChannelsStatusResult['channelAccounts'][string][number];
 
 const TEXT_WIDTH = 80;
-/** That of every request. */
-const TIMEOUT_MS = 10_000;
 
-/** `durar channels list` */
+/** `durar channels list`: with the profiles by which models are paid, which scripts look for here. */
 export const channelsList: Action = async (context) => {
-  const found = await ask(context, false);
-  context.output.result(found, () => {
-    if (found.channelOrder.length === 0) context.output.line('No channel is configured.');
+  const { output } = context;
+  const view = await viewChannels(context, { command: 'channels list', probe: false });
+  const { profiles } = await (await openAuthStore(context)).read();
+  const { found } = view;
+  output.result({ ...documentOf(view), auth: Object.keys(profiles) }, () => {
+    if (found.channelOrder.length === 0) output.line('No channel is configured; `durar channels add <channel>` adds one.');
     else
-      context.output.table(
+      output.table(
         ['channel', 'name', 'accounts'],
         found.channelOrder.map((id) => [
           id,
@@ -24,23 +27,25 @@ export const channelsList: Action = async (context) => {
           found.channels[id]?.error ?? (found.channelAccounts[id]?.map(({ accountId }) => accountId).join(', ') || 'none'),
         ]),
       );
+    noteView(output, view);
   });
 };
 
 /** `durar channels status [--probe]` */
 export const channelsStatus: Action = async (context) => {
   const { output, options } = context;
-  const found = await ask(context, options.probe === true);
+  const view = await viewChannels(context, { command: 'channels status', probe: options.probe === true });
+  const { found, isLive } = view;
   const rows = found.channelOrder.flatMap((channel) => (found.channelAccounts[channel] ?? []).map((account) => ({ channel, account })));
   const broken = found.channelOrder.filter((id) => found.channels[id]?.error !== undefined);
-  output.result(found, () => {
+  output.result(documentOf(view), () => {
     if (rows.length > 0) {
       output.table(
         ['channel', 'account', 'state', 'last message', 'restarts', ...(options.probe === true ? ['service'] : []), 'last error'],
         rows.map(({ channel, account }) => [
           channel,
           account.accountId,
-          paintState(output, account),
+          paintState(output, account, isLive),
           timeOf(account.lastInboundAt),
           String(account.restarts ?? 0),
           ...(options.probe === true ? [probeOf(output, account)] : []),
@@ -49,20 +54,19 @@ export const channelsStatus: Action = async (context) => {
       );
     }
     for (const id of broken) output.note(`${output.paint.warn('!')} ${id}: ${oneLine(found.channels[id]?.error ?? '', TEXT_WIDTH)}`);
-    if (rows.length + broken.length === 0) output.line('No channel is configured.');
+    if (rows.length + broken.length === 0) output.line('No channel is configured; `durar channels add <channel>` adds one.');
+    noteView(output, view);
   });
   return broken.length > 0 || rows.some(({ account }) => isDown(account)) ? 1 : 0;
 };
 
-async function ask(context: CommandContext, probe: boolean): Promise<ChannelsStatusResult> {
-  const rpc = await openRpc(context, { readOnly: true });
-  try {
-    // the answer about services that do not answer must arrive in time
-    const limitMs = (context.options.timeout as number | undefined) ?? TIMEOUT_MS;
-    return (await rpc.call('channels.status', probe ? { probe, timeoutMs: Math.floor(limitMs * 0.8) } : {})) as ChannelsStatusResult;
-  } finally {
-    rpc.close();
-  }
+function documentOf({ found, isLive, unavailable }: ChannelsView): object {
+  return { ...found, gateway: isLive ? 'running' : 'stopped', unavailable: unavailable.map(({ path, reason }) => ({ path, reason })) };
+}
+
+function noteView(output: Output, { isLive, unavailable }: ChannelsView): void {
+  if (!isLive) output.note(output.paint.muted('No gateway runs; this is what the configuration says.'));
+  for (const state of unavailable) output.note(`${output.paint.warn('!')} ${describeUnavailable(state)}`);
 }
 
 /** Switched off is no fault; a channel of the gateway's own clients has nothing to connect to. */
@@ -71,10 +75,11 @@ function isDown({ enabled, configured, running, connected, startedAt, probe }: A
   return probe?.ok === false || connected === false || (startedAt !== undefined && running !== true);
 }
 
-function paintState(output: Output, account: Account): string {
+function paintState(output: Output, account: Account, isLive: boolean): string {
   const { enabled, configured, running, connected, startedAt } = account;
   if (enabled === false) return output.paint.muted('off');
   if (configured === false) return output.paint.muted('not configured');
+  if (!isLive) return output.paint.muted('configured');
   if (startedAt === undefined) return output.paint.muted('ready');
   if (running !== true) return output.paint.warn('stopped');
   return connected === false ? output.paint.warn('not connected') : 'connected';

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { durarError, errorCode, errorText } from '../../../sdk/errors.ts';
 import type { LogsTailResult } from '../../../sdk/protocol/generated/types.ts';
+import { channelOf } from '../channel-options.ts';
 import type { Action, CommandContext } from '../command.ts';
 import { printable } from '../printable.ts';
 import { openRpc, type Rpc } from '../rpc.ts';
@@ -18,8 +19,23 @@ interface Options {
 }
 
 /** `durar logs`: the log of the running gateway, asked over its own protocol so that it works from anywhere. `--json` prints one document a line. */
-export const logs: Action = async (context) => {
-  const options = context.options as Options;
+export const logs: Action = (context) => tail(context, context.options as Options, () => true);
+
+/** `durar channels logs [channel]`: the same, lines of channels alone. */
+export const channelLogs: Action = (context) => {
+  const { lines, follow } = context.options as { lines?: number; follow?: true };
+  const wanted = context.args[0] === undefined && context.options.channel === undefined ? 'all' : channelOf(context);
+  const isWanted = (entry: Record<string, unknown>) => {
+    const { channel, subsystem } = entry;
+    const parts = String(subsystem ?? '').split('/');
+    return wanted === 'all'
+      ? typeof channel === 'string' || parts.includes('channels')
+      : channel === wanted || (parts.includes('channels') && parts.at(-1) === wanted);
+  };
+  return tail(context, { ...(lines === undefined ? {} : { limit: lines }), ...(follow === undefined ? {} : { follow }) }, isWanted);
+};
+
+async function tail(context: CommandContext, options: Options, isWanted: (entry: Record<string, unknown>) => boolean): Promise<void> {
   const write = createWriter(context, options);
   const rpc = await open(context);
   try {
@@ -29,7 +45,7 @@ export const logs: Action = async (context) => {
       if (next.file !== at?.file) write.meta(next);
       else if (next.reset) write.notice('The log was cut or grew faster than it was read; some lines are missing.');
       if (at === undefined && next.truncated) write.notice('Older lines are left out; --limit and --max-bytes show more.');
-      for (const line of next.lines) write.line(line);
+      for (const line of next.lines) if (isWanted(parse(line) ?? {})) write.line(line);
       const isBehind = at !== undefined && next.truncated && next.lines.length > 0;
       at = next;
       if (options.follow !== true) return;
@@ -38,7 +54,7 @@ export const logs: Action = async (context) => {
   } finally {
     rpc.close();
   }
-};
+}
 
 async function open(context: CommandContext): Promise<Rpc> {
   try {

@@ -135,6 +135,7 @@ public enum GatewayMethod: String, Codable, CaseIterable, Sendable {
     case queueRetry = "queue.retry"
     case queueDrop = "queue.drop"
     case channelsStatus = "channels.status"
+    case channelsLogout = "channels.logout"
     case channelsPairingList = "channels.pairing.list"
     case channelsPairingApprove = "channels.pairing.approve"
     case channelsPairingReject = "channels.pairing.reject"
@@ -5433,6 +5434,38 @@ public struct ChannelsStatusResultChannelsValue: Codable, Hashable, Sendable {
         self.configured = configured
         self.running = running
         self.error = error
+    }
+}
+
+public struct ChannelsLogoutParams: Codable, Hashable, Sendable {
+    public var channel: String
+    public var accountId: String?
+
+    public init(
+        channel: String,
+        accountId: String? = nil
+    ) {
+        self.channel = channel
+        self.accountId = accountId
+    }
+}
+
+public struct ChannelsLogoutResult: Codable, Hashable, Sendable {
+    public var channel: String
+    public var accountId: String
+    public var cleared: Bool
+    public var loggedOut: Bool?
+
+    public init(
+        channel: String,
+        accountId: String,
+        cleared: Bool,
+        loggedOut: Bool? = nil
+    ) {
+        self.channel = channel
+        self.accountId = accountId
+        self.cleared = cleared
+        self.loggedOut = loggedOut
     }
 }
 

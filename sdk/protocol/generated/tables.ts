@@ -70,6 +70,7 @@ export const METHODS = {
   'queue.retry': { scope: 'operator.admin', sideEffecting: true, listed: true, params: 'queueRetryParams' },
   'queue.drop': { scope: 'operator.admin', sideEffecting: true, listed: true, params: 'queueDropParams' },
   'channels.status': { scope: 'operator.read', sideEffecting: false, listed: true, params: 'channelsStatusParams' },
+  'channels.logout': { scope: 'operator.admin', sideEffecting: true, listed: true, params: 'channelsLogoutParams' },
   'channels.pairing.list': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'channelsPairingListParams' },
   'channels.pairing.approve': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'channelsPairingApproveParams' },
   'channels.pairing.reject': { scope: 'operator.pairing', sideEffecting: false, listed: true, params: 'channelsPairingRejectParams' },

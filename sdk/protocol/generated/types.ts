@@ -1022,6 +1022,18 @@ export type ChannelsStatusResult = {
   channelDefaultAccountId: Record<string, string>;
 };
 
+export type ChannelsLogoutParams = {
+  channel: string;
+  accountId?: string;
+};
+
+export type ChannelsLogoutResult = {
+  channel: string;
+  accountId: string;
+  cleared: boolean;
+  loggedOut?: boolean;
+};
+
 export type ChannelsPairingListParams = {
   channel?: string;
   accountId?: string;
@@ -1971,6 +1983,7 @@ export interface MethodTypes {
   'queue.retry': { params: QueueRetryParams; result: QueueRetryResult };
   'queue.drop': { params: QueueDropParams; result: QueueDropResult };
   'channels.status': { params: ChannelsStatusParams; result: ChannelsStatusResult };
+  'channels.logout': { params: ChannelsLogoutParams; result: ChannelsLogoutResult };
   'channels.pairing.list': { params: ChannelsPairingListParams; result: ChannelsPairingListResult };
   'channels.pairing.approve': { params: ChannelsPairingApproveParams; result: ChannelsPairingApproveResult };
   'channels.pairing.reject': { params: ChannelsPairingRejectParams; result: ChannelsPairingRejectResult };

@@ -70,6 +70,7 @@ export declare const queueListParams: ValidateFunction;
 export declare const queueRetryParams: ValidateFunction;
 export declare const queueDropParams: ValidateFunction;
 export declare const channelsStatusParams: ValidateFunction;
+export declare const channelsLogoutParams: ValidateFunction;
 export declare const channelsPairingListParams: ValidateFunction;
 export declare const channelsPairingApproveParams: ValidateFunction;
 export declare const channelsPairingRejectParams: ValidateFunction;

@@ -45,4 +45,10 @@ export const CHANNELS_METHODS = defineMethods({
       channelDefaultAccountId: byChannel(Type.String()),
     }),
   },
+  'channels.logout': {
+    scope: 'operator.admin',
+    sideEffecting: true,
+    params: closed({ channel: Type.String({ minLength: 1 }), accountId: optional(Type.String({ minLength: 1 })) }),
+    result: open({ channel: Type.String(), accountId: Type.String(), cleared: Type.Boolean(), loggedOut: flag() }),
+  },
 });
