@@ -1,6 +1,7 @@
 import type { ChannelOutboundAdapter, OutboundResult, OutboundTarget } from 'Durar/plugin-sdk/core';
 import { chunkMarkdown } from 'Durar/plugin-sdk/text-chunks';
 import { createHash } from 'node:crypto';
+import type { SlackAccount } from './account.ts';
 import type { Answer } from './api.ts';
 import { openAttachment } from './attachment.ts';
 import type { Bot, Bots, Steps } from './bot.ts';
@@ -11,6 +12,8 @@ import { isMessageId, parseTarget } from './target.ts';
 
 /** characters of Markdown in one message */
 export const TEXT_LIMIT = 4000;
+/** Slack cuts what is longer off. */
+const MOST_CHARS = 40_000;
 /** Marks what was sent, so that it can be found again when an answer was lost. */
 const MARK = 'durar_message';
 /** How far the clocks of Slack and of this machine may be apart. */
@@ -54,7 +57,7 @@ export function createOutbound(bots: Bots): ChannelOutboundAdapter {
 
     editText: ({ messageId, text, ...to }) =>
       at(to, async (call) => {
-        await request(call, 'chat.update', { ts: messageTs(messageId), text: toMrkdwn(text, call.bot.account.tables) });
+        await request(call, 'chat.update', { ts: messageTs(messageId), text: textFor(call.bot.account, text) });
         return { messageId };
       }),
 
@@ -84,6 +87,14 @@ export function createOutbound(bots: Bots): ChannelOutboundAdapter {
   };
 }
 
+function textFor({ tables }: SlackAccount, markdown: string): string {
+  const text = toMrkdwn(markdown, tables);
+  if (text.length <= MOST_CHARS) return text;
+  throw new SlackError('SLACK_TEXT_LENGTH', `the message has ${text.length} characters`, {
+    hint: `Slack takes ${MOST_CHARS}; set channels.slack.textChunkLimit.`,
+  });
+}
+
 function request({ bot, channel, signal }: Call, method: string, payload: Answer): Promise<Answer> {
   return bot.api.call(method, { channel, ...payload }, { signal });
 }
@@ -111,7 +122,7 @@ async function post(call: Call, text: string, key: string | undefined): Promise<
   const recover = mark === undefined ? undefined : (since: number) => findMarked(call, mark, since);
   const payload = {
     channel,
-    text: toMrkdwn(text, account.tables),
+    text: textFor(account, text),
     ...thread,
     ...(account.linkPreview ? {} : { unfurl_links: false, unfurl_media: false }),
     ...(mark === undefined ? {} : { metadata: { event_type: MARK, event_payload: { key: mark } } }),

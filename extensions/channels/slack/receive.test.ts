@@ -101,6 +101,7 @@ describe('messages', () => {
     server.emit({ type: 'message', channel: ANN_CHAT, user: ANN, ts: '1.1', text: 5 });
     server.emit({ type: 'nothing_known' });
     server.frame({ type: 'events_api', envelope_id: 'e1', payload: { type: 'event_callback', event_id: 'Ev1', event: { type: 'message' } } });
+    for (const frame of [{ type: 'events_api', envelope_id: 'e0' }, { type: 5 }, []]) server.frame(frame);
     server.frame({ type: 'slash_commands', envelope_id: 'e2', payload: { command: '/x' } });
     server.say('after it');
     await arrived(1);

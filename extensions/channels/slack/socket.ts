@@ -75,7 +75,13 @@ async function openSocket(appToken: string, { account, receive, signal, log }: S
   receiver.init({ processEvent: (event: ReceiverEvent) => track(working, confirm(event, receive, log)) } as unknown as App);
   const { client } = receiver;
   let reason = LOST;
-  client.on('ws_message', (data: unknown) => (reason = reasonIn(data) ?? reason));
+  const listeners = client.listeners('ws_message');
+  client.removeAllListeners('ws_message');
+  client.on('ws_message', (data: unknown, isBinary: unknown) => {
+    reason = reasonIn(data) ?? reason;
+    // the library's own listener is asynchronous, and nobody else would see it fail
+    for (const listener of listeners) Promise.resolve(listener(data, isBinary)).catch(() => log.warn('a frame of Slack cannot be read; it is left out'));
+  });
   const { promise: ended, resolve: end } = Promise.withResolvers<string>();
   client.on('disconnected', () => end(reason));
 
