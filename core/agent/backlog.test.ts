@@ -62,6 +62,25 @@ describe('a message that was accepted', () => {
     expect(isEmpty(next)).toBe(true);
   });
 
+  it('that waits behind those of an earlier process can be taken back at once, and with its session so can they', async () => {
+    const host = await createAgentHost();
+    await host.start(STALL, { runId: 'm1' });
+    await host.start('[[offline: say to m2]]', { runId: 'm2' });
+    const next = await killed(host);
+    await next.start('x', { runId: 'm3' });
+    await next.start('x', { runId: 'm4', autoReply: true });
+    for (const id of ['m3', 'm4']) {
+      next.agent.abort({ runId: id, origin: 'rpc' });
+      expect(await next.agent.wait(id, 5_000)).toMatchObject({ meta: { aborted: true } });
+    }
+    next.agent.resume();
+    await until(() => next.agent.active(MAIN).some(({ runId }) => runId === 'm1'), 'the first');
+    expect(next.agent.abort({ sessionKey: 'main', origin: 'rpc' }).runIds).toContain('m1');
+    expect(await next.agent.wait('m1', 5_000)).toMatchObject({ meta: { aborted: true } });
+    await until(() => isEmpty(next), 'an empty inbox');
+    expect((await next.messages()).filter(({ role }) => role === 'user')).toHaveLength(1);
+  });
+
   it('goes on from the transcript when its words are there; a tool is never run again', async () => {
     let runs = 0;
     const tool: Tool = {

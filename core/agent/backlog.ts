@@ -253,8 +253,17 @@ export function createBacklog(options: {
     },
     holds(run) {
       const line = lines.get(run.accepted.sessionKey);
-      line?.behind.push(run);
-      return line !== undefined;
+      if (line === undefined) return false;
+      line.behind.push(run);
+      // nobody waits for the end of what is taken back
+      const leave = () => {
+        const at = line.behind.indexOf(run);
+        if (at < 0) return;
+        line.behind.splice(at, 1);
+        dispatch.start(run);
+      };
+      run.signal.addEventListener('abort', leave, { once: true });
+      return true;
     },
     add({ id, sessionKey }) {
       const line = lines.get(sessionKey) ?? { left: 0, afterSeq: 0, toSeq: 0, ids: [], behind: [], isFed: false };
