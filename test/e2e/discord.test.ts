@@ -23,7 +23,7 @@ const config = (discord: object = {}, more: object = {}) => ({
 const sent = () => server.messages.filter(({ author }) => author.id === BOT.id);
 const replies = () => sent().map(({ content }) => content);
 const replied = (text: string) => until(() => replies().some((reply) => reply.includes(text)), `the reply '${text}'`, 30_000);
-const connected = () => until(() => server.connected() === 1, 'the connection', 30_000);
+const connected = () => until(() => server.listens(), 'the connection', 30_000);
 const limited = { status: 429, body: { message: 'You are being rate limited.', retry_after: 0.05, global: false } };
 
 describe('Discord', () => {

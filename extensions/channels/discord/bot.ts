@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type DiscordAccount, resolveAccount, tokenOf } from './account.ts';
 import { createApi, type DiscordApi } from './api.ts';
+import type { Person } from './messages.ts';
 
 /** One bot as this process uses it: its connection and what is remembered of what passed. */
 export interface Bot {
@@ -9,10 +10,10 @@ export interface Bot {
   readonly api: DiscordApi;
   /** Which bot it is, without its token. */
   readonly fingerprint: string;
-  /** Who wrote the messages that passed lately, by message id. */
-  readonly authors: Recent<{ id: string; name: string; isSelf: boolean }>;
-  /** What people are called, by user id. */
-  readonly names: Recent<string>;
+  /** Who wrote the messages that passed lately: user ids by message id. */
+  readonly authors: Recent<string>;
+  /** Who wrote lately, by user id. */
+  readonly people: Recent<Person>;
   /** The channels of direct messages, by user id. */
   readonly directChannels: Recent<string>;
   /** What is done already of a message that takes several requests, by its idempotency key. */
@@ -52,7 +53,7 @@ function createBot(account: DiscordAccount): Bot {
     fingerprint: createHash('sha256').update(token).digest('hex').slice(0, 32),
     api: createApi({ token, apiRoot, timeoutMs, retry, onRetry: (text) => bot.log?.(text) }),
     authors: createRecent(5000),
-    names: createRecent(5000),
+    people: createRecent(5000),
     directChannels: createRecent(5000),
     steps: createRecent(500),
     log: undefined,

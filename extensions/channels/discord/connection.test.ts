@@ -107,6 +107,29 @@ describe('the gateway connection', () => {
     expect(frames(2)).toHaveLength(2);
   });
 
+  it('reads what it missed also when the host could not keep that at first', async () => {
+    const stored = new Map<string, unknown>();
+    let isFull = false;
+    const deliver = async () => {
+      if (isFull) throw new Error('the disk is full');
+      return { accepted: true };
+    };
+    const first = await start({ channel: newDiscord(stored), deliver });
+    server.say('before');
+    await heard(first, 1);
+    isFull = true;
+    server.forget();
+    server.drop();
+    server.say('missed');
+    await expect(first.done).rejects.toThrow('could not keep');
+    isFull = false;
+    const second = await start({ channel: newDiscord(stored), deliver });
+    server.say('after');
+    await heard(second, 2);
+    expect(texts(second)).toEqual(['missed', 'after']);
+    expect(frames(2)).toHaveLength(2);
+  }, 30_000);
+
   it('tells an event that comes twice once', async () => {
     const account = await start();
     server.say('one');

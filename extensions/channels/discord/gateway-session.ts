@@ -23,8 +23,10 @@ export interface GatewaySession {
   take(shardId: number, sequence: number): (() => void) | undefined;
   /** The last message of a channel that the host took. */
   heard(channelId: string, message: HeardMessage): void;
-  /** Where a message was taken lately. */
-  places(): Array<[string, HeardMessage]>;
+  /** Channels that may have said something between two sessions, each with the last message that was taken there. */
+  behind(): Array<[string, HeardMessage]>;
+  /** The channel was looked through. */
+  caughtUp(channelId: string): void;
   /** Writes what is not written yet. */
   flush(): Promise<void>;
 }
@@ -32,6 +34,7 @@ export interface GatewaySession {
 export interface HeardMessage {
   id: string;
   guildId?: string;
+  isBehind?: boolean;
 }
 
 /** Channels that are looked through when a session was lost. */
@@ -71,8 +74,11 @@ export async function openGatewaySession(storage: SessionStorage, key: string, o
     },
     begin(shardId, info) {
       if (info === null) shards.delete(shardId);
-      else if (shards.get(shardId)?.info.sessionId !== info.sessionId) shards.set(shardId, { info, seen: info.sequence, open: new Set() });
-      else return;
+      else if (shards.get(shardId)?.info.sessionId === info.sessionId) return;
+      else {
+        shards.set(shardId, { info, seen: info.sequence, open: new Set() });
+        for (const [channelId, heard] of places) places.set(channelId, { ...heard, isBehind: true });
+      }
       // a kill before this is on disk would lose the session
       write();
     },
@@ -88,13 +94,21 @@ export async function openGatewaySession(storage: SessionStorage, key: string, o
       };
     },
     heard(channelId, message) {
+      const isBehind = places.get(channelId)?.isBehind === true;
       places.delete(channelId);
-      places.set(channelId, message);
+      places.set(channelId, isBehind ? { ...message, isBehind } : message);
       const [oldest] = places.keys();
       if (places.size > PLACES && oldest !== undefined) places.delete(oldest);
       changed();
     },
-    places: () => [...places],
+    behind: () => [...places].filter(([, { isBehind }]) => isBehind),
+    caughtUp(channelId) {
+      const heard = places.get(channelId);
+      if (heard === undefined) return;
+      const { isBehind: _, ...rest } = heard;
+      places.set(channelId, rest);
+      changed();
+    },
     async flush() {
       if (timer !== undefined) write();
       await writing;

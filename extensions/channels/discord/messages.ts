@@ -35,11 +35,11 @@ export function readMessage(message: Told, setting: Setting, context: MessageCon
   const { author } = message;
   if (author.id === selfId) return undefined;
   const rules = guildRules(account, setting);
-  if (!isHeard(message, rules)) return undefined;
+  const isBot = author.bot === true || message.webhook_id !== undefined;
+  if (!isHeard(message, rules, isBot)) return undefined;
   if (message.type === JOINED) return joined(message, setting);
   if (!SPOKEN.has(message.type)) return undefined;
   const isNamed = message.mentions.some(({ id }) => id === selfId) || message.referenced_message?.author.id === selfId;
-  const isBot = author.bot === true || message.webhook_id !== undefined;
   if (isBot && (account.allowBots === false || (account.allowBots === 'mentions' && !isNamed))) return undefined;
   if (rules?.ignoreOtherMentions === true && !isNamed && message.mentions.length > 0) return undefined;
   const names = { selfId, channel: context.channelName };
@@ -62,7 +62,8 @@ export function readMessage(message: Told, setting: Setting, context: MessageCon
 export function readEdit(message: Told, setting: Setting, { account, selfId, channelName }: MessageContext): InboundMessage | undefined {
   const { author, edited_timestamp: at } = message;
   // what comes from outside may lack what the types promise
-  if ((author as APIUser | undefined) === undefined || at === null || author.bot === true || !isHeard(message, guildRules(account, setting))) return undefined;
+  if ((author as APIUser | undefined) === undefined || at === null || author.bot === true || !isHeard(message, guildRules(account, setting), false))
+    return undefined;
   const text = textOf(message, { selfId, channel: channelName });
   return text === '' ? undefined : event(setting, author, `edited message ${message.id}: ${text}`, `edit:${message.id}:${at}`, message.member);
 }
@@ -87,9 +88,10 @@ export function guildRules(account: DiscordAccount, { guildId, channelId, place,
 
 export type Person = Pick<APIUser, 'id' | 'username'> & { global_name?: string | null; bot?: boolean };
 
-function isHeard({ author, member }: Told, rules: PlaceRules | undefined): boolean {
+/** A bot may be called what a person is called. */
+function isHeard({ author, member }: Told, rules: PlaceRules | undefined, isBot: boolean): boolean {
   if (rules === undefined) return true;
-  return rules.isHeard && rules.hears({ ids: [author.id, author.username], roles: member?.roles ?? [] });
+  return rules.isHeard && rules.hears({ ids: isBot ? [author.id] : [author.id, author.username], roles: member?.roles ?? [] });
 }
 
 function joined(message: Told, setting: Setting): InboundMessage {

@@ -150,7 +150,7 @@ function digest(parts: readonly unknown[]): string {
 }
 
 function sent({ bot }: Call, { id, author }: APIMessage): OutboundResult {
-  bot.authors.set(id, { id: author.id, name: author.username, isSelf: true });
+  bot.authors.set(id, author.id);
   return { messageId: id };
 }
 

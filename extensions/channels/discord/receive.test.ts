@@ -215,6 +215,20 @@ describe('what comes in', () => {
     expect(await settled()).toHaveLength(count);
   });
 
+  it('takes no name that anybody may choose for the name of a person', async () => {
+    await start({ allowBots: true, reactionNotifications: 'all', guilds: { [GUILD]: { users: ['bob'] } } });
+    const eve = { id: '3', username: 'eve', global_name: 'bob' };
+    server.say('as a friend', { author: eve });
+    const id = server.messages.at(-1)?.id;
+    server.dispatch('MESSAGE_DELETE', { id, channel_id: ANN_DM });
+    server.dispatch('MESSAGE_REACTION_ADD', { user_id: '3', channel_id: ANN_DM, message_id: id, emoji: { id: null, name: '👍' } });
+    server.say('as a bot', { ...inGeneral, author: { id: '4', username: 'bob', bot: true } });
+    server.say('as a webhook', { ...inGeneral, author: { id: '5', username: 'bob' }, webhook_id: '5' });
+    const found = await settled();
+    expect(found.map(({ text }) => text)).toEqual(['as a friend', expect.stringContaining('deleted'), expect.stringContaining('reacted')]);
+    for (const { senderAliases, senderUsername } of found) expect({ senderAliases, senderUsername }).toEqual({ senderAliases: ['eve'], senderUsername: 'eve' });
+  });
+
   it('is not brought down by an event that makes no sense', async () => {
     await start();
     server.dispatch('MESSAGE_CREATE', { id: 'x', channel_id: ANN_DM });

@@ -1,9 +1,9 @@
 import { type DeliveryReceipt, errorText, type InboundMessage } from 'Durar/plugin-sdk/core';
-import type { APIMessage, GatewayDispatchPayload, GatewayMessageReactionAddDispatchData, GatewayReadyDispatchData } from 'discord.js';
+import type { APIMessage, GatewayDispatchPayload, GatewayMessageReactionAddDispatchData } from 'discord.js';
 import { type Bot, createOrder } from './bot.ts';
 import { DiscordError } from './failure.ts';
-import type { GatewaySession, HeardMessage } from './gateway-session.ts';
-import { event, guildRules, type MessageContext, readEdit, readMessage, type Setting, type Told } from './messages.ts';
+import type { GatewaySession } from './gateway-session.ts';
+import { event, guildRules, type MessageContext, type Person, readEdit, readMessage, type Setting, type Told } from './messages.ts';
 import { createPlaces } from './places.ts';
 
 export interface ReceiverOptions {
@@ -52,9 +52,8 @@ export function createReceiver({ bot, selfId, session, deliver, log, signal, onF
 
   async function message(told: Told, guildId = told.guild_id): Promise<void> {
     const { author, channel_id: channelId } = told;
-    const name = author.global_name ?? author.username;
-    bot.authors.set(told.id, { id: author.id, name, isSelf: author.id === selfId });
-    bot.names.set(author.id, name);
+    bot.authors.set(told.id, author.id);
+    bot.people.set(author.id, author);
     if (guildId === undefined && author.id !== selfId) bot.directChannels.set(author.id, channelId);
     const incoming = readMessage(told, await settingOf(channelId, guildId), context);
     if (incoming === undefined) return;
@@ -62,10 +61,13 @@ export function createReceiver({ bot, selfId, session, deliver, log, signal, onF
     if (receipt.accepted && incoming.kind !== 'event') session.heard(channelId, { id: told.id, ...(guildId === undefined ? {} : { guildId }) });
   }
 
+  function personOf(userId: string | undefined): Person | undefined {
+    return userId === undefined ? undefined : bot.people.get(userId);
+  }
+
   async function removed({ id, channel_id: channelId, guild_id: guildId }: { id: string; channel_id: string; guild_id?: string }): Promise<void> {
-    const author = bot.authors.get(id);
-    if (author === undefined || author.isSelf) return;
-    const person = { id: author.id, username: author.name };
+    const person = personOf(bot.authors.get(id));
+    if (person === undefined || person.id === selfId || person.bot === true) return;
     const setting = await settingOf(channelId, guildId);
     if (guildRules(account, setting)?.isHeard === false) return;
     await hand(event(setting, person, `had message ${id} deleted`, `delete:${id}`));
@@ -77,10 +79,10 @@ export function createReceiver({ bot, selfId, session, deliver, log, signal, onF
     const setting = await settingOf(data.channel_id, data.guild_id);
     const rules = guildRules(account, setting);
     const wanted = rules?.reactionNotifications ?? account.reactionNotifications;
-    const author = data.message_author_id ?? bot.authors.get(messageId)?.id;
+    const author = data.message_author_id ?? bot.authors.get(messageId);
     if (wanted === 'off' || (wanted === 'own' && author !== selfId) || rules?.isHeard === false) return;
-    if (rules !== undefined && !rules.hears({ ids: [userId], roles: member?.roles ?? [] })) return;
-    const person = member?.user ?? { id: userId, username: bot.names.get(userId) ?? userId };
+    const person = member?.user ?? personOf(userId) ?? { id: userId, username: userId };
+    if (rules !== undefined && !rules.hears({ ids: [userId, person.username], roles: member?.roles ?? [] })) return;
     const what = `${isNew ? 'reacted with' : 'took back'} ${emoji.id == null ? emoji.name : `:${emoji.name}:`} ${isNew ? 'to' : 'from'} message ${messageId}`;
     await hand(event(setting, person, what, `reaction:${messageId}:${userId}:${emoji.id ?? emoji.name}:${isNew}`, member));
   }
@@ -106,15 +108,13 @@ export function createReceiver({ bot, selfId, session, deliver, log, signal, onF
   }
 
   /** Discord tells a new session nothing of what came before it. */
-  function catchUp({ shard }: GatewayReadyDispatchData): void {
-    const [shardId, shards] = shard ?? [0, 1];
-    for (const [channelId, heard] of session.places()) {
-      const owner = heard.guildId === undefined ? 0 : Number((BigInt(heard.guildId) >> 22n) % BigInt(shards));
-      if (owner === shardId) work(channelId, () => missed(channelId, heard));
-    }
+  function catchUp(): void {
+    for (const [channelId] of session.behind()) work(channelId, () => missed(channelId));
   }
 
-  async function missed(channelId: string, heard: HeardMessage): Promise<void> {
+  async function missed(channelId: string): Promise<void> {
+    const heard = session.behind().find(([id]) => id === channelId)?.[1];
+    if (heard === undefined) return;
     let after = heard.id;
     try {
       for (;;) {
@@ -123,12 +123,13 @@ export function createReceiver({ bot, selfId, session, deliver, log, signal, onF
           after = told.id;
           if (Date.now() - timeOf(told.id) < MISSED_MS) await message(told, heard.guildId);
         }
-        if (found.length < PAGE) return;
+        if (found.length < PAGE) break;
       }
     } catch (error) {
       if (!(error instanceof DiscordError) || error.retryable) throw error;
       log.debug(`channel ${channelId} cannot be looked through for missed messages: ${errorText(error)}`);
     }
+    session.caughtUp(channelId);
   }
 
   function work(channelId: string, run: () => Promise<void>, done?: () => void): void {
@@ -145,7 +146,7 @@ export function createReceiver({ bot, selfId, session, deliver, log, signal, onF
 
   return {
     receive(payload, done) {
-      if (payload.t === 'READY') return catchUp(payload.d);
+      if (payload.t === 'READY' || payload.t === 'RESUMED') catchUp();
       places.note(payload);
       const channelId = CHANNEL_EVENTS.has(payload.t) ? (payload.d as { channel_id?: string }).channel_id : undefined;
       if (channelId === undefined) return done();
