@@ -33,6 +33,8 @@ export interface SlackAccount {
   tables: 'code' | 'bullets' | 'off';
   linkPreview: boolean;
   mediaMaxBytes: number;
+  /** Messages of a thread that the agent is told when it is asked into it. */
+  threadHistory: number;
   mayReact: boolean;
   reactionNotifications: 'off' | 'own' | 'all';
 }
@@ -83,6 +85,7 @@ export function resolveAccount(config: Block, accountId = defaultAccountId(confi
     tables: tablesOf(both),
     linkPreview: both.linkPreview !== false,
     mediaMaxBytes: Math.floor((number(both.mediaMaxMb) ?? 20) * MB),
+    threadHistory: number(block(both.thread).initialHistoryLimit) ?? 20,
     mayReact: both.reactionLevel !== 'off',
     reactionNotifications: both.reactionNotifications === 'off' || both.reactionNotifications === 'all' ? both.reactionNotifications : 'own',
   };

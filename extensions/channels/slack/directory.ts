@@ -8,14 +8,26 @@ export interface ConversationFacts {
   kind?: ConversationKind;
 }
 
-/** Names of people and conversations. Asked for once, and done without where the app may not ask. */
+/** A message of a thread; `username` is there when an app wrote it. */
+export interface ThreadMessage {
+  ts: string;
+  user?: string;
+  username?: string;
+  text?: string;
+}
+
+/** What Slack tells of people and conversations. Names are asked for once; where the app may not ask, it is done without. */
 export interface Directory {
   userName(userId: string): Promise<string | undefined>;
   conversation(channelId: string): Promise<ConversationFacts>;
+  /** The messages of a thread before that moment, the first one first. */
+  thread(channelId: string, threadTs: string, before: string): Promise<ThreadMessage[]>;
 }
 
 /** A name is no reason to let a message wait. */
 const WAIT_MS = 3000;
+/** Slack gives the oldest first. */
+const THREAD_MESSAGES = 200;
 const KEPT_MS = 60 * 60_000;
 
 export function createDirectory(api: SlackApi): Directory {
@@ -24,6 +36,13 @@ export function createDirectory(api: SlackApi): Directory {
   return {
     userName: users,
     conversation: async (channelId) => (await conversations(channelId)) ?? {},
+    thread(channel, ts, latest) {
+      const asked = api.call('conversations.replies', { channel, ts, latest, limit: THREAD_MESSAGES }, { once: true, timeoutMs: WAIT_MS });
+      return asked.then(
+        ({ messages }) => (Array.isArray(messages) ? (messages as ThreadMessage[]) : []),
+        () => [],
+      );
+    },
   };
 }
 

@@ -2,6 +2,7 @@ import type { InboundMessage } from 'Durar/plugin-sdk/core';
 import { mentionedUsers, readMrkdwn } from './dialect.ts';
 import type { ConversationKind, Directory } from './directory.ts';
 import { describeFiles, mediaOf, type SlackFile } from './media.ts';
+import type { ThreadBefore } from './thread.ts';
 
 /** What Slack sends for each thing that happens: over the socket in an envelope, by HTTP as it is. */
 export interface EventBody {
@@ -43,6 +44,7 @@ export interface EventContext {
   me: Me;
   reactionNotifications: 'off' | 'own' | 'all';
   directory: Directory;
+  threadBefore: ThreadBefore;
   /** Whether the bot wrote that message, or in the thread below it. */
   wasSent(channelId: string, ts: string): boolean;
 }
@@ -93,7 +95,10 @@ async function readMessage(event: SlackEvent, context: EventContext): Promise<In
   const text = [readMrkdwn(withoutAddress(written, context.me), (id) => names.get(id)).trim(), describeFiles(files)].filter((part) => part !== '').join('\n');
   if (text === '' && media.length === 0) return undefined;
   const where = await conversationOf(channel, event.channel_type, context);
-  const isThread = thread_ts !== undefined && thread_ts !== ts;
+  const thread = thread_ts === ts ? undefined : thread_ts;
+  const isDirect = where.chatType === 'direct';
+  const mentioned = isMeant(event, channel, context);
+  const replyTo = thread !== undefined && (isDirect || mentioned) ? await context.threadBefore({ channel, thread, ts }) : undefined;
   return {
     message: {
       ...where,
@@ -101,8 +106,9 @@ async function readMessage(event: SlackEvent, context: EventContext): Promise<In
       text,
       messageId: ts,
       timestamp: millis(ts),
-      ...(where.chatType === 'direct' ? {} : { mentioned: isMeant(event, channel, context) }),
-      ...(isThread ? { threadId: thread_ts } : {}),
+      ...(isDirect ? {} : { mentioned }),
+      ...(thread === undefined ? {} : { threadId: thread }),
+      ...(replyTo === undefined ? {} : { replyTo }),
     },
     files: media,
   };

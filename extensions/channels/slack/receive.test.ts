@@ -84,6 +84,34 @@ describe('messages', () => {
     expect(other).toEqual(one);
   });
 
+  it('in a thread come with what stood there before, once, and not where the bot has answered', async () => {
+    await run({ thread: { initialHistoryLimit: 3 } });
+    const root = '1700000000.000100';
+    const written = (ts: string, text: string, user: string, thread_ts?: string) =>
+      server.messages.push({ channel: GENERAL, ts, text, user, reactions: [], ...(thread_ts === undefined ? {} : { thread_ts }) });
+    written(root, 'the &lt;root&gt;', ANN);
+    for (const [at, text] of ['one', 'two', 'three'].entries()) written(`1700000000.00020${at}`, text, 'U0BEN00001', root);
+    const thread = { ...inGeneral, thread_ts: root };
+    server.say('to others', thread);
+    server.say(`<@${BOT_USER}> what do you think?`, thread);
+    server.say(`<@${BOT_USER}> and now?`, thread);
+    await arrived(3);
+    expect(account.delivered[0]).not.toHaveProperty('replyTo');
+    expect(account.delivered[1]?.replyTo).toEqual({ messageId: root, senderId: ANN, senderName: 'Ann Smith', text: 'the <root>\nBen: two\nBen: three' });
+    expect(account.delivered[2]).not.toHaveProperty('replyTo');
+
+    const other = '1700000000.000500';
+    written(other, 'a root', ANN);
+    written('1700000000.000501', 'an answer', BOT_USER, other);
+    server.say(`<@${BOT_USER}> go on`, { ...inGeneral, thread_ts: other });
+    await arrived(4);
+    expect(account.delivered[3]).not.toHaveProperty('replyTo');
+    server.fail('conversations.replies', { error: 'missing_scope', needed: 'channels:history' });
+    server.say('a thread that it may not read', { thread_ts: '1700000000.000900' });
+    await arrived(5);
+    expect(account.delivered[4]).not.toHaveProperty('replyTo');
+  });
+
   it('of bots, of itself and of Slack are left out, and confirmed', async () => {
     await run();
     server.say('a bot', { bot_id: 'B7' });

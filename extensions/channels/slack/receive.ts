@@ -4,6 +4,7 @@ import { type EventBody, type EventContext, type Incoming, type Me, placeOf, rea
 import { SlackError } from './failure.ts';
 import { factsOfFile, type SlackFile } from './media.ts';
 import { createRecent } from './recent.ts';
+import { createThreadBefore } from './thread.ts';
 import { tooLarge } from './transport.ts';
 
 export interface ReceiverOptions {
@@ -28,6 +29,7 @@ export function createReceiver({ bot, me, deliver, log, signal, onRevoked }: Rec
     me,
     reactionNotifications: account.reactionNotifications,
     directory,
+    threadBefore: createThreadBefore({ directory, limit: account.threadHistory, userId: me.userId }),
     wasSent: (channelId, ts) => bot.sent.get(`${channelId}:${ts}`) === true,
   };
 
