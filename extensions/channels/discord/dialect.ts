@@ -5,6 +5,7 @@ export const MESSAGE_LIMIT = 2000;
 
 /** Markdown as Discord shows it. What would not fit any more goes as it was written, which Discord shows nearly as well. */
 export function toDiscord(markdown: string, tables: MarkdownDialect['tables'] = 'code'): string {
+  if (markdown.length > MESSAGE_LIMIT) return markdown;
   const rendered = renderMarkdown(markdown, { ...DISCORD, tables });
   return rendered === '' || rendered.length > MESSAGE_LIMIT ? markdown : rendered;
 }

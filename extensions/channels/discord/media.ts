@@ -12,7 +12,7 @@ export function mediaOf(attachments: readonly APIAttachment[], maxBytes: number,
       ...(mimeType === undefined ? {} : { mimeType }),
       fileName: basename(filename),
       size,
-      load: (limit) => download(url, filename, size, maxBytes, AbortSignal.any([limit, signal])),
+      load: (limit, limits = { maxBytes }) => download(url, filename, size, limits.maxBytes, AbortSignal.any([limit, signal])),
     };
   });
 }
