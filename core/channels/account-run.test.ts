@@ -33,6 +33,20 @@ it('a lost account is started again after a growing pause, and tells why', async
   await account.stop();
 });
 
+it('an account that is refused for good twice stays down and tells what to do; once may be a lost answer', async () => {
+  let starts = 0;
+  const account = connect(async () => {
+    starts += 1;
+    throw Object.assign(new Error('the token is not known'), { retryable: starts === 2, hint: 'Set another token.' });
+  });
+  await vi.advanceTimersByTimeAsync(7_000);
+  expect([starts, account.status().gaveUp]).toEqual([3, undefined]);
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(starts).toBe(4);
+  expect(account.status()).toMatchObject({ running: false, gaveUp: true, restarts: 3, lastError: 'the token is not known', hint: 'Set another token.' });
+  await account.stop();
+});
+
 it('shows what the channel tells, merged, and what came in', async () => {
   let context: ChannelAccountContext | undefined;
   const account = connect((given) => {

@@ -25,6 +25,10 @@ export interface AccountStatus {
   /** How often it was started again. */
   restarts: number;
   lastError?: string;
+  /** What to do about it, where the channel says so. */
+  hint?: string;
+  /** It is not started again before the configuration changes. */
+  gaveUp?: true;
   connected?: boolean;
   /** epoch ms */
   lastEventAt?: number;
@@ -44,6 +48,8 @@ export interface AccountRunOptions {
 }
 
 const RESTART_MS = { first: 1_000, most: 60_000 };
+/** Refusals for good, one after the other, until it is believed: the first may be an answer that got lost. */
+const MOST_REFUSALS = 2;
 /** How long an account that was told to end may take. */
 const END_MS = 10_000;
 
@@ -57,6 +63,8 @@ export function runAccount({ channel, accountId, fingerprint, source, deliver, l
   let startedAt = Date.now();
   let restarts = 0;
   let lastError: string | undefined;
+  let hint: string | undefined;
+  let gaveUp = false;
   let lastInboundAt: number | undefined;
 
   function contextOf(signal: AbortSignal): ChannelAccountContext {
@@ -107,27 +115,47 @@ export function runAccount({ channel, accountId, fingerprint, source, deliver, l
 
   async function keepRunning(): Promise<void> {
     let pause = RESTART_MS.first;
+    let refusals = 0;
     while (!whole.signal.aborted) {
+      let isRefused = false;
       startedAt = Date.now();
       attempt = new AbortController();
       told = {};
       try {
         running = true;
         await tryOnce(attempt);
-        if (!attempt.signal.aborted) lastError = 'the connection ended';
+        if (!attempt.signal.aborted) tell('the connection ended');
       } catch (error) {
-        if (!attempt.signal.aborted) lastError = errorText(error);
+        const { retryable, hint: advice } = error as { retryable?: unknown; hint?: unknown };
+        if (!attempt.signal.aborted) tell(errorText(error), typeof advice === 'string' && advice !== '' ? advice : undefined);
+        isRefused = retryable === false;
       }
       running = false;
       if (whole.signal.aborted) break;
+      const hasRun = Date.now() - startedAt > RESTART_MS.most;
+      refusals = isRefused && !attempt.signal.aborted ? (hasRun ? 1 : refusals + 1) : 0;
+      if (refusals >= MOST_REFUSALS) {
+        gaveUp = true;
+        attempt.abort();
+        log.error(`${channel.id}/${accountId} stays down until the configuration changes: ${lastError}`, {
+          ...account,
+          ...(hint === undefined ? {} : { hint }),
+        });
+        return;
+      }
       restarts += 1;
       if (attempt.signal.aborted) continue;
       attempt.abort();
-      pause = Date.now() - startedAt > RESTART_MS.most ? RESTART_MS.first : Math.min(pause * 2, RESTART_MS.most);
+      pause = hasRun ? RESTART_MS.first : Math.min(pause * 2, RESTART_MS.most);
       log.warn(`${channel.id}/${accountId} stopped (${lastError}); it starts again in ${pause} ms`, account);
       await sleep(pause, whole.signal);
     }
     running = false;
+  }
+
+  function tell(error: string, advice?: string): void {
+    lastError = error;
+    hint = advice;
   }
 
   const done = keepRunning();
@@ -142,10 +170,12 @@ export function runAccount({ channel, accountId, fingerprint, source, deliver, l
       startedAt,
       restarts,
       ...(lastError === undefined ? {} : { lastError }),
+      ...(hint === undefined ? {} : { hint }),
+      ...(gaveUp ? { gaveUp } : {}),
       ...(lastInboundAt === undefined ? {} : { lastInboundAt }),
     }),
     restart(reason) {
-      lastError = reason;
+      tell(reason);
       attempt.abort();
     },
     async stop() {

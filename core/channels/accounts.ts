@@ -127,9 +127,9 @@ export function createChannels({ source, agent, sessions, state, events, paths, 
       if (!isResumed) await inbound.resume();
       isResumed = true;
       const next = await wanted(source.current());
-      const gone = [...accounts].filter(([id, { channel, fingerprint }]) => {
+      const gone = [...accounts].filter(([id, { channel, fingerprint, status }]) => {
         const same = next.get(id);
-        return same === undefined || same.channel !== channel || same.fingerprint !== fingerprint;
+        return same === undefined || same.channel !== channel || same.fingerprint !== fingerprint || status().gaveUp === true;
       });
       await Promise.all(gone.map(([id]) => stop(id)));
       for (const [id, account] of next) {

@@ -56,7 +56,7 @@ async function fetched(item: InboundMedia, name: string, maxMb: number, signal: 
     limit.addEventListener('abort', giveUp, { once: true });
     // a channel that does not mind its signal must not hold the conversation
     item
-      .load(limit)
+      .load(limit, { maxBytes: maxMb * MB })
       .then(resolve, reject)
       .finally(() => limit.removeEventListener('abort', giveUp));
   });

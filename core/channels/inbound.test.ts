@@ -229,13 +229,15 @@ it('what happened is told to the session, not answered; of strangers it is not t
 it('images reach the model, other files a private folder; what cannot be had is said', async () => {
   const desk = await open({ allowFrom: ['*'], mediaMaxMb: 0.001 }, { config: utc });
   const loads: string[] = [];
+  let limit: number | undefined;
   const item = (fileName: string, bytes: Uint8Array | Error, size?: number) => ({
     kind: 'file' as const,
     mimeType: 'application/pdf',
     fileName,
     ...(size === undefined ? {} : { size }),
-    async load() {
+    async load(_signal: AbortSignal, limits?: { maxBytes: number }) {
       loads.push(fileName);
+      limit = limits?.maxBytes;
       if (bytes instanceof Error) throw bytes;
       return bytes;
     },
@@ -249,6 +251,7 @@ it('images reach the model, other files a private folder; what cannot be had is 
   ];
   await desk.receive({ text: 'look', media });
   const [text = ''] = await desk.words();
+  expect(limit).toBe(0.001 * 1024 * 1024);
   expect(loads).toEqual(['a.png', '../../etc/x y.pdf', 'liar.bin', 'gone.bin']);
   expect(text).toContain('(image)');
   const file = /\[Attached file: (\S+) \(application\/pdf, 7 bytes\)\]/.exec(text)?.[1] ?? '';

@@ -60,7 +60,10 @@ export interface ChannelAccountContext {
    */
   deliver(message: InboundMessage): Promise<DeliveryReceipt>;
   getStatus(): Record<string, unknown>;
-  /** Merged into what `channels.status` shows. `connected` and `lastEventAt` (epoch ms) feed the health monitor. Never a secret. */
+  /**
+   * Merged into what `channels.status` shows. `connected` and `lastEventAt` (epoch ms) feed the health monitor; while `connected` is false,
+   * nothing is sent through the account and messages wait. Never a secret.
+   */
   setStatus(status: ChannelAccountStatus): void;
 }
 
@@ -80,7 +83,11 @@ export interface DeliveryReceipt {
 }
 
 export interface ChannelGatewayAdapter {
-  /** Runs until `abortSignal` is aborted or the account is lost; the host starts a lost account again after a growing pause. */
+  /**
+   * Runs until `abortSignal` is aborted or the account is lost; the host starts a lost account again after a growing pause. An error with
+   * `retryable: false` says that no further start can help (a token that is not known): after the second in a row the account stays down until the
+   * configuration changes, and `channels status` shows the error's `hint`.
+   */
   startAccount(context: ChannelAccountContext): Promise<void>;
   stopAccount?(context: ChannelAccountContext): Promise<void>;
 }
@@ -127,8 +134,8 @@ export interface InboundMedia {
   fileName?: string;
   /** bytes */
   size?: number;
-  /** Fetches the content; called once, before the message is acknowledged. */
-  load(signal: AbortSignal): Promise<Uint8Array>;
+  /** Fetches the content; called once, before the message is acknowledged. More than `maxBytes` is not taken: stop reading and throw. */
+  load(signal: AbortSignal, limits?: { maxBytes: number }): Promise<Uint8Array>;
 }
 
 /** What every outbound call carries. */

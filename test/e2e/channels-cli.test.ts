@@ -9,6 +9,8 @@ interface Row {
   configured: boolean;
   running: boolean;
   connected?: boolean;
+  gaveUp?: boolean;
+  restarts?: number;
 }
 interface View {
   gateway: string;
@@ -127,6 +129,27 @@ describe('durar channels, with a gateway', () => {
     expect((await cli('remove', 'desk-chat', '--account', 'third', '--yes')).stderr).toContain('DUR_CHANNEL_ACCOUNT');
     expect((await cli('logs', 'desk-chat')).stdout).toContain('third sits at the desk');
     expect((await cli('logs', 'telegram')).stdout).not.toContain('sits at the desk');
+  }, 90_000);
+
+  it('an account whose token is refused gives up, says what to do, and comes back with the next change', async () => {
+    const env = { WORK_DESK: 'desk-token-two', LATE_DESK: 'desk_token' };
+    await gateway?.stop();
+    await cli('add', 'desk-chat', '--account', 'late', '--token-env', 'LATE_DESK');
+    gateway = await machine.start({ env });
+    await connected('work');
+    const row = (found: View) => found.channelAccounts['desk-chat']?.find(({ accountId }) => accountId === 'late');
+    await until(async () => row(await view())?.gaveUp, 'late to give up');
+    const status = await cli('status');
+    expect([status.code, status.stdout, status.stderr]).toEqual([
+      1,
+      expect.stringContaining('given up'),
+      expect.stringContaining('Ask the desk for another token.'),
+    ]);
+    const { restarts } = row(await view()) ?? {};
+    expect(restarts).toBe(1);
+    expect((await machine.cli(['channels', 'add', 'desk-chat', '--account', 'late'], { input: 'desk-token-late' })).code).toBe(0);
+    await connected('late');
+    expect((await cli('remove', 'desk-chat', '--account', 'late', '--delete', '--yes')).code).toBe(0);
   }, 90_000);
 
   it('logs in and out; a channel without a login says so', async () => {

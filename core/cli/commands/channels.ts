@@ -55,6 +55,8 @@ export const channelsStatus: Action = async (context) => {
     }
     for (const id of broken) output.note(`${output.paint.warn('!')} ${id}: ${oneLine(found.channels[id]?.error ?? '', TEXT_WIDTH)}`);
     if (rows.length + broken.length === 0) output.line('No channel is configured; `durar channels add <channel>` adds one.');
+    for (const { channel, account } of rows)
+      if (isDown(account) && account.hint !== undefined) output.note(`  ${channel}/${account.accountId}: ${oneLine(account.hint, 2 * TEXT_WIDTH)}`);
     noteView(output, view);
   });
   return broken.length > 0 || rows.some(({ account }) => isDown(account)) ? 1 : 0;
@@ -81,6 +83,7 @@ function paintState(output: Output, account: Account, isLive: boolean): string {
   if (configured === false) return output.paint.muted('not configured');
   if (!isLive) return output.paint.muted('configured');
   if (startedAt === undefined) return output.paint.muted('ready');
+  if (account.gaveUp === true) return output.paint.error('given up');
   if (running !== true) return output.paint.warn('stopped');
   return connected === false ? output.paint.warn('not connected') : 'connected';
 }

@@ -169,6 +169,8 @@ function saslFailure({ reason, message }: { reason: string; message?: string }):
   switch (reason) {
     case 'capability_missing':
       return new IrcError('IRC_SASL_MISSING', 'the server offers no SASL', {
+        // services that are away take it with them
+        retryable: true,
         hint: 'Use channels.irc.nickserv in place of sasl, or another server of the network.',
       });
     case 'unsupported_mechanism':

@@ -35,7 +35,8 @@ export function createReceiver({ bot, me, deliver, log, signal }: ReceiverOption
 
   function withFiles({ message, media }: Incoming): InboundMessage {
     const files = media.map(({ fileId, ...facts }): InboundMedia => {
-      const load = (limit: AbortSignal) => api.download(fileId, { maxBytes: account.mediaMaxBytes, signal: AbortSignal.any([limit, signal]) });
+      const load: InboundMedia['load'] = (limit, { maxBytes } = { maxBytes: account.mediaMaxBytes }) =>
+        api.download(fileId, { maxBytes, signal: AbortSignal.any([limit, signal]) });
       return { ...facts, load };
     });
     return { ...message, accountId: account.accountId, ...(files.length === 0 ? {} : { media: files }) };

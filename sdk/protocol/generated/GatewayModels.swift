@@ -399,6 +399,8 @@ public struct ChannelAccount: Codable, Hashable, Sendable {
     public var startedAt: Double?
     public var restarts: Int?
     public var lastError: String?
+    public var hint: String?
+    public var gaveUp: Bool?
     public var lastEventAt: Double?
     public var lastInboundAt: Double?
     public var probe: ChannelAccountProbe?
@@ -413,6 +415,8 @@ public struct ChannelAccount: Codable, Hashable, Sendable {
         startedAt: Double? = nil,
         restarts: Int? = nil,
         lastError: String? = nil,
+        hint: String? = nil,
+        gaveUp: Bool? = nil,
         lastEventAt: Double? = nil,
         lastInboundAt: Double? = nil,
         probe: ChannelAccountProbe? = nil
@@ -426,6 +430,8 @@ public struct ChannelAccount: Codable, Hashable, Sendable {
         self.startedAt = startedAt
         self.restarts = restarts
         self.lastError = lastError
+        self.hint = hint
+        self.gaveUp = gaveUp
         self.lastEventAt = lastEventAt
         self.lastInboundAt = lastInboundAt
         self.probe = probe

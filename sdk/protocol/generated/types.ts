@@ -1759,6 +1759,8 @@ export type ChannelAccount = {
   startedAt?: number;
   restarts?: number;
   lastError?: string;
+  hint?: string;
+  gaveUp?: boolean;
   lastEventAt?: number;
   lastInboundAt?: number;
   probe?: {

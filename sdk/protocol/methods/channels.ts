@@ -16,6 +16,10 @@ const ChannelAccount = open(
     startedAt: time(),
     restarts: optional(Type.Integer()),
     lastError: optional(Type.String()),
+    /** What to do about it. */
+    hint: optional(Type.String()),
+    /** It is not started again before the configuration changes. */
+    gaveUp: flag(),
     lastEventAt: time(),
     lastInboundAt: time(),
     /** What the service said, with `probe`. */
