@@ -11,6 +11,7 @@ import { type Outlook, readOutlook } from './planning.ts';
 import { listPluginRows } from './plugin-row.ts';
 import { findRuntime } from './runtime.ts';
 import { describeUnavailable, lookUpSecrets } from './secret-lookup.ts';
+import { lookUpStored } from './stored-lookup.ts';
 import { readHostVersion } from './version.ts';
 
 export interface DiagnosisOptions {
@@ -54,7 +55,8 @@ function exposureChecks({ loaded }: Outlook): Check[] {
 
 async function secretChecks(context: CommandContext, outlook: Outlook): Promise<Check[]> {
   if (outlook.loaded.errors.length > 0) return [];
-  const { states } = await lookUpSecrets(context, { command: 'doctor', outlook });
+  const [own, stored] = await Promise.all([lookUpSecrets(context, { command: 'doctor', outlook }), lookUpStored(context, outlook)]);
+  const states = [...own.states, ...stored];
   const missing = states.filter(({ state }) => state === 'unavailable');
   const used = states.filter(({ state }) => state === 'available').length;
   return [
@@ -68,7 +70,13 @@ async function secretChecks(context: CommandContext, outlook: Outlook): Promise<
     ),
     ...(used === 0
       ? []
-      : [{ id: 'secrets', status: 'ok' as const, message: `${used} of the secrets that the configuration refers to ${used === 1 ? 'is' : 'are'} there` }]),
+      : [
+          {
+            id: 'secrets',
+            status: 'ok' as const,
+            message: `${used} of the secrets that the configuration and stored credentials refer to ${used === 1 ? 'is' : 'are'} there`,
+          },
+        ]),
   ];
 }
 

@@ -1,4 +1,4 @@
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createMachine, type Machine, until } from './gateway-process.ts';
@@ -143,6 +143,40 @@ describe('durar config validate', () => {
       ]),
     });
     expect((await machine.cli(['config', 'validate'])).stderr).toContain(`${machine.configFile}:3:`);
+  });
+
+  it('fails for settings that an extension refuses, and for a rule of a channel that cannot be meant so', async () => {
+    for (const telegram of [{ accounts: { a: { bogus: 1 } } }, { dmPolicy: 'allowlist', allowFrom: [] }]) {
+      machine = await createMachine({ ...local({}), channels: { telegram } });
+      const { code, stdout } = await machine.cli(['config', 'validate', '--json']);
+      expect({ code, told: JSON.parse(stdout) }).toMatchObject({ code: 1, told: { ok: false, errors: [], findings: [{ level: 'error' }] } });
+      expect((await machine.cli(['config', 'validate'])).stdout).toContain(`✗ ${machine.configFile}`);
+      await machine.remove();
+    }
+    machine = await createMachine({ ...local({}), channels: { telegram: { enabled: false } } });
+    expect((await machine.cli(['config', 'validate'])).code).toBe(0);
+  });
+
+  it('looks up the references of stored credentials too, and doctor does (SEC-162, SEC-163)', async () => {
+    machine = await createMachine(local({}));
+    const folder = join(machine.stateDir, 'agents/main/agent');
+    await mkdir(folder, { recursive: true });
+    const ref = (id: string) => ({ source: 'env', provider: 'default', id });
+    const profiles = {
+      'openai:a': { type: 'api_key', provider: 'openai', keyRef: ref('NOT_SET_HERE') },
+      'openai:b': { type: 'token', provider: 'openai', tokenRef: ref('SET_HERE') },
+    };
+    await writeFile(join(folder, 'auth-profiles.json'), JSON.stringify({ version: 1, profiles }), { mode: 0o600 });
+    const env = { SET_HERE: 'stored-value-7f' };
+    const { code, stdout } = await machine.cli(['config', 'validate', '--json'], { env });
+    expect(code).toBe(0);
+    const { unavailable } = JSON.parse(stdout) as { unavailable: Array<{ path: string; reason: string }> };
+    expect(unavailable).toEqual([
+      expect.objectContaining({ path: expect.stringContaining('auth-profiles.json: profiles'), reason: expect.stringContaining('NOT_SET_HERE') }),
+    ]);
+    const doctor = await machine.cli(['doctor'], { env });
+    expect(doctor.stdout).toContain('NOT_SET_HERE');
+    expect(stdout + doctor.stdout).not.toContain(env.SET_HERE);
   });
 
   it('tells what the running gateway would change to use the file', async () => {

@@ -3,6 +3,7 @@ import type { ConfigChange } from '../../config/changes.ts';
 import { redactConfig } from '../../config/redact.ts';
 import type { Config } from '../../config/schema.ts';
 import { maskUrlPasswords } from '../../config/url-credentials.ts';
+import type { Finding } from '../../manifest/catalog.ts';
 import { createSecretFields } from '../../secrets/activate.ts';
 import { printFindings } from '../boot-report.ts';
 import type { Action, CommandContext } from '../command.ts';
@@ -10,11 +11,12 @@ import { type ConfigEffect, effectBetween, printEffect } from '../config-effect.
 import { type Outlook, readOutlook } from '../planning.ts';
 import { openRpc } from '../rpc.ts';
 import { findRuntime } from '../runtime.ts';
-import { describeUnavailable, lookUpSecrets } from '../secret-lookup.ts';
+import { describeUnavailable, lookUpSecrets, type SecretState } from '../secret-lookup.ts';
+import { lookUpStored } from '../stored-lookup.ts';
 
 /**
- * `durar config validate`: every error at once, with its place; what the plan of that configuration finds; secrets that cannot be had here; and in
- * what it differs from what the running gateway uses.
+ * `durar config validate`: every error at once, with its place; what the plan of that configuration finds; secrets that cannot be had here, its own
+ * and those of stored credentials; and in what it differs from what the running gateway uses.
  */
 export const configValidate: Action = async (context) => {
   const { output } = context;
@@ -22,10 +24,9 @@ export const configValidate: Action = async (context) => {
   const { loaded, plan } = outlook;
   const errors = loaded.errors.map(reportError);
   const findings = plan.findings.filter(({ level }) => level === 'error');
-  const ok = errors.length === 0;
-  const pending = ok ? await readPending(context, outlook) : undefined;
-  const { states } = ok ? await lookUpSecrets(context, { command: 'config validate', outlook }) : { states: [] };
-  const unavailable = states.filter(({ state }) => state === 'unavailable');
+  const ok = errors.length === 0 && !findings.some(isOfConfiguration);
+  const pending = errors.length === 0 ? await readPending(context, outlook) : undefined;
+  const unavailable = errors.length === 0 ? await readUnavailable(context, outlook) : [];
   const document = {
     ok,
     file: loaded.file,
@@ -37,8 +38,9 @@ export const configValidate: Action = async (context) => {
     ...(pending === undefined ? {} : { pending }),
   };
   output.result(document, () => {
-    if (ok) output.line(`${output.paint.success('✓')} ${loaded.exists ? loaded.file : `${loaded.file} does not exist; the defaults count`}`);
-    else output.failure(errors);
+    const name = loaded.exists ? loaded.file : `${loaded.file} does not exist; the defaults count`;
+    if (errors.length > 0) output.failure(errors);
+    else output.line(`${ok ? output.paint.success('✓') : output.paint.error('✗')} ${name}`);
     printFindings(findings, output);
     for (const secret of unavailable) output.line(`${output.paint.warn('!')} ${describeUnavailable(secret)}`);
     if (pending === undefined) return;
@@ -48,6 +50,16 @@ export const configValidate: Action = async (context) => {
   });
   return ok ? 0 : 1;
 };
+
+/** An extension that is broken by itself is named too, but leaves the configuration right. */
+function isOfConfiguration({ owner }: Finding): boolean {
+  return owner.pointer !== undefined && owner.file === undefined;
+}
+
+async function readUnavailable(context: CommandContext, outlook: Outlook): Promise<SecretState[]> {
+  const [{ states }, stored] = await Promise.all([lookUpSecrets(context, { command: 'config validate', outlook }), lookUpStored(context, outlook)]);
+  return [...states, ...stored].filter(({ state }) => state === 'unavailable');
+}
 
 /** What a gateway that runs would have to change to use what is in the file; undefined when none answers. */
 async function readPending(context: CommandContext, outlook: Outlook): Promise<ConfigEffect | undefined> {
