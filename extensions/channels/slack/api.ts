@@ -19,7 +19,7 @@ export interface CallOptions {
   timeoutMs?: number;
   /** Only one try. */
   once?: boolean;
-  /** Asked before a request is made again that may have been carried out; what it gives stands for the answer. */
+  /** Asked when a request may have been carried out, before it is made again; what it gives stands for the answer. */
   recover?(): Promise<Answer | undefined>;
 }
 
@@ -62,8 +62,11 @@ export function createApi({ token, apiUrl, timeoutMs, retry, onRetry }: ApiOptio
         try {
           return await ask(slack, method, payload, { signal, timeoutMs: limit });
         } catch (error) {
-          isUnsure ||= error instanceof SlackError && error.unsure;
-          throw error;
+          const failure = error as SlackError;
+          isUnsure ||= failure.unsure;
+          const found = failure.code === 'SLACK_ANSWER_LOST' ? await recover?.() : undefined;
+          if (found === undefined) throw error;
+          return found;
         }
       }, options);
     },
@@ -113,7 +116,7 @@ export function failureOf(method: string, error: unknown, retryAfter?: string | 
   const { original, data } = (error ?? {}) as { original?: unknown; data?: Answer };
   if (original instanceof SlackError) return original;
   if (data !== undefined) return refusal(method, data, retryAfter);
-  return new SlackError('SLACK_LIBRARY', `${method} failed before it was sent`, { hint: 'Please report this with the log of the gateway.' });
+  return new SlackError('SLACK_LIBRARY', `${method} failed before it was sent`, { retryable: true, hint: 'Please report this with the log of the gateway.' });
 }
 
 /** What makes the library's client leave retries, logs and the connection to us. */

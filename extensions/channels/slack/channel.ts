@@ -44,8 +44,6 @@ export function createSlack(): Channel {
         running.set(bot.fingerprint, context.accountId);
         try {
           await runBot(bot, context, listeners);
-        } catch (error) {
-          throw error instanceof SlackError ? Object.assign(error, { message: explain(error) }) : error;
         } finally {
           running.delete(bot.fingerprint);
           context.setStatus({ connected: false });

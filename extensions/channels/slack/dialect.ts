@@ -2,8 +2,10 @@ import { type MarkdownDialect, prefixLines, renderMarkdown } from 'Durar/plugin-
 
 /** Markdown as Slack's mrkdwn. Only a person can be called by it (`<@U...>`), never a channel, a group or everybody. */
 export function toMrkdwn(markdown: string, tables: MarkdownDialect['tables'] = 'code'): string {
-  const rendered = renderMarkdown(markdown, { ...MRKDWN, tables });
-  return rendered === '' ? escapeText(markdown) : rendered;
+  // half a character cannot be sent
+  const whole = markdown.toWellFormed();
+  const rendered = renderMarkdown(whole, { ...MRKDWN, tables });
+  return rendered === '' ? escapeText(whole) : rendered;
 }
 
 const MRKDWN: MarkdownDialect = {

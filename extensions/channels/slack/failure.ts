@@ -74,8 +74,12 @@ export function connectionFailure(method: string, error: unknown, { timedOut, ab
   return new SlackError('SLACK_CONNECTION', `${method}: no connection to Slack (${code})`, facts);
 }
 
-/** The answer had begun with a success and broke off: nothing that succeeded is sent again. */
+/** What is done twice when it is asked for twice. */
+const UNREPEATABLE = new Set(['chat.postMessage', 'files.completeUploadExternal']);
+
+/** The answer had begun with a success and broke off: nothing that succeeded is sent again, unless that changes nothing. */
 export function answerLost(method: string): SlackError {
+  if (!UNREPEATABLE.has(method)) return new SlackError('SLACK_CONNECTION', `${method}: the answer was cut off`, { transient: true, hint: CONNECTION_HINT });
   return new SlackError('SLACK_ANSWER_LOST', `${method}: the answer was cut off`, { hint: 'Look whether the message arrived before you send it again.' });
 }
 

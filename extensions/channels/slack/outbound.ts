@@ -52,7 +52,7 @@ export function createOutbound(bots: Bots): ChannelOutboundAdapter {
       at(to, async (call) => {
         const attachment = await openAttachment(mediaUrl, call.bot.account.mediaMaxBytes);
         if ('url' in attachment) return post(call, text === '' ? attachment.url : `${text}\n\n${attachment.url}`, to.idempotencyKey);
-        return sendFile(call, attachment, text, to.idempotencyKey);
+        return sendFile(call, { ...attachment, name: attachment.name.toWellFormed() }, text, to.idempotencyKey);
       }),
 
     editText: ({ messageId, text, ...to }) =>

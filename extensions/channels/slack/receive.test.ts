@@ -267,18 +267,18 @@ describe('the socket', () => {
   it('ends the account with a reason when none can be opened', async () => {
     server.fail('apps.connections.open', { error: 'not_allowed_token_type' });
     account = runAccount(channel, settings(server.url));
-    await expect(account.done).rejects.toMatchObject({ code: 'SLACK_AUTH', message: expect.stringContaining('appToken with xapp-') });
+    await expect(account.done).rejects.toMatchObject({ code: 'SLACK_AUTH', retryable: false, hint: expect.stringContaining('appToken with xapp-') });
     server.fail('apps.connections.open', { error: 'missing_scope', needed: 'connections:write' });
     account = runAccount(channel, settings(server.url));
-    await expect(account.done).rejects.toMatchObject({ code: 'SLACK_SCOPE', message: expect.stringContaining('connections:write') });
+    await expect(account.done).rejects.toMatchObject({ code: 'SLACK_SCOPE', retryable: false, hint: expect.stringContaining('connections:write') });
     account = runAccount(channel, settings(server.url, { botToken: 'xoxb-wrong' }));
     await expect(account.done).rejects.toMatchObject({ code: 'SLACK_AUTH', message: expect.not.stringContaining('xoxb-wrong') });
     account = runAccount(channel, settings(server.url, { appToken: undefined }));
-    await expect(account.done).rejects.toMatchObject({ code: 'SLACK_TOKEN_MISSING', message: expect.stringContaining('SLACK_APP_TOKEN') });
+    await expect(account.done).rejects.toMatchObject({ code: 'SLACK_TOKEN_MISSING', hint: expect.stringContaining('SLACK_APP_TOKEN') });
   });
 
   it('is tried again within the policy, then the account ends and does not take the process with it', async () => {
-    server.fail('apps.connections.open', { status: 429, retryAfter: 0 }, { status: 503 });
+    server.fail('apps.connections.open', 'cut', { status: 503 });
     await run();
     server.fail('socket', 'reset', 'reset');
     server.disconnect();

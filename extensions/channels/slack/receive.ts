@@ -43,8 +43,8 @@ export function createReceiver({ bot, me, deliver, log, signal, onRevoked }: Rec
     }
   }
 
-  async function load(file: SlackFile, limit: AbortSignal): Promise<Uint8Array> {
-    const { mediaMaxBytes: maxBytes } = account;
+  async function load(file: SlackFile, limit: AbortSignal, most = account.mediaMaxBytes): Promise<Uint8Array> {
+    const maxBytes = Math.min(most, account.mediaMaxBytes);
     const both = AbortSignal.any([limit, signal]);
     const isElsewhere = file.file_access === 'check_file_info' && file.id !== undefined;
     const full = isElsewhere ? ((await api.call('files.info', { file: file.id }, { signal: both })).file as SlackFile) : file;
@@ -62,7 +62,9 @@ export function createReceiver({ bot, me, deliver, log, signal, onRevoked }: Rec
     }
     const incoming = await read(body);
     if (incoming !== undefined) {
-      const media = incoming.files.map((file): InboundMedia => ({ ...factsOfFile(file), load: (limit) => load(file, limit) }));
+      const media = incoming.files.map(
+        (file): InboundMedia => ({ ...factsOfFile(file), load: (limit: AbortSignal, limits?: { maxBytes: number }) => load(file, limit, limits?.maxBytes) }),
+      );
       await deliver({ ...incoming.message, accountId: account.accountId, ...(media.length === 0 ? {} : { media }) });
     }
     kept.set(body.event_id, true);

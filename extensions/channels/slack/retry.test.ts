@@ -102,9 +102,15 @@ describe('what is tried again', () => {
   });
 
   it('not what had a success response, though it is incomplete (RETRY-003)', async () => {
-    server.fail('chat.postMessage', 'cut');
+    server.fail('chat.postMessage', 'cut', 'cut');
     await expect(send('hello')).rejects.toMatchObject({ code: 'SLACK_ANSWER_LOST', retryable: false });
-    expect(posts()).toBe(1);
+    const found = await send('hello', KEYED);
+    expect(found).toEqual({ messageId: server.messages[1]?.ts });
+    expect(posts()).toBe(2);
+    // what changes nothing is asked again
+    server.fail('chat.update', 'cut');
+    const cfg = settings(server.url);
+    await expect(channel.outbound?.editText?.({ ...toAnn(cfg), messageId: found?.messageId ?? '', text: 'changed' })).resolves.toBeDefined();
   });
 
   it('not when the caller gives up', async () => {
