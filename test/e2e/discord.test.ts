@@ -53,6 +53,9 @@ describe('Discord', () => {
 
     const sessions = await machine.cli(['sessions', 'list', '--json']);
     expect(sessions.stdout).toContain(`:thread:${THREAD.id}`);
+    const status = await machine.cli(['channels', 'status', '--probe', '--json']);
+    expect(status.stdout).toContain('"messageContentIntent": true');
+    expect(status.stdout).not.toContain(TOKEN);
     await gateway.stop();
     await expectNoToken(gateway.output());
   });

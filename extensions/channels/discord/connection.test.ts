@@ -98,12 +98,16 @@ describe('the gateway connection', () => {
     await heard(account, 2);
     server.forget();
     server.drop();
-    server.say('missed in the channel', { channel_id: GENERAL.id, ...NAMED });
+    server.say('missed in the channel', { channel_id: GENERAL.id, ...NAMED, member: { roles: ['77'] } });
     server.say('missed too', { channel_id: GENERAL.id });
     server.say('missed by the person');
     await heard(account, 5);
     expect(texts(account).toSorted()).toEqual(['before', 'before', 'missed by the person', 'missed in the channel', 'missed too']);
-    expect(account.delivered.find(({ text }) => text === 'missed in the channel')).toMatchObject({ guildId: GENERAL.guild_id, mentioned: true });
+    expect(account.delivered.find(({ text }) => text === 'missed in the channel')).toMatchObject({
+      guildId: GENERAL.guild_id,
+      mentioned: true,
+      senderRoles: ['77'],
+    });
     expect(frames(2)).toHaveLength(2);
   });
 

@@ -116,12 +116,13 @@ export function createReceiver({ bot, selfId, session, deliver, log, signal, onF
     const heard = session.behind().find(([id]) => id === channelId)?.[1];
     if (heard === undefined) return;
     let after = heard.id;
+    const members = new Map<string, Told['member']>();
     try {
       for (;;) {
         const found = await api.call<APIMessage[]>('GET', `/channels/${channelId}/messages`, { query: { after, limit: String(PAGE) }, signal });
         for (const told of found.toSorted((one, other) => (BigInt(one.id) < BigInt(other.id) ? -1 : 1))) {
           after = told.id;
-          if (Date.now() - timeOf(told.id) < MISSED_MS) await message(told, heard.guildId);
+          if (Date.now() - timeOf(told.id) < MISSED_MS) await message(await withMember(told, heard.guildId, members), heard.guildId);
         }
         if (found.length < PAGE) break;
       }
@@ -130,6 +131,23 @@ export function createReceiver({ bot, selfId, session, deliver, log, signal, onF
       log.debug(`channel ${channelId} cannot be looked through for missed messages: ${errorText(error)}`);
     }
     session.caughtUp(channelId);
+  }
+
+  /** A message that was asked for does not tell what its author is on the server. */
+  async function withMember(told: APIMessage, guildId: string | undefined, members: Map<string, Told['member']>): Promise<Told> {
+    const { id, bot: isBot } = told.author;
+    if (guildId === undefined || isBot === true) return told;
+    if (!members.has(id)) {
+      try {
+        members.set(id, await api.call('GET', `/guilds/${guildId}/members/${id}`, { signal }));
+      } catch (error) {
+        // who has left is a member no more
+        if (!(error instanceof DiscordError) || error.status !== 404) throw error;
+        members.set(id, undefined);
+      }
+    }
+    const member = members.get(id);
+    return member === undefined ? told : { ...told, member };
   }
 
   function work(channelId: string, run: () => Promise<void>, done?: () => void): void {
