@@ -28,6 +28,8 @@ export interface ChannelService {
   repeat?(message: { text: string }): Promise<unknown> | unknown;
   /** Texts that arrived there, in their order, as a person would read them. */
   sent(): readonly string[];
+  /** Called each time that the account is connected: who has to come in anew comes in. */
+  enter?(): Promise<unknown> | unknown;
   /** Begins to go wrong, and gives what ends it; undefined: it cannot go wrong so. */
   fault(kind: ChannelFault): Promise<Heal | undefined> | Heal | undefined;
 }
@@ -87,6 +89,7 @@ export async function connected(ctx: ChannelServiceContext, options: CallOptions
   const account = hostAccount(ctx.channel, ctx.cfg, options);
   await until(() => account.status().connected === true || account.hasEnded, 'the account did not connect', LIMIT_MS);
   if (account.hasEnded) assert.fail(`the account ended at once: ${String((await account.ended).error)}`);
+  await ctx.service.enter?.();
   return account;
 }
 
