@@ -11,8 +11,16 @@ export interface ModelAccess {
   list(): Promise<ModelEntry[]>;
   /** The model of the default agent. */
   defaults(): { provider: string; model: string };
-  /** What a session of that agent would ask for: the given ref or alias, else its own. Throws `DUR_MODEL_NOT_ALLOWED`, `DUR_MODEL_UNKNOWN`. */
-  choose(params: { agentId: string; ref?: string; override?: string }): Promise<{ provider: string; model: string; reasons: boolean; contextWindow?: number }>;
+  /**
+   * What a session of that agent would ask for: the given ref or alias, else its own. Throws `DUR_MODEL_NOT_ALLOWED`, `DUR_MODEL_UNKNOWN`, and
+   * `DUR_AUTH_PROFILE_*` for a stored credential that cannot be used.
+   */
+  choose(params: {
+    agentId: string;
+    ref?: string;
+    override?: string;
+    profile?: string | undefined;
+  }): Promise<{ provider: string; model: string; reasons: boolean; contextWindow?: number }>;
   /** One model call outside any session. `model` is a ref; absent: the default model. Throws `DUR_MODEL_*`, `DUR_PROVIDER_*`. */
   complete(params: {
     model?: string;
@@ -40,7 +48,7 @@ export function createModelAccess(options: {
       const { provider = '', model } = parseModelRef(defaultModelRef(config, agentEntry(config, defaultAgentId(config))));
       return { provider, model };
     },
-    async choose({ agentId, ref, override }) {
+    async choose({ agentId, ref, override, profile }) {
       const generation = source.current();
       const session = override === undefined ? {} : { modelOverride: override };
       const chosen = chooseModelRef({ config: generation.config, agentId, session, requested: ref });
@@ -50,6 +58,7 @@ export function createModelAccess(options: {
         return undefined;
       });
       const { provider = '', model } = parseModelRef(chosen);
+      if (profile !== undefined) models.assertProfile(generation, { agentId, pinned: profile, provider: known?.provider ?? provider });
       return {
         provider: known?.provider ?? provider,
         model: known?.id ?? model,

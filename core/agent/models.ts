@@ -45,6 +45,8 @@ export interface Models {
   find(generation: Generation, ref: string): Promise<ModelEntry>;
   /** Every model that can be named, by ref; loads all providers. Those that fail are left out and logged. */
   list(generation: Generation): Promise<ModelEntry[]>;
+  /** Throws `DUR_AUTH_PROFILE_*` for a stored credential that cannot be had. */
+  assertProfile(generation: Generation, request: CredentialRequest & { pinned: string }): void;
   /** A provider's credential, of the default agent. Never log the value. */
   credential(generation: Generation, providerId: string): Promise<{ apiKey?: string; source?: string }>;
 }
@@ -244,6 +246,8 @@ export function createModels(options: ModelsOptions): Models {
       );
       return found.flat();
     },
+
+    assertProfile: (generation, request) => void options.credentials?.credentialFor(generation.resolvedConfig, request),
 
     async credential(generation, providerId) {
       const provider = await source(generation, providerId.toLowerCase());

@@ -61,12 +61,12 @@ describe('config.set with a reference that does not resolve', () => {
   for (const { what, config: own, ignored, off = [] } of SURFACE_CASES.filter((each) => each.env === undefined && !('gateway' in each.config))) {
     it(`${outcome(ignored)}: ${what}`, async () => {
       const { hash: baseHash } = (await client.request('config.get', {})) as { hash: string };
+      const before = (await log()).length;
       const written = client.request('config.set', { raw: JSON.stringify(config(own, off)), baseHash });
       if (ignored === undefined) {
         await expect(written).rejects.toThrow(UNRESOLVED);
         return;
       }
-      const before = (await log()).length;
       await written;
       await client.request('logs.tail', { limit: 1 });
       expect(ignoredIn((await log()).slice(before))).toEqual(ignored);

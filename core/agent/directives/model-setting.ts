@@ -28,7 +28,7 @@ export async function modelReply(context: SettingContext, value: string | undefi
   const wanted = /^#?\d+$/.test(ref) ? refAt(await choosable(config, models), Number(ref.replace('#', ''))) : ref;
   if (wanted === undefined) return { text: `There is no model ${ref} in the list. Use /model list to list available models.`, isError: true };
   try {
-    const { provider, model } = await models.choose({ agentId, ref: wanted });
+    const { provider, model } = await models.choose({ agentId, ref: wanted, profile });
     const chosen = `${provider}/${model}`;
     return {
       text: `Model set to ${chosen}${profile === undefined ? '' : ` with the profile ${profile}`}.`,
@@ -85,5 +85,10 @@ export function refusalOf(error: unknown, ref: string): string | undefined {
   const code = errorCode(error);
   if (code === 'DUR_MODEL_NOT_ALLOWED') return `Model "${ref}" is not allowed. Use /model to list available models.`;
   if (code === 'DUR_MODEL_UNKNOWN') return `Model "${ref}" is not known. Use /model list to list available models.`;
+  if (error instanceof Error && code?.startsWith('DUR_AUTH_PROFILE_')) return `${upperFirst(error.message)}. The model is as it was.`;
   return undefined;
+}
+
+function upperFirst(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
