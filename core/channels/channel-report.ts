@@ -33,9 +33,12 @@ export type ReportedChannels = Pick<Generation, 'config' | 'resolvedConfig' | 'c
 export function createChannelReport({
   source,
   statusOf,
+  isUsable = () => true,
 }: {
   source: { current(): ReportedChannels };
   statusOf(channel: string, accountId: string): AccountStatus | undefined;
+  /** False for an account whose secrets could not be had: it counts as not configured, and is not asked for. */
+  isUsable?(channel: string, accountId: string): boolean;
 }): ReportChannels {
   return async ({ probeMs } = {}) => {
     const generation = source.current();
@@ -60,7 +63,7 @@ export function createChannelReport({
     const cfg = channelConfig(generation, channel.id);
     const account = channel.config.resolveAccount(cfg, accountId);
     const enabled = channel.config.isEnabled?.(account, cfg) ?? accountBlock(generation.config, channel.id, accountId).enabled !== false;
-    const configured = (await channel.config.isConfigured?.(account, cfg)) ?? true;
+    const configured = isUsable(channel.id, accountId) && ((await channel.config.isConfigured?.(account, cfg)) ?? true);
     const { name } = accountBlock(generation.config, channel.id, accountId);
     const asked = probeMs !== undefined && enabled && configured ? await probe(channel, account, cfg, probeMs) : undefined;
     return {

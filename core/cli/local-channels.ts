@@ -57,12 +57,11 @@ export async function openLocalChannels(context: CommandContext, command?: strin
     return found.value;
   }
 
-  const served = Array.from(outlook.plan.owners.keys(), (name) => name.split(/:(.*)/s)).flatMap(([kind, id = '']) => (kind === 'channel' ? [{ key: id }] : []));
   const reported = {
     config,
     resolvedConfig: { ...config, channels },
     contribution: async (_kind: string, id: string) => ({ value: await channel(id) }),
-    loaded: () => served,
+    loaded: () => [],
   } as unknown as ReportedChannels;
   return {
     outlook,
@@ -70,12 +69,21 @@ export async function openLocalChannels(context: CommandContext, command?: strin
     channel,
     configOf: (id) => channelConfig(reported, id),
     generation: reported,
-    report: createChannelReport({ source: { current: () => reported }, statusOf: () => undefined }),
+    report: createChannelReport({
+      source: { current: () => reported },
+      statusOf: () => undefined,
+      isUsable: (id, accountId) => !unavailable.some(({ path }) => isOf(parsePath(path), id, accountId)),
+    }),
     async close() {
       const started = await Promise.allSettled(trials.values());
       await Promise.all(started.map((trial) => (trial.status === 'fulfilled' ? trial.value.dispose() : undefined)));
     },
   };
+}
+
+/** Whether the account uses what stands there: in its own block, or in that of its channel. */
+function isOf([, channel, key, name]: readonly Segment[], id: string, accountId: string): boolean {
+  return channel === id && (key !== 'accounts' || name === accountId);
 }
 
 /** Who serves the channel, or would if it were configured. An extension that may not run is not loaded. */

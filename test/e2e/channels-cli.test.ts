@@ -81,7 +81,9 @@ describe('durar channels, without a gateway', () => {
     const status = await cli('status', '--json');
     expect([status.code, status.json<View>().unavailable]).toEqual([0, [{ path: 'channels.desk-chat.accounts.work.token', reason: expect.any(String) }]]);
     expect(status.json<View>().channelAccounts['desk-chat']).toContainEqual(expect.objectContaining({ accountId: 'work', configured: false }));
-    expect((await cli('status', '--probe')).stderr).toContain('configured but unavailable in this command path');
+    const probed = await cli('status', '--probe');
+    expect([probed.code, probed.stderr]).toEqual([0, expect.stringContaining('configured but unavailable in this command path')]);
+    expect(probed.stdout).not.toContain('desk of work');
     const resolved = await cli('resolve', '--channel', 'desk-chat', 'ann');
     expect([resolved.code, resolved.stderr]).toEqual([0, expect.stringContaining('configured but unavailable')]);
   }, 60_000);
@@ -101,6 +103,9 @@ describe('durar channels, without a gateway', () => {
     expect(able.json(), able.stderr).toMatchObject({
       channels: [{ channel: 'telegram', can: expect.arrayContaining(['polls']), sends: expect.arrayContaining(['sendText']) }],
     });
+    await machine.cli(['config', 'set', 'plugins.deny', '["telegram"]']);
+    expect((await cli('capabilities', 'telegram')).stderr).toContain('DUR_CHANNEL_EXTENSION_OFF');
+    await machine.cli(['config', 'unset', 'plugins.deny']);
     expect((await cli('capabilities', 'telegran')).stderr).toContain("Did you mean 'telegram'?");
   }, 60_000);
 
