@@ -206,12 +206,29 @@ describe('the gateway connection', () => {
 
   it('is given up when no session ever begins, as Discord counts the attempts', async () => {
     const account = await start();
-    server.refusesSessions = true;
+    server.refusesSessions = 'break';
     server.forget();
     server.drop();
     await expect(account.done).rejects.toMatchObject({ code: 'DISCORD_CONNECTION' });
     expect(frames(2).length).toBeLessThan(5);
   }, 40_000);
+
+  it.each([7, 9] as const)(
+    'bears being sent away (%i) while it identifies',
+    async (op) => {
+      server.refusesSessions = op;
+      const account = run();
+      await until(() => frames(2).length === 1, 'the first attempt');
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      server.refusesSessions = undefined;
+      await connected(account);
+      server.say('here');
+      await heard(account, 1);
+      await new Promise((resolve) => setTimeout(resolve, 1200));
+      expect(server.connected()).toBe(1);
+    },
+    30_000,
+  );
 
   it.each([
     [4004, 'DISCORD_TOKEN', 'Reset the token'],
@@ -251,6 +268,21 @@ describe('the gateway connection', () => {
     const account = await start({ more: { gatewayUrl: server.url.replace('http', 'ws').replace('/api', '/proxy') } });
     server.say('hello');
     await heard(account, 1);
+  });
+
+  it('takes no address that is none, whoever names it', async () => {
+    await expect(run({ more: { gatewayUrl: 'ws://' } }).done).rejects.toMatchObject({ code: 'DISCORD_GATEWAY' });
+    server.fail('GET gateway', {
+      status: 200,
+      body: { url: 'http://x', shards: 1, session_start_limit: { total: 1, remaining: 1, reset_after: 0, max_concurrency: 1 } },
+    });
+    await expect(run().done).rejects.toMatchObject({ code: 'DISCORD_GATEWAY' });
+    const kept = { shards: [{ sessionId: 'a', resumeURL: 'x', sequence: 1, shardId: 0, shardCount: 1 }, null, 5], places: 7 };
+    const stored = new Map<string, unknown>();
+    await (await start({ channel: newDiscord(stored) })).stop();
+    for (const key of stored.keys()) stored.set(key, kept);
+    await start({ channel: newDiscord(stored) });
+    expect(frames(2)).toHaveLength(2);
   });
 
   it('can be stopped while it connects', async () => {

@@ -2,7 +2,7 @@ import { errorText } from 'Durar/plugin-sdk/core';
 import type { APIGatewayBotInfo, GatewayDispatchPayload } from 'discord.js';
 import type { Bot } from './bot.ts';
 import { closeFailure, DiscordError } from './failure.ts';
-import type { GatewaySession, SessionInfo } from './gateway-session.ts';
+import { type GatewaySession, isSocketUrl, type SessionInfo } from './gateway-session.ts';
 import { loadGateway } from './library.ts';
 
 export interface ConnectionOptions {
@@ -49,6 +49,7 @@ export async function keepConnected({ bot, session, signal, log, onEvent, onStat
 
   const info = await api.call<APIGatewayBotInfo>('GET', '/gateway/bot', { signal });
   const gateway = account.gatewayUrl === undefined ? info : { ...info, url: account.gatewayUrl };
+  if (!isSocketUrl(gateway.url)) throw startFailure(new Error(`'${gateway.url}' is no address of a gateway`), token);
   const { WebSocketManager } = loadGateway();
   const manager = new WebSocketManager({
     token,
@@ -71,7 +72,7 @@ export async function keepConnected({ bot, session, signal, log, onEvent, onStat
         if (mayForget.has(shardId) && !isClosing) session.begin(shardId, null);
         return;
       }
-      const resumeURL = account.gatewayUrl ?? next.resumeURL;
+      const resumeURL = account.gatewayUrl ?? (isSocketUrl(next.resumeURL) ? next.resumeURL : gateway.url);
       session.begin(shardId, { ...next, resumeURL } satisfies SessionInfo);
     },
   });

@@ -124,7 +124,17 @@ function current({ info, seen, open }: Shard): SessionInfo {
 function readStored(value: unknown): { shards: SessionInfo[]; places: Array<[string, HeardMessage]> } {
   const { shards, places } = (value ?? {}) as { shards?: unknown; places?: unknown };
   return {
-    shards: Array.isArray(shards) ? (shards as SessionInfo[]) : [],
+    shards: Array.isArray(shards) ? shards.filter(isSession) : [],
     places: Array.isArray(places) ? (places as Array<[string, HeardMessage]>) : [],
   };
+}
+
+function isSession(value: unknown): value is SessionInfo {
+  const { sessionId, resumeURL, sequence, shardId, shardCount } = (value ?? {}) as Partial<SessionInfo>;
+  return typeof sessionId === 'string' && isSocketUrl(resumeURL) && [sequence, shardId, shardCount].every(Number.isInteger);
+}
+
+/** The library bears no other: what it throws while it connects nobody catches. */
+export function isSocketUrl(url: unknown): url is string {
+  return typeof url === 'string' && /^wss?:/i.test(url) && URL.canParse(url);
 }
