@@ -240,6 +240,39 @@ describe('files', () => {
   });
 });
 
+describe('a file that is not where it seems', () => {
+  const first = async () => {
+    await arrived(1);
+    return account.delivered[0]?.media?.[0]?.load(AbortSignal.timeout(5000));
+  };
+
+  it('of another workspace is asked for', async () => {
+    await run();
+    const { id, name } = server.addFile('shared.txt', 'text/plain', Buffer.from('shared'));
+    server.say('look', { files: [{ id, name, file_access: 'check_file_info', mode: 'hosted' }] });
+    expect(Buffer.from((await first()) ?? []).toString()).toBe('shared');
+  });
+
+  it('is followed within Slack and nowhere else', async () => {
+    await run();
+    const file = server.addFile('note.txt', 'text/plain', Buffer.from('content'));
+    server.say('look', { files: [file] });
+    server.fail('file', { status: 302, location: '/file/note.txt' });
+    expect(Buffer.from((await first()) ?? []).toString()).toBe('content');
+    expect(server.of('file')).toHaveLength(2);
+    for (const location of ['http://127.0.0.1:1/file/note.txt', 'https://evil-slack.com/x', 'http://files.slack.com/x', 'file:///etc/passwd']) {
+      server.fail('file', { status: 302, location });
+      await expect(first()).rejects.toMatchObject({ code: 'SLACK_FILE' });
+    }
+  });
+
+  it('is not taken for one when Slack shows a page to sign in', async () => {
+    await run({ botToken: 'xoxp-of-somebody' });
+    server.say('look', { files: [server.addFile('a.png', 'image/png', Buffer.from('x'))] });
+    await expect(first()).rejects.toMatchObject({ code: 'SLACK_FILE', hint: expect.stringContaining('files:read') });
+  });
+});
+
 describe('the socket', () => {
   it('is opened again when Slack closes it, with a word or without', async () => {
     await run();
