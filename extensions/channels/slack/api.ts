@@ -64,7 +64,7 @@ export function createApi({ token, apiUrl, timeoutMs, retry, onRetry }: ApiOptio
         } catch (error) {
           const failure = error as SlackError;
           isUnsure ||= failure.unsure;
-          const found = failure.code === 'SLACK_ANSWER_LOST' ? await recover?.() : undefined;
+          const found = failure.code === 'SLACK_ANSWER_LOST' ? await recovered(recover) : undefined;
           if (found === undefined) throw error;
           return found;
         }
@@ -82,6 +82,16 @@ export function createApi({ token, apiUrl, timeoutMs, retry, onRetry }: ApiOptio
       return tried(() => download(url, { token, apiUrl, maxBytes, timeoutMs: timeoutMs * FILE_TIME, signal }), { signal });
     },
   };
+}
+
+/** What became of a request that succeeded; it is not made again, even where nobody can tell. */
+async function recovered(recover: CallOptions['recover']): Promise<Answer | undefined> {
+  try {
+    return await recover?.();
+  } catch (error) {
+    if (error instanceof SlackError) return undefined;
+    throw error;
+  }
 }
 
 export interface Wire {

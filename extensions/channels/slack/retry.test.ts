@@ -107,6 +107,10 @@ describe('what is tried again', () => {
     const found = await send('hello', KEYED);
     expect(found).toEqual({ messageId: server.messages[1]?.ts });
     expect(posts()).toBe(2);
+    server.fail('chat.postMessage', 'cut');
+    server.fail('conversations.history', { status: 503 });
+    await expect(send('hello', { idempotencyKey: 'run:3:0' })).rejects.toMatchObject({ code: 'SLACK_ANSWER_LOST', retryable: false });
+    expect(posts()).toBe(3);
     // what changes nothing is asked again
     server.fail('chat.update', 'cut');
     const cfg = settings(server.url);

@@ -99,13 +99,23 @@ export async function serveWebhook({ account, bot, listeners, receive, signal, l
     onAlive({ webhookPort: listener.port });
     while (!signal.aborted) {
       await pause(CHECK_MS, signal);
-      if (!signal.aborted) await bot.api.call('auth.test', {}, { signal });
+      if (!signal.aborted) await check(bot, signal, log);
       onAlive();
     }
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
     await listener.close();
+  }
+}
+
+/** A token that was taken back ends the account; an outage of Slack is no reason to stop listening. */
+async function check({ api }: Bot, signal: AbortSignal, log: WebhookOptions['log']): Promise<void> {
+  try {
+    await api.call('auth.test', {}, { signal });
+  } catch (error) {
+    if (!(error instanceof SlackError) || !error.retryable) throw error;
+    log.warn(`${error.message}; the webhook goes on`);
   }
 }
 
