@@ -208,7 +208,8 @@ async function conversationOf(channel: string, type: string | undefined, { direc
   const { name, kind } = await directory.conversation(channel);
   const chatType = CHAT_TYPES[kind ?? KINDS[type ?? ''] ?? 'channel'];
   if (name === undefined) return { conversationId: channel, chatType };
-  return { conversationId: channel, chatType, conversationName: `#${name}`, conversationAliases: [`#${name}`, name] };
+  // without the mark a channel could be named like the id of another
+  return { conversationId: channel, chatType, conversationName: `#${name}`, conversationAliases: [`#${name}`] };
 }
 
 const KINDS: Readonly<Record<string, ConversationKind | undefined>> = { im: 'im', mpim: 'mpim', channel: 'channel', group: 'channel' };

@@ -54,6 +54,7 @@ describe('messages', () => {
       text: '/status of @Ann Smith in #ops @here',
       conversationId: GENERAL,
       conversationName: '#general',
+      conversationAliases: ['#general'],
       chatType: 'channel',
       mentioned: true,
       threadId: '1700000000.000100',
