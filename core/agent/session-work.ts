@@ -8,17 +8,17 @@ import {
   type SessionPatch,
   type SessionRecord,
 } from '../../sdk/index.ts';
-import { compactSession } from './compaction.ts';
-import { createContextInspection, type InspectContext } from './context-inspection.ts';
-import type { EngineTurn } from './engine.ts';
-import type { Lanes } from './lanes.ts';
-import type { TurnRecord, TurnSummary } from './ledger.ts';
-import { chooseModelRef } from './model-choice.ts';
-import { profileWish, withoutUsedProfile } from './profile-use.ts';
-import { type LendingTurn, runtimeContext } from './runtime-context.ts';
-import { divideWindow } from './tokens.ts';
-import { createToolCatalog } from './tool-catalog.ts';
-import type { TurnDeps } from './turn-state.ts';
+import { divideWindow } from './budget/tokens.ts';
+import type { EngineTurn } from './engine/engine.ts';
+import { type LendingTurn, runtimeContext } from './engine/runtime-context.ts';
+import { createContextInspection, type InspectContext } from './ledger/context-inspection.ts';
+import type { TurnRecord, TurnSummary } from './ledger/ledger.ts';
+import { chooseModelRef } from './models/model-choice.ts';
+import { profileWish, withoutUsedProfile } from './models/profile-use.ts';
+import type { Lanes } from './queue/lanes.ts';
+import { createToolCatalog } from './tools/tool-catalog.ts';
+import { compactSession } from './turn/compaction.ts';
+import type { TurnDeps } from './turn/turn-state.ts';
 
 /** What is done to a whole session, between its turns. */
 export interface SessionWork {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join, resolve, sep } from 'node:path';
 import { type AgentMessage, durarError, type MemoryRuntime, type PluginLogger, type PluginRuntime, type StoredEntry } from '../../sdk/index.ts';
-import { parseModelRef } from '../agent/models.ts';
+import { parseModelRef } from '../agent/models/models.ts';
 import type { AgentService } from '../agent/service.ts';
 import { agentEntry, agentWorkspaceDir, defaultAgentId, defaultModelRef } from '../agent/settings.ts';
 import type { Channels } from '../channels/accounts.ts';

@@ -1,6 +1,6 @@
 import { durarError } from '../../sdk/errors.ts';
 import type { SessionRecord, SessionStore, StoredEntry } from '../../sdk/index.ts';
-import { type RunContextReport, storedReport, tokensOf } from '../agent/context-report.ts';
+import { type RunContextReport, storedReport, tokensOf } from '../agent/ledger/context-report.ts';
 import { createTrial } from '../install/trial.ts';
 import { silentLogger } from '../logging/logger.ts';
 import { canonicalKey, defaultAgentId } from '../sessions/keys.ts';

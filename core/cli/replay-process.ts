@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { durarError, type ErrorReport, reportError } from '../../sdk/errors.ts';
-import type { ReplayedTurn, ReplaySummaries } from '../agent/replay.ts';
+import type { ReplayedTurn, ReplaySummaries } from '../agent/shadow/replay.ts';
 import { startPrivateProcess } from '../install/private-process.ts';
 import type { CatalogEntry } from '../manifest/catalog.ts';
 

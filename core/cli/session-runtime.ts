@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { durarError, type PluginRuntime } from '../../sdk/index.ts';
 import type { AgentService } from '../agent/service.ts';
-import { spawnableAgents } from '../agent/subagents-limits.ts';
-import { isSubagentKey } from '../agent/subagents-row.ts';
+import { spawnableAgents } from '../agent/subagents/subagents-limits.ts';
+import { isSubagentKey } from '../agent/subagents/subagents-row.ts';
 import type { Host } from '../kernel/host.ts';
 import type { SessionService } from '../sessions/service.ts';
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Comparison } from '../../core/agent/comparison.ts';
+import type { Comparison } from '../../core/agent/shadow/comparison.ts';
 import type { GatewayClient } from '../../sdk/client/client.ts';
 import { createMachine, type GatewayProcess, type Machine, root, until } from './gateway-process.ts';
 

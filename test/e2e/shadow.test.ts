@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Comparison } from '../../core/agent/comparison.ts';
+import type { Comparison } from '../../core/agent/shadow/comparison.ts';
 import { createMachine, type GatewayProcess, type Machine, root, until } from './gateway-process.ts';
 
 interface Answer {

@@ -1,10 +1,10 @@
 import type { CommandReply } from '../../../sdk/index.ts';
+import type { RunBook } from '../queue/run-book.ts';
 import type { Runs } from '../run.ts';
-import type { RunBook } from '../run-book.ts';
 import type { AcceptedRun, RunRequest, RunResult } from '../run-request.ts';
 import type { SessionWork } from '../session-work.ts';
 import type { AgentPaths } from '../settings.ts';
-import { createToolCatalog } from '../tool-catalog.ts';
+import { createToolCatalog } from '../tools/tool-catalog.ts';
 import { endCommand } from './command-result.ts';
 import { createDirectives, type DirectivesDeps } from './directives.ts';
 import { expandCommand } from './expansion.ts';

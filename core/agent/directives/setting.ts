@@ -1,6 +1,6 @@
 import type { CommandReply, SessionPatch, SessionRecord } from '../../../sdk/index.ts';
 import type { Config } from '../../config/schema.ts';
-import type { ModelAccess } from '../model-access.ts';
+import type { ModelAccess } from '../models/model-access.ts';
 import type { Sender } from './sender.ts';
 
 /** What a directive by itself comes to: an answer, and what changes in the session's row. */

@@ -1,7 +1,7 @@
 import { errorCode } from '../../../sdk/index.ts';
 import type { Config } from '../../config/schema.ts';
 import type { SessionService } from '../../sessions/service.ts';
-import type { ModelAccess } from '../model-access.ts';
+import type { ModelAccess } from '../models/model-access.ts';
 import type { RunRequest } from '../run-request.ts';
 import type { SessionWork } from '../session-work.ts';
 

@@ -1,9 +1,9 @@
 import { type CommandReply, messageText, type SubagentInfo } from '../../../sdk/index.ts';
 import { ADMIN_SCOPE } from '../../../sdk/protocol/scopes.ts';
 import type { SessionService } from '../../sessions/service.ts';
-import type { Subagents } from '../subagents.ts';
-import { duration, firstWords } from '../subagents-announce.ts';
-import { idOf } from '../subagents-book.ts';
+import type { Subagents } from '../subagents/subagents.ts';
+import { duration, firstWords } from '../subagents/subagents-announce.ts';
+import { idOf } from '../subagents/subagents-book.ts';
 import type { Answer, CommandCall } from './command-call.ts';
 
 type Verb = (call: CommandCall, rest: string) => Promise<CommandReply> | CommandReply;

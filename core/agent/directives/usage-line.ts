@@ -1,6 +1,6 @@
 import type { SessionRecord, Usage } from '../../../sdk/index.ts';
-import { isSilentReply } from '../turn-result.ts';
-import type { Turn } from '../turn-state.ts';
+import { isSilentReply } from '../turn/turn-result.ts';
+import type { Turn } from '../turn/turn-state.ts';
 import { grouped } from './status.ts';
 
 /** The line under a reply that `/usage` asks for; undefined: nobody asked. The model never sees it. */

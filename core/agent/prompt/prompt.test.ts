@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { createOfflineProvider } from '../../../extensions/providers/offline/provider.ts';
 import { messageText, type PromptSectionParams, type ProviderRequest, type Tool } from '../../../sdk/index.ts';
 import { createAgentHost, type HostParts } from '../../../test/agent-host.ts';
-import { formatContextDetail } from '../context-report.ts';
+import { formatContextDetail } from '../ledger/context-report.ts';
 import { buildSystemPrompt } from './system-prompt.ts';
 
 async function promptHost(parts: HostParts = {}) {

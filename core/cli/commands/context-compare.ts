@@ -1,6 +1,6 @@
 import { durarError } from '../../../sdk/errors.ts';
-import { type Comparison, comparisonTable } from '../../agent/comparison.ts';
 import { readDuration } from '../../agent/duration.ts';
+import { type Comparison, comparisonTable } from '../../agent/shadow/comparison.ts';
 import type { Action } from '../command.ts';
 import { countOf } from '../count.ts';
 import type { Output } from '../output.ts';

@@ -1,6 +1,6 @@
-import { type ContextInspection, formatContextDetail, formatContextJson, formatContextList } from '../../agent/context-report.ts';
-import type { TurnRecord, TurnSummary } from '../../agent/ledger.ts';
-import { formatTurn, formatTurns } from '../../agent/ledger-text.ts';
+import { type ContextInspection, formatContextDetail, formatContextJson, formatContextList } from '../../agent/ledger/context-report.ts';
+import type { TurnRecord, TurnSummary } from '../../agent/ledger/ledger.ts';
+import { formatTurn, formatTurns } from '../../agent/ledger/ledger-text.ts';
 import type { Action } from '../command.ts';
 import { printable } from '../printable.ts';
 import { openRpc } from '../rpc.ts';

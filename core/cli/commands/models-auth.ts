@@ -1,5 +1,5 @@
 import { durarError } from '../../../sdk/errors.ts';
-import { declaredProvider } from '../../agent/declared-providers.ts';
+import { declaredProvider } from '../../agent/models/declared-providers.ts';
 import { explicitOrder } from '../../auth/order.ts';
 import { describeProfiles, type ProfileRow } from '../../auth/overview.ts';
 import type { AuthProfile, ProfileStore } from '../../auth/profiles.ts';

@@ -1,5 +1,5 @@
-import { authEnvVars, declaredIds, declaredProvider } from '../../agent/declared-providers.ts';
-import { parseModelRef } from '../../agent/models.ts';
+import { authEnvVars, declaredIds, declaredProvider } from '../../agent/models/declared-providers.ts';
+import { parseModelRef } from '../../agent/models/models.ts';
 import { agentEntry, defaultModelRef } from '../../agent/settings.ts';
 import { describeProfiles, type ProfileRow } from '../../auth/overview.ts';
 import { openAuthStore } from '../auth-store.ts';

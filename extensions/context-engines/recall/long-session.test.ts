@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTokenEstimator } from '../../../core/agent/tokens.ts';
+import { createTokenEstimator } from '../../../core/agent/budget/tokens.ts';
 import { createRecallEngine } from './engine.ts';
 import { createLedger } from './ledger.ts';
 import { createSessionMaker } from './session-maker.ts';
