@@ -6,6 +6,7 @@ import { checkHost } from '../manifest/compat.ts';
 import { readExtension } from '../manifest/read.ts';
 import { runCanary } from './canary.ts';
 import { runFaults } from './faults.ts';
+import { checkManifestSchemas } from './manifest-schemas.ts';
 import { type Attempt, runSuites } from './suites.ts';
 import { createTrial, errorOf, importAlone, type Trial, type TrialOptions, unregistered } from './trial.ts';
 
@@ -121,6 +122,8 @@ async function verifyEntry(entry: CatalogEntry, job: VerifyJob, attempt: Try, re
     if (fault !== undefined) throw errorOf(fault);
   });
   if (host === undefined) return;
+  const schemas = await attempt('schemas', 'its schemas can be compiled and their rules be read', () => checkManifestSchemas(entry));
+  if (schemas === undefined) return;
   let module: Promise<unknown> | undefined;
   const load = () => {
     module ??= importAlone(entry);

@@ -46,7 +46,7 @@ describe('a configuration without references', () => {
 });
 
 describe('references and templates', () => {
-  it('are replaced in a copy; what holds none is shared (CARD-013, SEC-001, SEC-003)', async () => {
+  it('are replaced in a copy; what holds none is shared (CARD-013, SEC-001, SEC-002, SEC-003)', async () => {
     const { activate, source } = setup();
     const config = Object.freeze({
       models: { providers: { openai: { apiKey: ref('OPENAI_API_KEY') }, local: { apiKey: 'sk-plain' } } },
@@ -232,10 +232,26 @@ describe('the form of a reference', () => {
     [ref('a..b', 'x', 'exec'), true],
     [ref('a/../b', 'x', 'exec'), false],
     [ref('a/./b', 'x', 'exec'), false],
+    [ref('a'.repeat(256), 'x', 'exec'), true],
     [ref('a'.repeat(257), 'x', 'exec'), false],
     [ref('', 'x', 'vault'), false],
     [ref('anything at all', 'x', 'vault'), true],
-  ])('%j is right: %s (SEC-052 to SEC-061)', (value, expected) => {
+  ])('%j is right: %s (SEC-053, SEC-055, SEC-056, SEC-057, SEC-058, SEC-060, SEC-061)', (value, expected) => {
     expect(refProblem(value) === undefined).toBe(expected);
+  });
+
+  it.each([
+    ['env', 'A'],
+    ['file', '/a'],
+    ['exec', 'a'],
+  ])('the alias of %s is a short lower-case name (SEC-052, SEC-054, SEC-059)', (source, id) => {
+    const right = (provider: string) => refProblem(ref(id, provider, source)) === undefined;
+    expect(['a', 'a-b_9', `a${'b'.repeat(63)}`].filter((provider) => !right(provider))).toEqual([]);
+    expect(['', 'A', '9a', 'a.b', `a${'b'.repeat(64)}`].filter(right)).toEqual([]);
+  });
+
+  it('a source that nothing serves fails, with its name (SEC-051)', async () => {
+    const { errors } = await setup().activate({ ...keys({ a: ref('A', 'v', 'vault') }), secrets: { providers: { v: { source: 'vault' } } } });
+    expect(errors).toMatchObject([{ code: 'DUR_SECRET_SOURCE', message: expect.stringContaining('vault') }]);
   });
 });

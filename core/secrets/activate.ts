@@ -9,7 +9,7 @@ import { keyOf } from './ref.ts';
 import { chooseCandidates, collectUses, type SecretUse, settleChoices } from './uses.ts';
 
 export { type Resolution as SecretResolution, resolveRefs, sourceSettings } from './batches.ts';
-export { createSecretFields, type SecretFields, type SurfaceRow } from './fields.ts';
+export { createSecretFields, isActiveRule, type SecretFields, type SurfaceRow } from './fields.ts';
 export { lookUpTargets, type TargetLookup, targetedUses } from './lookup.ts';
 export { PROFILE_FIELDS, PROFILE_ROWS } from './profile-fields.ts';
 export { isSecretRef, keyOf } from './ref.ts';

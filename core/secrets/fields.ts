@@ -136,11 +136,12 @@ function sourceFields(entries: ReadonlyMap<string, CatalogEntry>): PlacedField[]
 
 function place(base: readonly string[], block: string, { path, shape, rules }: ManifestSecret, owner: string): PlacedField {
   const segments = [...base, ...path];
-  const read = rules.every(isRule) ? rules.map((rule) => ({ ...rule, when: rebase(rule.when, block) })) : [];
+  const read = rules.every(isActiveRule) ? rules.map((rule) => ({ ...rule, when: rebase(rule.when, block) })) : [];
   return { segments, owner, field: { path: segments.join('.'), shape: base.includes('*') && shape === 'value' ? 'map' : shape, takesRef: true, rules: read } };
 }
 
-function isRule(rule: unknown): rule is ActiveRule {
+/** Whether a manifest's rule can be read. One that cannot leaves its field always in use. */
+export function isActiveRule(rule: unknown): rule is ActiveRule {
   return isRecord(rule) && isCondition(rule.when) && typeof rule.active === 'boolean' && typeof rule.because === 'string';
 }
 

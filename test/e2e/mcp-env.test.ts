@@ -39,7 +39,7 @@ it('a server gets references, templates and plain texts as texts; nothing else h
     env: { GITHUB_PERSONAL_ACCESS_TOKEN: VALUES.MCP_GITHUB_PAT, FROM_TEMPLATE: VALUES.MCP_SERVER_API_KEY, PLAIN: 'as-it-is' },
   });
   const client = await machine.connect(gateway);
-  const shown = JSON.stringify(await client.request('config.get', {}));
+  const shown = JSON.stringify([await client.request('config.get', {}), await client.request('logs.tail', { limit: 500 })]);
   client.close();
   expect(shown).not.toContain('as-it-is');
   const files = (await readdir(machine.stateDir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
