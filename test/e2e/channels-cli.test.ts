@@ -110,23 +110,27 @@ describe('durar channels, without a gateway', () => {
     expect((await cli('capabilities', 'telegran')).stderr).toContain("Did you mean 'telegram'?");
   }, 60_000);
 
-  it.skipIf(!existsSync('/usr/bin/script'))('asks at a terminal, where a secret is not shown, and before it switches something off', async () => {
-    const asked = openTerminal(machine, ['channels', 'add', 'desk-chat', '--account', 'typed']);
-    await until(() => asked.screen().includes('it is not shown') || undefined, 'the question for the token');
-    asked.type('desk-token-typed\r');
-    await asked.answer('Server', 'two');
-    expect(await asked.closed, asked.screen()).toBe(0);
-    expect(asked.screen()).not.toContain('desk-token-typed');
-    expect(await text()).toMatch(/desk-token-typed[^}]*"two"/);
-    const kept = openTerminal(machine, ['channels', 'remove', 'desk-chat', '--account', 'typed', '--delete']);
-    await kept.answer('Delete desk-chat/typed?', 'n');
-    expect(await kept.closed, kept.screen()).not.toBe(0);
-    expect(await text()).toContain('desk-token-typed');
-    const gone = openTerminal(machine, ['channels', 'remove', 'desk-chat', '--account', 'typed', '--delete']);
-    await gone.answer('Delete desk-chat/typed?', 'y');
-    expect(await gone.closed, gone.screen()).toBe(0);
-    expect(await text()).not.toContain('desk-token-typed');
-  }, 60_000);
+  it.skipIf(!existsSync('/usr/bin/script'))(
+    'asks at a terminal, where a secret is not shown, and before it switches something off',
+    async () => {
+      const asked = openTerminal(machine, ['channels', 'add', 'desk-chat', '--account', 'typed']);
+      await until(() => asked.screen().includes('it is not shown') || undefined, 'the question for the token');
+      asked.type('desk-token-typed\r');
+      await asked.answer('Server', 'two');
+      expect(await asked.closed, asked.screen()).toBe(0);
+      expect(asked.screen()).not.toContain('desk-token-typed');
+      expect(await text()).toMatch(/desk-token-typed[^}]*"two"/);
+      const kept = openTerminal(machine, ['channels', 'remove', 'desk-chat', '--account', 'typed', '--delete']);
+      await kept.answer('Delete desk-chat/typed?', 'n');
+      expect(await kept.closed, kept.screen()).not.toBe(0);
+      expect(await text()).toContain('desk-token-typed');
+      const gone = openTerminal(machine, ['channels', 'remove', 'desk-chat', '--account', 'typed', '--delete']);
+      await gone.answer('Delete desk-chat/typed?', 'y');
+      expect(await gone.closed, gone.screen()).toBe(0);
+      expect(await text()).not.toContain('desk-token-typed');
+    },
+    60_000,
+  );
 
   it('every command has its help (SYS-092)', async () => {
     const { stdout } = await cli('--help');
