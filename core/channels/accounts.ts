@@ -6,23 +6,23 @@ import type { Generation, GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { SessionService } from '../sessions/service.ts';
 import type { Outgoing, State } from '../state/state.ts';
+import { createPairing } from './access/pairing.ts';
+import { createPairingDesk, type PairingDesk } from './access/pairing-desk.ts';
 import { type AccountRun, type AccountStatus, runAccount } from './account-run.ts';
 import { channelConfig } from './channel-config.ts';
 import { type LogoutParams, logout } from './channel-logout.ts';
 import { createChannelReport, type ReportChannels } from './channel-report.ts';
 import { accountBlock, configuredChannels } from './channel-settings.ts';
 import { createHealthMonitor } from './health-monitor.ts';
-import { createInbound, type InboundOptions } from './inbound.ts';
-import { createMessageActions, type MessageActions } from './message-actions.ts';
-import { createOutbound, type Outbound } from './outbound.ts';
-import type { OutboxStatus } from './outbox-worker.ts';
-import { createPairing } from './pairing.ts';
-import { createPairingDesk, type PairingDesk } from './pairing-desk.ts';
-import { createRunFollower } from './run-follower.ts';
+import { createInbound, type InboundOptions } from './inbound/inbound.ts';
+import { createRunFollower } from './live/run-follower.ts';
+import { createMessageActions, type MessageActions } from './outbound/message-actions.ts';
+import { createOutbound, type Outbound } from './outbound/outbound.ts';
+import type { OutboxStatus } from './outbound/outbox-worker.ts';
 
+export type { PairingDesk } from './access/pairing-desk.ts';
+export { isSendable } from './access/send-policy.ts';
 export type { ChannelReport, ReportChannels } from './channel-report.ts';
-export type { PairingDesk } from './pairing-desk.ts';
-export { isSendable } from './send-policy.ts';
 
 /** How long a stop waits for messages that are being sent. */
 const SEND_LIMIT_MS = 5_000;

@@ -5,7 +5,7 @@ import { findTarget } from './gateway-target.ts';
 import { openLocalChannels } from './local-channels.ts';
 import { openRpc } from './rpc.ts';
 import { findRuntime } from './runtime.ts';
-import type { SecretState } from './secret-lookup.ts';
+import type { SecretState } from './secrets/secret-lookup.ts';
 
 export interface ChannelsView {
   found: ChannelsStatusResult;

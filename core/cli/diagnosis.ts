@@ -4,14 +4,14 @@ import { findExposures } from '../gateway/exposure.ts';
 import { verifyFolder } from '../install/verify.ts';
 import type { Check } from './check.ts';
 import type { CommandContext } from './command.ts';
-import { credentialChecks, credentialFiles } from './credential-checks.ts';
 import { type GatewayView, viewGateway } from './gateway-view.ts';
 import { checkPermissions } from './permissions.ts';
 import { type Outlook, readOutlook } from './planning.ts';
 import { listPluginRows } from './plugin-row.ts';
 import { findRuntime } from './runtime.ts';
-import { describeUnavailable, lookUpSecrets } from './secret-lookup.ts';
-import { lookUpStored } from './stored-lookup.ts';
+import { credentialChecks, credentialFiles } from './secrets/credential-checks.ts';
+import { describeUnavailable, lookUpSecrets } from './secrets/secret-lookup.ts';
+import { lookUpStored } from './secrets/stored-lookup.ts';
 import { readHostVersion } from './version.ts';
 
 export interface DiagnosisOptions {

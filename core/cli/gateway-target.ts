@@ -5,10 +5,10 @@ import { loadConfig } from '../config/load.ts';
 import type { Paths } from '../config/paths.ts';
 import type { Config } from '../config/schema.ts';
 import { type TlsSettings, tlsFingerprint, tlsPaths } from '../gateway/tls.ts';
-import { bindAddress } from './bind-address.ts';
 import type { CommandContext } from './command.ts';
-import { readGatewayAddress } from './gateway-address.ts';
-import { readOwnToken } from './gateway-auth.ts';
+import { bindAddress } from './gateway/bind-address.ts';
+import { readGatewayAddress } from './gateway/gateway-address.ts';
+import { readOwnToken } from './gateway/gateway-auth.ts';
 
 /** Which gateway a command talks to, and what it shows there. */
 export interface GatewayTarget {
@@ -155,7 +155,7 @@ async function resolveSecret(
   const hint = { hint: 'Pass --token or --password, or set Durar_GATEWAY_TOKEN.' };
   if (name !== undefined) throw durarError('DUR_SECRET_UNRESOLVED', { path, reason: `the environment variable ${name} is not set` }, hint);
   const [{ resolveHere }, { readOutlook }, { isSecretRef, keyOf }] = await Promise.all([
-    import('./local-sources.ts'),
+    import('./secrets/local-sources.ts'),
     import('./planning.ts'),
     import('../secrets/activate.ts'),
   ]);

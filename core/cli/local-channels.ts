@@ -11,7 +11,7 @@ import type { PlannedExtension } from '../manifest/catalog.ts';
 import { createSecretFields, targetedUses } from '../secrets/activate.ts';
 import type { CommandContext } from './command.ts';
 import { type Outlook, readOutlook } from './planning.ts';
-import { lookUpSecrets, type SecretState } from './secret-lookup.ts';
+import { lookUpSecrets, type SecretState } from './secrets/secret-lookup.ts';
 import { isServed } from './served.ts';
 import { readHostVersion } from './version.ts';
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { durarError } from '../../sdk/errors.ts';
 import type { MethodTypes } from '../../sdk/protocol/generated/types.ts';
-import type { PairingCodes } from '../channels/pairing.ts';
+import type { PairingCodes } from '../channels/access/pairing.ts';
 import type { CommandContext } from './command.ts';
 import { findTarget } from './gateway-target.ts';
 import { openRpc } from './rpc.ts';
@@ -27,7 +27,7 @@ export async function openPairing(context: CommandContext): Promise<PairingAcces
 
 async function openLocal({ paths }: CommandContext, url: string): Promise<PairingAccess> {
   if (!existsSync(join(paths.stateDbDir, 'durar.db'))) throw durarError('DUR_GATEWAY_UNREACHABLE', { url });
-  const [{ acquireGatewayLock, openState }, { createPairing }] = await Promise.all([import('../state/state.ts'), import('../channels/pairing.ts')]);
+  const [{ acquireGatewayLock, openState }, { createPairing }] = await Promise.all([import('../state/state.ts'), import('../channels/access/pairing.ts')]);
   const lock = acquireGatewayLock({ dir: paths.stateDbDir });
   try {
     const state = openState({ dir: paths.stateDbDir });

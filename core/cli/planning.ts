@@ -1,5 +1,5 @@
 import { DurarError } from '../../sdk/errors.ts';
-import { checkChannels } from '../channels/access-check.ts';
+import { checkChannels } from '../channels/access/access-check.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Paths } from '../config/paths.ts';

@@ -1,17 +1,17 @@
-import { CHANNELS } from './channel-commands.ts';
 import type { CommandSpec, OptionSpec } from './command.ts';
-import { CONFIG } from './config-commands.ts';
-import { CONTEXT } from './context-commands.ts';
-import { DEVICES } from './device-commands.ts';
-import { MESSAGING } from './messaging-table.ts';
-import { MODELS } from './model-commands.ts';
-import { APPROVALS, NODE_HOST, NODES } from './node-commands.ts';
-import { PAIRING } from './pairing-commands.ts';
-import { QUEUE } from './queue-commands.ts';
+import { CHANNELS } from './rows/channel-commands.ts';
+import { CONFIG } from './rows/config-commands.ts';
+import { CONTEXT } from './rows/context-commands.ts';
+import { DEVICES } from './rows/device-commands.ts';
+import { MESSAGING } from './rows/messaging-table.ts';
+import { MODELS } from './rows/model-commands.ts';
+import { APPROVALS, NODE_HOST, NODES } from './rows/node-commands.ts';
+import { PAIRING } from './rows/pairing-commands.ts';
+import { QUEUE } from './rows/queue-commands.ts';
+import { SECRETS } from './rows/secret-commands.ts';
+import { SESSIONS } from './rows/session-commands.ts';
+import { SKILLS } from './rows/skill-commands.ts';
 import { ENTER, RPC } from './rpc-options.ts';
-import { SECRETS } from './secret-commands.ts';
-import { SESSIONS } from './session-commands.ts';
-import { SKILLS } from './skill-commands.ts';
 
 const THINKING = ['off', 'minimal', 'low', 'medium', 'high', 'xhigh', 'adaptive'];
 

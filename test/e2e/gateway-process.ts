@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { BootReport } from '../../core/cli/boot-report.ts';
+import type { BootReport } from '../../core/cli/gateway/boot-report.ts';
 import { createGatewayClient, type GatewayClient } from '../../sdk/client/client.ts';
 import { loadIdentity, nodeSocketFactory } from '../../sdk/client/node.ts';
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { AppliedPlan } from '../../core/cli/secret-apply.ts';
+import type { AppliedPlan } from '../../core/cli/secrets/secret-apply.ts';
 import { parseText } from '../../core/config/parse.ts';
 import type { AuditFinding, AuditReport } from '../../core/secrets/audit.ts';
 import { MANIFESTS } from '../secret-surfaces.ts';

@@ -7,10 +7,10 @@ import { patchIn } from '../../config/edit.ts';
 import { parseText } from '../../config/parse.ts';
 import { channelOf } from '../channel-options.ts';
 import type { Action, CommandContext } from '../command.ts';
-import { changeConfig } from '../config-change.ts';
+import { changeConfig } from '../config/config-change.ts';
 import { openLocalChannels } from '../local-channels.ts';
 import { printApplied } from '../reload.ts';
-import { readSecret } from '../secret-input.ts';
+import { readSecret } from '../secrets/secret-input.ts';
 
 type Block = Record<string, unknown>;
 type Field = ChannelSetupAdapter['fields'][number];

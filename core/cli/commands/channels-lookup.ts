@@ -4,7 +4,7 @@ import { accountOf, channelOf } from '../channel-options.ts';
 import type { Action } from '../command.ts';
 import { type LocalChannels, openLocalChannels } from '../local-channels.ts';
 import { oneLine } from '../printable.ts';
-import { describeUnavailable, UNAVAILABLE } from '../secret-lookup.ts';
+import { describeUnavailable, UNAVAILABLE } from '../secrets/secret-lookup.ts';
 
 const TEXT_WIDTH = 80;
 const OUTBOUND = ['sendText', 'sendMedia', 'sendPoll', 'editText', 'deleteMessage', 'sendReaction', 'sendTyping'] as const;

@@ -4,7 +4,7 @@ import { setIn, unsetIn } from '../../config/edit.ts';
 import { parseText } from '../../config/parse.ts';
 import { channelOf } from '../channel-options.ts';
 import type { Action, CommandContext } from '../command.ts';
-import { changeConfig } from '../config-change.ts';
+import { changeConfig } from '../config/config-change.ts';
 import { createPrompt } from '../prompt.ts';
 import { printApplied } from '../reload.ts';
 

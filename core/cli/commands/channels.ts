@@ -1,10 +1,10 @@
 import type { ChannelsStatusResult } from '../../../sdk/protocol/generated/types.ts';
-import { openAuthStore } from '../auth-store.ts';
 import { type ChannelsView, viewChannels } from '../channels-view.ts';
 import type { Action } from '../command.ts';
 import type { Output } from '../output.ts';
 import { oneLine } from '../printable.ts';
-import { describeUnavailable } from '../secret-lookup.ts';
+import { openAuthStore } from '../secrets/auth-store.ts';
+import { describeUnavailable } from '../secrets/secret-lookup.ts';
 
 type Account = ChannelsStatusResult['channelAccounts'][string][number];
 

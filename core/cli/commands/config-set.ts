@@ -2,10 +2,10 @@ import { type DurarError, durarError, errorCode, reportError } from '../../../sd
 import { parsePath } from '../../config/config-path.ts';
 import { setIn, unsetIn } from '../../config/edit.ts';
 import type { Action, CommandContext } from '../command.ts';
-import { type ConfigChange, changeConfig } from '../config-change.ts';
-import { printEffect } from '../config-effect.ts';
-import { type ConfigOperation, readOperations, type SetOptions } from '../config-input.ts';
-import type { RefCheck } from '../config-refs.ts';
+import { type ConfigChange, changeConfig } from '../config/config-change.ts';
+import { printEffect } from '../config/config-effect.ts';
+import { type ConfigOperation, readOperations, type SetOptions } from '../config/config-input.ts';
+import type { RefCheck } from '../config/config-refs.ts';
 import { printApplied } from '../reload.ts';
 
 /** `durar config set <path> <value>`, and its forms for references, secret providers and batches. */
@@ -38,7 +38,7 @@ async function change(context: CommandContext, operations: ConfigOperation[], ed
   }
   try {
     const done = await changeConfig(context, edit, { dryRun: true });
-    const refs = done.candidate === undefined ? undefined : await (await import('../config-refs.ts')).checkRefs(context, done.candidate, operations);
+    const refs = done.candidate === undefined ? undefined : await (await import('../config/config-refs.ts')).checkRefs(context, done.candidate, operations);
     return reportTrial(context, operations, done, refs, says.same);
   } catch (error) {
     if (options.json !== true || !errorCode(error)?.startsWith('DUR_CONFIG_')) throw error;

@@ -5,14 +5,14 @@ import type { Config } from '../../config/schema.ts';
 import { maskUrlPasswords } from '../../config/url-credentials.ts';
 import type { Finding } from '../../manifest/catalog.ts';
 import { createSecretFields } from '../../secrets/activate.ts';
-import { printFindings } from '../boot-report.ts';
 import type { Action, CommandContext } from '../command.ts';
-import { type ConfigEffect, effectBetween, printEffect } from '../config-effect.ts';
+import { type ConfigEffect, effectBetween, printEffect } from '../config/config-effect.ts';
+import { printFindings } from '../gateway/boot-report.ts';
 import { type Outlook, readOutlook } from '../planning.ts';
 import { openRpc } from '../rpc.ts';
 import { findRuntime } from '../runtime.ts';
-import { describeUnavailable, lookUpSecrets, type SecretState } from '../secret-lookup.ts';
-import { lookUpStored } from '../stored-lookup.ts';
+import { describeUnavailable, lookUpSecrets, type SecretState } from '../secrets/secret-lookup.ts';
+import { lookUpStored } from '../secrets/stored-lookup.ts';
 
 /**
  * `durar config validate`: every error at once, with its place; what the plan of that configuration finds; secrets that cannot be had here, its own

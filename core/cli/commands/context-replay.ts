@@ -11,8 +11,8 @@ import { slotOwner } from '../../manifest/slot-choice.ts';
 import type { Action, CommandContext } from '../command.ts';
 import { countOf } from '../count.ts';
 import { type Outlook, readOutlook } from '../planning.ts';
-import { type RecordedSession, readRecordedSession } from '../recorded-session.ts';
-import { type ReplayResult, replayEngine } from '../replay-process.ts';
+import { type RecordedSession, readRecordedSession } from '../replay/recorded-session.ts';
+import { type ReplayResult, replayEngine } from '../replay/replay-process.ts';
 import { readHostVersion } from '../version.ts';
 import { printComparison } from './context-compare.ts';
 

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { flushCompileCache } from 'node:module';
 import { DurarError, durarError, errorCode, errorText } from '../../../sdk/errors.ts';
 import { loadConfig } from '../../config/load.ts';
-import { type BootReport, type GatewayFlags, printBootReport } from '../boot-report.ts';
 import type { Action, CommandContext } from '../command.ts';
+import { type BootReport, type GatewayFlags, printBootReport } from '../gateway/boot-report.ts';
 import { oneLine } from '../printable.ts';
 
 const EXIT_FORCED = 1;
@@ -21,7 +21,7 @@ export const gatewayRun: Action = async (context) => {
   const [flags, loaded, { runGateway }, { openLog }] = await Promise.all([
     readFlags(context),
     loadConfig(context),
-    import('../compose.ts'),
+    import('../gateway/compose.ts'),
     import('../log.ts'),
   ]);
   outliveReaders();
@@ -58,7 +58,7 @@ function outliveReaders(): void {
 
 /** Ends whatever listens there, gateway or not, and says what it was. */
 async function freePort(port: number, { output }: CommandContext): Promise<void> {
-  const { endProcess, findPortHolders } = await import('../port-holder.ts');
+  const { endProcess, findPortHolders } = await import('../gateway/port-holder.ts');
   for (const { pid, command } of await findPortHolders(port)) {
     await endProcess(pid);
     output.note(`Ended process ${pid}, which held port ${port}: ${oneLine(command, COMMAND_WIDTH)}`);
@@ -67,7 +67,7 @@ async function freePort(port: number, { output }: CommandContext): Promise<void>
 
 /** The same error with the process that holds the port, as far as it is known, and what ends that one. */
 async function withHolder(error: DurarError, port: number, profile: string | undefined): Promise<DurarError> {
-  const { findPortHolders } = await import('../port-holder.ts');
+  const { findPortHolders } = await import('../gateway/port-holder.ts');
   const [holder] = await findPortHolders(port);
   if (holder === undefined) return error;
   const { pid, command } = holder;

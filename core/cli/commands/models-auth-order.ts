@@ -1,8 +1,8 @@
 import { durarError } from '../../../sdk/errors.ts';
 import { describeProfiles } from '../../auth/overview.ts';
 import { isKnownProfile, type ProfileStore } from '../../auth/profiles.ts';
-import { knownProfile, openAuthStore, wantedProvider } from '../auth-store.ts';
 import type { Action } from '../command.ts';
+import { knownProfile, openAuthStore, wantedProvider } from '../secrets/auth-store.ts';
 
 /** `durar models auth order get` */
 export const orderGet: Action = async (context) => {

@@ -7,10 +7,10 @@ import { isForbiddenKey } from '../../config/config-path.ts';
 import { templateNames } from '../../config/env.ts';
 import { keyOf } from '../../secrets/activate.ts';
 import { refProblem } from '../../secrets/ref.ts';
-import { type AuthStore, knownProfile, openAuthStore, wantedProvider } from '../auth-store.ts';
 import type { Action, CommandContext } from '../command.ts';
 import type { Output } from '../output.ts';
-import { readSecret } from '../secret-input.ts';
+import { type AuthStore, knownProfile, openAuthStore, wantedProvider } from '../secrets/auth-store.ts';
+import { readSecret } from '../secrets/secret-input.ts';
 
 const HOUR = 3_600_000;
 const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: HOUR, d: 24 * HOUR, w: 168 * HOUR };
@@ -139,7 +139,7 @@ function parseRef(text: string) {
 
 /** A store with a reference that fails would keep the gateway from starting. */
 async function assertResolves(context: CommandContext, { outlook, file }: AuthStore, profileId: string, ref: ReturnType<typeof parseRef>): Promise<void> {
-  const { resolveHere } = await import('../local-sources.ts');
+  const { resolveHere } = await import('../secrets/local-sources.ts');
   const { problems } = await resolveHere(context, outlook, [ref]);
   const problem = problems.get(keyOf(ref));
   if (problem !== undefined) throw problem(['profiles', profileId, 'keyRef'], file);

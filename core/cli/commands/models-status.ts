@@ -2,10 +2,10 @@ import { authEnvVars, declaredIds, declaredProvider } from '../../agent/models/d
 import { parseModelRef } from '../../agent/models/models.ts';
 import { agentEntry, defaultModelRef } from '../../agent/settings.ts';
 import { describeProfiles, type ProfileRow } from '../../auth/overview.ts';
-import { openAuthStore } from '../auth-store.ts';
 import type { Action } from '../command.ts';
 import { countOf } from '../count.ts';
 import type { Outlook } from '../planning.ts';
+import { openAuthStore } from '../secrets/auth-store.ts';
 import { printProfiles } from './models-auth.ts';
 
 const DAY = 86_400_000;

@@ -7,7 +7,7 @@ import { errorCode } from '../../../sdk/errors.ts';
 import { ApprovalsFile } from '../../../sdk/exec/approvals-file.ts';
 import { writePrivateFile } from '../../../sdk/private-file.ts';
 import type { Action, CommandContext } from '../command.ts';
-import { readOwnToken } from '../gateway-auth.ts';
+import { readOwnToken } from '../gateway/gateway-auth.ts';
 import { findTarget, type GatewayTarget } from '../gateway-target.ts';
 import { printable } from '../printable.ts';
 import { readHostVersion } from '../version.ts';

@@ -1,9 +1,9 @@
 import { durarError } from '../../../sdk/errors.ts';
 import { suggest } from '../../../sdk/suggest.ts';
 import { setIn } from '../../config/edit.ts';
-import { printFindings } from '../boot-report.ts';
 import type { Action, CommandContext } from '../command.ts';
-import { changeConfig } from '../config-change.ts';
+import { changeConfig } from '../config/config-change.ts';
+import { printFindings } from '../gateway/boot-report.ts';
 import { readOutlook } from '../planning.ts';
 import { listPluginRows } from '../plugin-row.ts';
 import { awaitGateway, printApplied } from '../reload.ts';

@@ -1,7 +1,7 @@
 import { durarError } from '../../../sdk/errors.ts';
 import { suggest } from '../../../sdk/suggest.ts';
-import { printFindings } from '../boot-report.ts';
 import type { Action } from '../command.ts';
+import { printFindings } from '../gateway/boot-report.ts';
 import { viewGateway } from '../gateway-view.ts';
 import { readOutlook } from '../planning.ts';
 import { listPluginRows } from '../plugin-row.ts';

@@ -3,7 +3,7 @@ import { unsetIn } from '../../config/edit.ts';
 import { parseText } from '../../config/parse.ts';
 import type { ConfigEdit } from '../../install/installer.ts';
 import type { Action } from '../command.ts';
-import { changeConfig } from '../config-change.ts';
+import { changeConfig } from '../config/config-change.ts';
 import { withInstaller } from '../installing.ts';
 import { printApplied, reloadGateway } from '../reload.ts';
 

@@ -6,7 +6,7 @@ import type { Action, CommandContext } from '../command.ts';
 import { countOf } from '../count.ts';
 import { readOutlook } from '../planning.ts';
 import { printApplied } from '../reload.ts';
-import { type AppliedPlan, applyPlan } from '../secret-apply.ts';
+import { type AppliedPlan, applyPlan } from '../secrets/secret-apply.ts';
 
 interface ApplyOptions {
   from?: string;

@@ -2,12 +2,12 @@ import { createSecretFields } from '../../secrets/activate.ts';
 import { type AuditFinding, type AuditReport, auditSecrets } from '../../secrets/audit.ts';
 import { readSecretFiles } from '../../secrets/stored-files.ts';
 import type { Action } from '../command.ts';
+import { knownVariables } from '../config/known-variables.ts';
 import { countOf } from '../count.ts';
-import { knownVariables } from '../known-variables.ts';
-import { resolveHere } from '../local-sources.ts';
 import type { Output } from '../output.ts';
 import { readOutlook } from '../planning.ts';
 import { printable } from '../printable.ts';
+import { resolveHere } from '../secrets/local-sources.ts';
 import { isServed } from '../served.ts';
 
 const EXIT_FINDINGS = 1;

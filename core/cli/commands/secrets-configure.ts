@@ -4,14 +4,14 @@ import { writePrivateFile } from '../../../sdk/private-file.ts';
 import { printPlan, type SecretsPlan, usesExec } from '../../secrets/plan.ts';
 import { type AgentFiles, readAgent } from '../../secrets/stored-files.ts';
 import type { Action, CommandContext } from '../command.ts';
-import { chooseFields } from '../configure-fields.ts';
-import { chooseProviders } from '../configure-providers.ts';
-import { createConfigureSession } from '../configure-session.ts';
 import { countOf } from '../count.ts';
-import { openSources } from '../local-sources.ts';
 import { type Outlook, readOutlook } from '../planning.ts';
 import { createPrompt, type Prompt } from '../prompt.ts';
-import { type AppliedPlan, applyPlan } from '../secret-apply.ts';
+import { chooseFields } from '../secrets/configure-fields.ts';
+import { chooseProviders } from '../secrets/configure-providers.ts';
+import { createConfigureSession } from '../secrets/configure-session.ts';
+import { openSources } from '../secrets/local-sources.ts';
+import { type AppliedPlan, applyPlan } from '../secrets/secret-apply.ts';
 import { reportPlan } from './secrets-apply.ts';
 
 interface ConfigureOptions {

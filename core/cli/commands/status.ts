@@ -6,7 +6,7 @@ import { readOutlook } from '../planning.ts';
 import { listPluginRows } from '../plugin-row.ts';
 import { describeQueue } from '../queue-view.ts';
 import { findRuntime } from '../runtime.ts';
-import { describeUnavailable, GATEWAY_SECRETS, lookUpSecrets, type SecretState } from '../secret-lookup.ts';
+import { describeUnavailable, GATEWAY_SECRETS, lookUpSecrets, type SecretState } from '../secrets/secret-lookup.ts';
 
 /** `durar status`: live when a gateway answers, else what the configuration says. */
 export const status: Action = async (context) => {

@@ -1,0 +1,43 @@
+import type { Channel } from '../../../sdk/index.ts';
+
+/** Compares ids of people as one channel does. */
+export interface AllowList {
+  /** The one form of an id. */
+  normalize(id: string): string;
+  /** Whether a list names one of these ids, or everybody. */
+  matches(list: readonly unknown[] | undefined, ids: readonly string[]): boolean;
+}
+
+const EVERYBODY = '*';
+
+/** The channel's own rule where it has one; then its name as a prefix and the case do not count. */
+export function allowListOf(channel: Pick<Channel, 'id' | 'meta' | 'security' | 'pairing'>): AllowList {
+  const own = channel.security?.normalizeAllowEntry?.bind(channel.security) ?? channel.pairing?.normalizeAllowEntry?.bind(channel.pairing);
+  const prefixes = namesOf(channel).map((name) => `${name}:`);
+
+  const normalize = (id: string): string => {
+    const text = id.trim();
+    // a rule that leaves nothing of an id would make one person of many
+    const bare = ((own?.(text) ?? text).trim() || text).toLowerCase();
+    const prefix = prefixes.find((each) => bare.startsWith(each) && bare.length > each.length);
+    return prefix === undefined ? bare : bare.slice(prefix.length);
+  };
+
+  return {
+    normalize,
+    matches(list, ids) {
+      if (list === undefined) return false;
+      const wanted = new Set(ids.map(normalize).filter((id) => id !== '' && id !== EVERYBODY));
+      return list.some((entry) => isEverybody(entry) || wanted.has(normalize(String(entry))));
+    },
+  };
+}
+
+/** The names that a configuration may use for a channel. */
+export function namesOf({ id, meta }: Pick<Channel, 'id' | 'meta'>): string[] {
+  return [id, ...(meta.aliases ?? [])].map((name) => name.toLowerCase());
+}
+
+export function isEverybody(entry: unknown): boolean {
+  return String(entry).trim() === EVERYBODY;
+}
