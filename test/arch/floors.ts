@@ -27,6 +27,11 @@ export const LIBRARY_HOMES: Record<string, string[]> = {
   'node:sqlite': ['core/state', 'extensions'],
   ws: ['core/gateway', 'sdk/client/node.ts'],
   execa: ['core/install', 'extensions'],
+  marked: ['sdk/markdown.ts'],
+  'irc-framework': ['extensions/channels/irc'],
+  grammy: ['extensions/channels/telegram'],
+  'discord.js': ['extensions/channels/discord'],
+  '@slack/bolt': ['extensions/channels/slack'],
 };
 
 /** Why an import is not allowed, or undefined. Paths are relative to the repository. */
