@@ -288,7 +288,7 @@ describe(`${SIZE.messages} messages over ${SIZE.sessions} sessions and ${PLACES.
     await until(() => telegram.pending().length === 0, 'the last updates', 60_000);
     const counts = await until(
       async () => {
-        const { state } = (await client?.request('queue.list', {})) as unknown as { state: Record<'inbox' | 'outbox', Record<string, number>> };
+        const { state } = await queueOf(client as GatewayClient);
         const { waiting = 0, started = 0 } = state.inbox;
         const { pending = 0, sending = 0 } = state.outbox;
         return waiting + started + pending + sending === 0 ? state : undefined;
@@ -350,3 +350,75 @@ describe(`${SIZE.messages} messages over ${SIZE.sessions} sessions and ${PLACES.
     expect(figures.peakMb).toBeLessThan(3 * idleMb);
   });
 });
+
+describe('a session whose model never answers', () => {
+  it('delays no other', { timeout: 300_000 }, async () => {
+    const others = 50;
+    const rounds = LONG ? 6 : 2;
+    machine = await createMachine(await config({}, {}));
+    const gateway = await machine.start();
+    const client = await machine.connect(gateway);
+    let n = 0;
+
+    /** How long each of them waits for its answer, ms. */
+    async function round(): Promise<number[]> {
+      n += 1;
+      const asked = new Map<string, number>();
+      await Promise.all(
+        Array.from({ length: others }, (_, session) => {
+          asked.set(word(session, n), Date.now());
+          return sayOnce(client, session, n);
+        }),
+      );
+      const ends = await until(async () => {
+        const own = (await wired()).flatMap(({ text, at }) => wordsIn(text).map((each): [string, number] => [each, at]));
+        return [...asked.keys()].every((each) => own.some(([one]) => one === each)) ? new Map(own) : undefined;
+      }, 'every answer');
+      return Array.from(asked, ([each, at]) => (ends.get(each) ?? Number.POSITIVE_INFINITY) - at);
+    }
+
+    // the first turn of a session opens it
+    await round();
+    const free: number[] = [];
+    const beside: number[] = [];
+    for (let turn = 0; turn < rounds; turn += 1) {
+      free.push(...(await round()));
+      const key = `agent:main:wire-once:direct:p${others + turn}`;
+      await sayOnce(client, others + turn, 0, '[[offline: stall]]');
+      await until(async () => (await running(client)) === 1, 'the turn that does not end');
+      // those behind it wait, and take no place of others
+      for (let behind = 1; behind <= 20; behind += 1) await sayOnce(client, others + turn, behind);
+      beside.push(...(await round()));
+      expect(await running(client)).toBe(1);
+      await client.request('chat.abort', { sessionKey: key });
+      await until(async () => (await held(client)) === 0, 'the end of those behind it');
+    }
+    const ratio = median(beside) / median(free);
+    if (LONG) process.stderr.write(`a stuck session: median ${median(free)} ms without it, ${median(beside)} ms beside it, ratio ${ratio.toFixed(2)}\n`);
+    expect(ratio).toBeLessThan(2);
+    client.close();
+    await gateway.stop();
+  });
+});
+
+function median(all: readonly number[]): number {
+  return all.toSorted((one, other) => one - other)[Math.floor(all.length / 2)] ?? Number.NaN;
+}
+
+interface QueueReport {
+  state: { inbox: Record<string, number>; outbox: Record<string, number>; lanes: Array<{ lane: string; running: number }> };
+}
+
+const queueOf = (client: GatewayClient) => client.request('queue.list', {}) as unknown as Promise<QueueReport>;
+
+/** Messages without an answer. */
+async function held(client: GatewayClient): Promise<number> {
+  const { state } = await queueOf(client);
+  return Object.values(state.inbox).reduce((sum, count) => sum + count, 0);
+}
+
+/** Turns that run. */
+async function running(client: GatewayClient): Promise<number> {
+  const { state } = await queueOf(client);
+  return state.lanes.find(({ lane }) => lane === 'main')?.running ?? 0;
+}
