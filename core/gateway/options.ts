@@ -97,8 +97,8 @@ export interface ConfigControl {
 
 /** What the process that runs the gateway lends it. */
 export interface GatewayControl {
-  /** Activates again and returns the report. */
-  reload(): Promise<unknown>;
+  /** Activates again and returns the report. `forEdit`: for a command that takes its edit back when it is refused. */
+  reload(options?: { forEdit?: boolean }): Promise<unknown>;
   /** Begins an orderly stop and returns at once. */
   stop(reason: string): void;
   /** What `status` adds about the process. */

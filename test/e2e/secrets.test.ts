@@ -283,6 +283,23 @@ describe('a source that fails while the gateway runs', () => {
     await call('secrets.reload');
     expect(await turn()).toBe(bearer(5));
   });
+
+  it('an edit that is taken back recovers; one that a command takes back tells nothing (SEC-147, SEC-148)', async () => {
+    const count = async () => [(await lines('SECRETS_RELOADER_DEGRADED')).length, (await lines('SECRETS_RELOADER_RECOVERED')).length];
+    const [degraded = 0, recovered = 0] = await count();
+    const before = await readFile(machine.configFile, 'utf8');
+    await setSource({ version: 5, broken: ['sealed'] });
+    await machine.writeConfig(config({ entries: { s2: { apiKey: ref('c0', 'sealed') } } }));
+    await until(async () => (await count())[0] === degraded + 1, 'the refusal');
+    await writeFile(machine.configFile, before);
+    await until(async () => (await count())[1] === recovered + 1, 'the way back');
+    const value = JSON.stringify(ref('c0', 'sealed'));
+    // slower than the command takes its edit back
+    await cli(['config', 'set', 'gateway.reload.debounceMs', '5000']);
+    expect((await cli(['config', 'set', 'skills.entries.s2.apiKey', value])).code).toBe(1);
+    expect(await count()).toEqual([degraded + 1, recovered + 1]);
+    await cli(['config', 'set', 'gateway.reload.debounceMs', '20']);
+  });
 });
 
 describe('commands that only read', () => {

@@ -46,7 +46,11 @@ export function printEffect({ mode, keys, extensions, secrets }: ConfigEffect, o
     restart: `waits for the next start (gateway.reload.mode is ${mode})`,
     none: 'has no effect on a running gateway',
   };
-  output.table(['key', 'effect'], keys.length === 0 ? [] : keys.map(({ path, effect }) => [paint.info(path), says[effect]]));
+  if (keys.length > 0)
+    output.table(
+      ['key', 'effect'],
+      keys.map(({ path, effect }) => [paint.info(path), says[effect]]),
+    );
   for (const { id, effect } of extensions) output.line(`extension ${paint.bold(id)} is ${effect}`);
   for (const { path, refs, because } of secrets) output.line(`secret ${paint.info(path)} is resolved ${paint.muted(`(${refs.join(', ')}; ${because})`)}`);
 }

@@ -147,7 +147,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       systemEvents,
       state,
       control: {
-        reload: async () => live().reload(),
+        reload: async (options) => live().reload(options),
         stop: (reason) => void stop(reason),
         status: () => ({
           pid: process.pid,

@@ -17,7 +17,7 @@ const MAX_DELAY_MS = 60_000;
 /** Carries changes on disk and requests to reload into the running process. */
 export interface LiveChanges {
   /** Activates anew for a command of ours: refused when it breaks what works. Throws `HostFailure`; the running generation goes on. */
-  reload(reason?: string): Promise<ActivationReport>;
+  reload(options?: { forEdit?: boolean | undefined }): Promise<ActivationReport>;
   /** The same for a configuration that is about to be written. */
   adopt(candidate: LoadedConfig, reason: string, options?: { restartDelayMs?: number | undefined }): Promise<Adoption>;
   /** Goes back to what is on disk, when it could not be written. */
@@ -169,9 +169,10 @@ export async function createLiveChanges(options: LiveChangesOptions): Promise<Li
 
   await look();
   return {
-    reload: (reason = 'reload') =>
+    reload: ({ forEdit = false } = {}) =>
       inTurn(async () => {
-        const { report } = await activate({ reason, strict: true, delayMs: RESTART_DELAY_MS });
+        if (forEdit) stages.expectEdit();
+        const { report } = await activate({ reason: 'reload', strict: true, delayMs: RESTART_DELAY_MS });
         await look();
         return report;
       }),

@@ -60,6 +60,8 @@ export interface Stages extends HostStages {
   secretDiagnostics(): readonly SecretDiagnostic[];
   /** The next activation takes this configuration, which is not in the file yet. Returns the way back, for one that is refused. */
   offer(candidate: LoadedConfig): () => void;
+  /** The next activation is for a command that takes its edit back when it is refused: that says nothing of the secrets in use. */
+  expectEdit(): void;
   /** Writes the manifest index, once the boot is over. */
   saveIndex(): Promise<void>;
 }
@@ -79,17 +81,19 @@ export function createStages(options: StageOptions): Stages {
   let fields = createSecretFields();
   let planned: Plan | undefined;
   let diagnostics: readonly SecretDiagnostic[] = [];
-  /** What is activated now is a candidate that is not on disk. */
-  let isOffered = false;
+  let isEditExpected = false;
+  /** What is activated now is a candidate: not on disk, or not to stay there. */
+  let isCandidate = false;
   const secretsLog = log.child('secrets');
   const signal = createReloadSignal({ log: secretsLog, announce: (text) => room('gateway').announce(text) });
   const isPluginSecret: SecretTest = (path) => fields.isMarked(path);
 
   return {
     async loadConfig() {
-      isOffered = fresh !== undefined;
       const next = fresh ?? (await loadConfig({ paths, env }));
+      isCandidate = fresh !== undefined || (isEditExpected && next.hash !== applied.config);
       fresh = undefined;
+      isEditExpected = false;
       if (next.errors.length > 0) return next;
       if (!mayStart(next.config.gateway.mode)) return { ...next, errors: [durarError('DUR_GATEWAY_MODE')] };
       loaded = next;
@@ -130,7 +134,7 @@ export function createStages(options: StageOptions): Stages {
       diagnostics = activated.diagnostics;
       for (const { level, message, ...more } of diagnostics) secretsLog[level](`${more.code}: ${message}`, more);
       if (activated.errors.length > 0) {
-        if (!isOffered) signal.failed(activated.errors);
+        if (!isCandidate) signal.failed(activated.errors);
         return activated;
       }
       // an object of its own: by it the stored credentials of this activation are found
@@ -166,11 +170,16 @@ export function createStages(options: StageOptions): Stages {
       applied = { config: loaded?.hash, records: recordsRead };
     },
     async isApplied(file) {
+      // the way back from an edit whose secrets failed: to be told of it takes an activation
+      if (file !== records && signal.isDegraded()) return false;
       const known = file === records ? applied.records : file === paths.configFile ? applied.config : undefined;
       return known !== undefined && known === (await hashFile(file));
     },
     env: () => loaded?.env ?? env,
     isSecret: isPluginSecret,
+    expectEdit() {
+      isEditExpected = true;
+    },
     secretFields: () => fields,
     secretDiagnostics: () => diagnostics,
     offer(candidate) {

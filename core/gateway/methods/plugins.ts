@@ -21,7 +21,7 @@ export function pluginsMethods(context: GatewayContext): MethodFamily<'plugins.l
     },
 
     async 'plugins.reload'() {
-      return { ok: true, report: await context.control.reload() };
+      return { ok: true, report: await context.control.reload({ forEdit: true }) };
     },
   };
 }
