@@ -132,7 +132,7 @@ function span(token: Token, dialect: MarkdownDialect): string {
     case 'codespan':
       return dialect.code((token as Tokens.Codespan).text);
     case 'link':
-      return dialect.link(inline(token.tokens, dialect), (token as Tokens.Link).href);
+      return link(token as Tokens.Link, dialect);
     case 'image':
       return dialect.link(dialect.text((token as Tokens.Image).text), (token as Tokens.Image).href);
     case 'br':
@@ -142,6 +142,12 @@ function span(token: Token, dialect: MarkdownDialect): string {
     default:
       return rest(token, dialect);
   }
+}
+
+/** An address that nobody made a link of, as that of a mail, stays as it was written. */
+function link({ raw, text, href, tokens }: Tokens.Link, dialect: MarkdownDialect): string {
+  const isBare = (raw === text || raw === `<${text}>`) && href !== text;
+  return isBare ? dialect.text(text) : dialect.link(inline(tokens, dialect), href);
 }
 
 /** What holds further tokens, or text. */
