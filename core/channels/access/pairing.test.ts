@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { PLAIN_DIALECT, renderMarkdown } from '../../../sdk/markdown.ts';
 import { openState } from '../../state/state.ts';
 import { createPairing, pairingText } from './pairing.ts';
 
@@ -95,4 +96,9 @@ it('too many wrong codes lock the desk for a while, the right one too', () => {
 it('the text names the code, the person and the command', () => {
   const text = pairingText({ channel: 'chat', accountId: 'default', senderId: 'ada', conversationId: 'ada', code: 'ABCD2345', createdAt: 0 }, 'chat name');
   for (const part of ['Your chat name: ada', 'ABCD2345', 'durar pairing approve chat ABCD2345', 'one hour']) expect(text).toContain(part);
+});
+
+it.each(['_bob_!~bob@host.org', '`b`', '``x', '*!*@host', 'a<b>', '[x](y)'])('the id %s is shown as it is', (senderId) => {
+  const text = pairingText({ channel: 'chat', accountId: 'default', senderId, conversationId: 'x', code: 'ABCD2345', createdAt: 0 }, 'name');
+  expect(renderMarkdown(text, PLAIN_DIALECT)).toContain(`Your name: ${senderId}\n`);
 });

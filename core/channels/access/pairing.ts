@@ -105,11 +105,19 @@ export function createPairing({ pairing: table }: Pick<State, 'pairing'>, now: (
 export function pairingText({ code, channel, senderId }: PairingRequest, idLabel: string): string {
   return [
     'This assistant does not know you yet, so your message was not read.',
-    `Your ${idLabel}: ${senderId}`,
+    `Your ${idLabel}: ${verbatim(senderId)}`,
     `Pairing code: ${code}`,
     `Its owner lets you in with: durar pairing approve ${channel} ${code}`,
     'The code is good for one hour.',
   ].join('\n');
+}
+
+/** An id that Markdown would change is shown as code. */
+function verbatim(id: string): string {
+  if (!/[*_`\\[\]<>]|~.*~/.test(id)) return id;
+  const longest = Math.max(0, ...(id.match(/`+/g) ?? []).map(({ length }) => length));
+  const fence = '`'.repeat(longest + 1);
+  return longest === 0 ? `${fence}${id}${fence}` : `${fence} ${id} ${fence}`;
 }
 
 function newCode(): string {
