@@ -53,6 +53,12 @@ describe('who may write in private', () => {
     expect(word(decide({ allowFrom: [7] }, { senderId: '7' }))).toBe('allowed');
   });
 
+  it('a letter that only looks like another in lower case names nobody else', () => {
+    const list = allowListOf(CHAT);
+    expect(list.matches(['Kim'], ['kIM'])).toBe(true);
+    expect(list.matches(['kim'], ['\u212Aim'])).toBe(false);
+  });
+
   it('uses the rule of the channel for the form of an id', () => {
     const phone = { ...CHAT, security: { normalizeAllowEntry: (entry: string) => entry.replaceAll(/[^0-9]/g, '') } } as Channel;
     const allowList = allowListOf(phone);

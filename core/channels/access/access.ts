@@ -2,6 +2,7 @@ import type { InboundMessage } from '../../../sdk/index.ts';
 import type { ChannelSettings, GroupSettings, TopicSettings } from '../channel-settings.ts';
 import type { AllowList } from './allow-list.ts';
 import { isEverybody } from './allow-list.ts';
+import { foldCase } from './fold-case.ts';
 
 export type AccessDecision =
   | {
@@ -70,7 +71,7 @@ function groupOf({ groups }: ChannelSettings, message: AccessParams['message']):
   const everywhere = entries.find(([id]) => isEverybody(id))?.[1];
   const topic = topicOf({ groups }, message);
   for (const name of names) {
-    const own = entries.find(([id]) => !isEverybody(id) && id.trim().toLowerCase() === name.toLowerCase())?.[1];
+    const own = entries.find(([id]) => !isEverybody(id) && foldCase(id.trim()) === foldCase(name))?.[1];
     if (own !== undefined) return { group: { ...everywhere, ...own, ...topic }, isListed: true };
   }
   return { group: everywhere === undefined ? undefined : { ...everywhere, ...topic }, isListed: everywhere !== undefined };
@@ -80,8 +81,8 @@ function groupOf({ groups }: ChannelSettings, message: AccessParams['message']):
 export function topicOf({ groups = {} }: ChannelSettings, message: Pick<AccessParams['message'], GroupNames | 'threadId'>): TopicSettings | undefined {
   const { threadId } = message;
   if (threadId === undefined) return undefined;
-  const names = [...namesOfGroup(message), '*'].map((name) => name.toLowerCase());
-  const found = names.flatMap((name) => Object.entries(groups).filter(([id]) => id.trim().toLowerCase() === name));
+  const names = [...namesOfGroup(message), '*'].map(foldCase);
+  const found = names.flatMap((name) => Object.entries(groups).filter(([id]) => foldCase(id.trim()) === name));
   const topics = found.find(([, group]) => group.topics !== undefined && Object.hasOwn(group.topics, threadId))?.[1].topics;
   return topics?.[threadId];
 }

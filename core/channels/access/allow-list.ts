@@ -1,4 +1,5 @@
 import type { Channel } from '../../../sdk/index.ts';
+import { foldCase } from './fold-case.ts';
 
 /** Compares ids of people as one channel does. */
 export interface AllowList {
@@ -18,7 +19,7 @@ export function allowListOf(channel: Pick<Channel, 'id' | 'meta' | 'security' | 
   const normalize = (id: string): string => {
     const text = id.trim();
     // a rule that leaves nothing of an id would make one person of many
-    const bare = ((own?.(text) ?? text).trim() || text).toLowerCase();
+    const bare = foldCase((own?.(text) ?? text).trim() || text);
     const prefix = prefixes.find((each) => bare.startsWith(each) && bare.length > each.length);
     return prefix === undefined ? bare : bare.slice(prefix.length);
   };

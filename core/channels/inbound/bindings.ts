@@ -1,6 +1,7 @@
 import type { InboundMessage } from '../../../sdk/index.ts';
 import type { Config } from '../../config/schema.ts';
 import { DEFAULT_AGENT_ID, defaultAgentId } from '../../sessions/service.ts';
+import { foldCase } from '../access/fold-case.ts';
 
 type Match = NonNullable<Config['bindings']>[number]['match'];
 
@@ -63,12 +64,12 @@ function fitsAccount(wanted: string | undefined, { accountId, defaultAccountId }
 function fitsPeer(peer: NonNullable<Match['peer']>, message: BindingParams['message']): 'peer' | 'parent' | undefined {
   const kind = peer.kind === 'dm' ? 'direct' : peer.kind;
   if (kind !== message.chatType) return undefined;
-  const id = peer.id.toLowerCase();
-  const isId = (name: string | undefined): boolean => name?.toLowerCase() === id;
+  const id = foldCase(peer.id);
+  const isId = (name: string | undefined): boolean => name !== undefined && foldCase(name) === id;
   if (kind === 'direct') return [message.senderId, ...(message.senderAliases ?? []), message.conversationId].some(isId) ? 'peer' : undefined;
   const { conversationId, conversationAliases = [], parentConversationId: parent, guildId } = message;
   if (isId(conversationId)) return 'peer';
   // a thread's aliases may name what it hangs below as well, with and without the kind before it
-  if (isId(parent) || parent?.toLowerCase().endsWith(`:${id}`) === true) return 'parent';
+  if (isId(parent) || (parent !== undefined && foldCase(parent).endsWith(`:${id}`))) return 'parent';
   return !isId(guildId) && conversationAliases.some(isId) ? 'peer' : undefined;
 }

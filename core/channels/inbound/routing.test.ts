@@ -55,6 +55,15 @@ describe('the session of a message', () => {
     expect(keyOf(`${'a'.repeat(200)}1`)).not.toBe(keyOf(`${'a'.repeat(200)}2`));
   });
 
+  it('two ids that differ in more than the case of ASCII letters make two keys', () => {
+    const keyOf = (senderId: string) => route({ dmScope: 'per-peer', identityLinks: { boss: ['chat:kate'] } }, { ...direct, senderId });
+    expect(keyOf('KATE')).toBe('agent:main:direct:boss');
+    expect(keyOf('\u212Aate')).not.toBe(keyOf('kate'));
+    const keys = ['\u212Aim', 'kim', '\u00C9va', '\u00E9va'].map(keyOf);
+    expect(new Set(keys.map((key) => canonicalKey(key))).size).toBe(4);
+    expect(keyOf('\u00C9VA')).toBe(keyOf('\u00C9va'));
+  });
+
   it('a topic is part of its group, for channels that have them', () =>
     expect(route(undefined, { ...group, threadId: '7' }, { hasTopics: true })).toBe('agent:main:chat:group:#ops:topic:7'));
 });

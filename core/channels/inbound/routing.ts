@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { InboundMessage } from '../../../sdk/index.ts';
 import type { Config } from '../../config/schema.ts';
+import { foldCase } from '../access/fold-case.ts';
 
 /** Characters of one id in a key. */
 const MAX_PART = 160;
@@ -42,20 +43,20 @@ export function routeSession({ config, channel, accountId, agentId, hasTopics, m
 /** The key says the kind itself. */
 const withoutKind = (id: string): string => id.replace(/^(?:channel|group):(?=.)/i, '');
 
-/** An id as part of a key: services allow what a key does not. */
+/** An id as part of a key: services allow what a key does not. Ids that a key would hold for the same, as its case does not count, are told apart. */
 function partOf(id: string): string {
   const plain =
-    id
-      .trim()
+    foldCase(id.trim())
       .replaceAll(/\p{Cc}/gu, '_')
       .replace(/:$/, '_') || '_';
-  return plain.length <= MAX_PART ? plain : `${plain.slice(0, MAX_PART / 2)}-${createHash('sha256').update(id).digest('hex').slice(0, 16)}`;
+  if (plain.length <= MAX_PART && plain.toLowerCase() === plain) return plain;
+  return `${plain.slice(0, MAX_PART / 2)}-${createHash('sha256').update(foldCase(id)).digest('hex').slice(0, 16)}`;
 }
 
 /** `session.identityLinks`: the one name of somebody who is on several channels. */
 function linkedName(links: Readonly<Record<string, readonly string[]>> | undefined, channel: string, message: RouteParams['message']): string | undefined {
-  const ids = new Set([message.senderId, ...(message.senderAliases ?? [])].map((id) => `${channel}:${id}`.toLowerCase()));
-  return Object.entries(links ?? {}).find(([, names]) => names.some((name) => ids.has(name.trim().toLowerCase())))?.[0];
+  const ids = new Set([message.senderId, ...(message.senderAliases ?? [])].map((id) => foldCase(`${channel}:${id}`)));
+  return Object.entries(links ?? {}).find(([, names]) => names.some((name) => ids.has(foldCase(name.trim()))))?.[0];
 }
 
 /**
