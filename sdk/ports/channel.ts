@@ -149,6 +149,8 @@ export interface OutboundTarget {
   replyToId?: string;
   /** The same for every try of one message. */
   idempotencyKey?: string;
+  /** A crash came while this was sent before: it may have gone out. A channel that can find its own messages by the key looks before it sends. */
+  uncertain?: true;
   signal?: AbortSignal;
 }
 

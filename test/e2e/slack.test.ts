@@ -92,6 +92,23 @@ describe('Slack over a socket', () => {
     expect(server.pending()).toEqual([]);
   });
 
+  it('shows a reply once when it is killed before Slack has said that it went out, in a thread as well', async () => {
+    machine = await createMachine(config());
+    let gateway = await machine.start();
+    for (const thread of [{}, { thread_ts: '1700000000.000100' }]) {
+      const text = 'thread_ts' in thread ? 'shown in a thread' : 'shown at once';
+      server.fail('chat.postMessage', 'mute');
+      server.say(`[[offline: say ${text}]]`, thread);
+      await replied(text);
+      await gateway.stop('SIGKILL');
+      gateway = await machine.start();
+      server.say(`after: ${text}`, thread);
+      await replied(`after: ${text}`);
+      expect(replies().filter((reply) => reply === text)).toEqual([text]);
+    }
+    expect(replies()).toHaveLength(4);
+  });
+
   it('answers every message of many people in order, through kill -9, repetitions, closed sockets and faults', async () => {
     const people = Array.from({ length: 6 }, (_, index) => ({ user: `U0PERSON0${index}`, channel: `D0PERSON0${index}` }));
     const rounds = 8;

@@ -33,7 +33,7 @@ const STEP_LIMIT_MS = 300_000;
 export function createDeliveryAttempts({ outbox, log, ended }: { outbox: Outbox; log: Logger; ended: AbortSignal }): DeliveryAttempts {
   let repeated = 0;
 
-  async function limited(plan: DeliveryPlan, address: Address, key: string): Promise<void> {
+  async function limited(plan: DeliveryPlan, address: Address, request: { key: string; uncertain: boolean }): Promise<void> {
     const limit = new AbortController();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
@@ -44,7 +44,7 @@ export function createDeliveryAttempts({ outbox, log, ended }: { outbox: Outbox;
       }, STEP_LIMIT_MS);
     });
     try {
-      await Promise.race([performStep(address, plan, { key, signal: AbortSignal.any([limit.signal, ended]) }), late]);
+      await Promise.race([performStep(address, plan, { ...request, signal: AbortSignal.any([limit.signal, ended]) }), late]);
     } finally {
       clearTimeout(timer);
     }
@@ -64,8 +64,9 @@ export function createDeliveryAttempts({ outbox, log, ended }: { outbox: Outbox;
           log.warn('a message that may have gone out before a crash is sent again', { id, channel, to });
         }
         outbox.sending(id, plan);
+        const { done } = plan;
         while (plan.done < plan.steps.length) {
-          await limited(plan, address, id);
+          await limited(plan, address, { key: id, uncertain: uncertain && plan.done === done });
           if (ended.aborted) return { sent: undefined };
           if (plan.done < plan.steps.length) outbox.progress(id, plan);
         }

@@ -35,6 +35,7 @@ interface Sent {
   to: string;
   text?: string;
   key?: string | undefined;
+  uncertain?: true;
   messageId?: string;
 }
 
@@ -69,8 +70,15 @@ function serve(adapter: Partial<ChannelOutboundAdapter> = {}, config: Record<str
     await held.get(params.to);
     const failure = service.failures.shift();
     if (failure !== undefined) throw failure;
-    const { to, text, idempotencyKey: key, messageId } = params;
-    service.sent.push({ kind, to, key, ...(text === undefined ? {} : { text }), ...(messageId === undefined ? {} : { messageId }) });
+    const { to, text, idempotencyKey: key, messageId, uncertain } = params;
+    service.sent.push({
+      kind,
+      to,
+      key,
+      ...(uncertain === undefined ? {} : { uncertain }),
+      ...(text === undefined ? {} : { text }),
+      ...(messageId === undefined ? {} : { messageId }),
+    });
     return { messageId: `m${service.sent.length}` };
   };
   const channel = {
@@ -322,6 +330,26 @@ describe('after a crash', () => {
     await settle();
     expect(texts(next).sort()).toEqual(['edited', 'one', 'two']);
     expect(worker.status()).toMatchObject({ repeated: 1 });
+    const unsure = next.sent.filter(({ uncertain }) => uncertain).map(({ text }) => text);
+    expect(unsure.sort()).toEqual(['edited', 'one']);
+  });
+
+  it('tells the channel so at every later try, and only of the part that may have gone out', async () => {
+    const service = serve({ textChunkLimit: 10 });
+    service.hold('amy');
+    worker.start();
+    post(message('a', 'amy', { text: 'part one\n\npart two' }));
+    await settle();
+    await crash();
+    const next = serve({ textChunkLimit: 10 });
+    next.failures.push(new Error('busy'));
+    worker.start();
+    await settle(10_000);
+    expect(next.sent).toMatchObject([
+      { text: 'part one', uncertain: true },
+      { text: 'part two', key: 'a:1' },
+    ]);
+    expect(next.sent[1]).not.toHaveProperty('uncertain');
   });
 
   it('uses the same key again where the service drops what it has', async () => {

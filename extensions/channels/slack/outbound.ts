@@ -18,8 +18,9 @@ const MOST_CHARS = 40_000;
 const MARK = 'durar_message';
 /** How far the clocks of Slack and of this machine may be apart. */
 const CLOCK_MS = 5 * 60_000;
-/** Newest messages that are looked through. */
-const LOOK_BACK = 50;
+/** Messages in one page, and pages, that are looked through. */
+const LOOK_BACK = 100;
+const PAGES = 5;
 
 /** One call: which bot, which conversation, where in it. */
 interface Call {
@@ -28,6 +29,9 @@ interface Call {
   thread: { thread_ts?: string };
   signal: AbortSignal | undefined;
 }
+
+/** What is known of earlier tries. */
+type Sending = Pick<OutboundTarget, 'idempotencyKey' | 'uncertain'>;
 
 export function createOutbound(bots: Bots): ChannelOutboundAdapter {
   /** Works on one conversation; what was called before for the same one goes first. */
@@ -46,13 +50,13 @@ export function createOutbound(bots: Bots): ChannelOutboundAdapter {
     deliveryMode: 'direct',
     textChunkLimit: TEXT_LIMIT,
 
-    sendText: ({ text, ...to }) => at(to, (call) => post(call, text, to.idempotencyKey)),
+    sendText: ({ text, ...to }) => at(to, (call) => post(call, text, to)),
 
     sendMedia: ({ text, mediaUrl, ...to }) =>
       at(to, async (call) => {
         const attachment = await openAttachment(mediaUrl, call.bot.account.mediaMaxBytes);
-        if ('url' in attachment) return post(call, text === '' ? attachment.url : `${text}\n\n${attachment.url}`, to.idempotencyKey);
-        return sendFile(call, { ...attachment, name: attachment.name.toWellFormed() }, text, to.idempotencyKey);
+        if ('url' in attachment) return post(call, text === '' ? attachment.url : `${text}\n\n${attachment.url}`, to);
+        return sendFile(call, { ...attachment, name: attachment.name.toWellFormed() }, text, to);
       }),
 
     editText: ({ messageId, text, ...to }) =>
@@ -111,15 +115,15 @@ async function directOf(bot: Bot, userId: string, signal: AbortSignal | undefine
 }
 
 /**
- * Posts a message. Slack drops no repetition, so it is marked with its key: when a request failed that may have been carried out, the
- * conversation is looked through for the mark before the message is sent again.
+ * Posts a message. Slack drops no repetition, so it is marked with its key: when a request failed that may have been carried out, in this
+ * process or in one that was killed, the conversation is looked through for the mark before the message is sent again.
  */
-async function post(call: Call, text: string, key: string | undefined): Promise<OutboundResult> {
+async function post(call: Call, text: string, { idempotencyKey: key, uncertain }: Sending): Promise<OutboundResult> {
   const { bot, channel, thread, signal } = call;
   const { account } = bot;
   const mark = key === undefined ? undefined : digest(key);
   const startedAt = Date.now();
-  const recover = mark === undefined ? undefined : (since: number) => findMarked(call, mark, since);
+  const recover = mark === undefined ? undefined : (since?: number) => findMarked(call, mark, since);
   const payload = {
     channel,
     text: textFor(account, text),
@@ -128,7 +132,7 @@ async function post(call: Call, text: string, key: string | undefined): Promise<
     ...(mark === undefined ? {} : { metadata: { event_type: MARK, event_payload: { key: mark } } }),
   };
   const since = mark === undefined ? undefined : bot.unsure.get(mark);
-  const found = since === undefined ? undefined : await recover?.(since);
+  const found = since === undefined && uncertain !== true ? undefined : await recover?.(since);
   try {
     const answer =
       found ?? (await bot.api.call('chat.postMessage', payload, { signal, ...(recover === undefined ? {} : { recover: () => recover(since ?? startedAt) }) }));
@@ -140,15 +144,22 @@ async function post(call: Call, text: string, key: string | undefined): Promise<
   }
 }
 
-/** The message with that mark, if it went out; unknown where the app may not read the conversation. */
-async function findMarked({ bot, channel, thread, signal }: Call, mark: string, since: number): Promise<Answer | undefined> {
-  const oldest = String((since - CLOCK_MS) / 1000);
+/** The message with that mark, if it went out; unknown where the app may not read the conversation. Without `since` it is looked for among the newest. */
+async function findMarked({ bot, channel, thread, signal }: Call, mark: string, since?: number): Promise<Answer | undefined> {
+  const oldest = since === undefined ? {} : { oldest: String((since - CLOCK_MS) / 1000) };
   const [method, where] = thread.thread_ts === undefined ? ['conversations.history', {}] : ['conversations.replies', { ts: thread.thread_ts }];
   try {
-    const answer = await bot.api.call(method, { channel, ...where, oldest, limit: LOOK_BACK, include_all_metadata: true }, { signal, once: true });
-    const messages = (Array.isArray(answer.messages) ? answer.messages : []) as Array<{ ts?: string; metadata?: { event_payload?: { key?: unknown } } }>;
-    const ours = messages.find(({ metadata }) => metadata?.event_payload?.key === mark);
-    return ours?.ts === undefined ? undefined : { ts: ours.ts };
+    let cursor: unknown = '';
+    for (let page = 0; page < PAGES; page += 1) {
+      const request = { channel, ...where, ...oldest, ...(cursor === '' ? {} : { cursor }), limit: LOOK_BACK, include_all_metadata: true };
+      const answer: Answer = await bot.api.call(method, request, { signal, once: true });
+      const messages = (Array.isArray(answer.messages) ? answer.messages : []) as Array<{ ts?: string; metadata?: { event_payload?: { key?: unknown } } }>;
+      const ours = messages.find(({ metadata }) => metadata?.event_payload?.key === mark);
+      if (ours?.ts !== undefined) return { ts: ours.ts };
+      cursor = (answer.response_metadata as { next_cursor?: unknown } | undefined)?.next_cursor ?? '';
+      if (typeof cursor !== 'string' || cursor === '') break;
+    }
+    return undefined;
   } catch (error) {
     if (error instanceof SlackError && !error.transient && error.code !== 'SLACK_ABORTED') return undefined;
     throw error;
@@ -156,8 +167,9 @@ async function findMarked({ bot, channel, thread, signal }: Call, mark: string, 
 }
 
 /** Gets an address, sends the content there, shows the file; a later try of the same message begins after what is done. */
-async function sendFile(call: Call, { bytes, name }: { bytes: Uint8Array; name: string }, text: string, key: string | undefined): Promise<OutboundResult> {
+async function sendFile(call: Call, { bytes, name }: { bytes: Uint8Array; name: string }, text: string, sending: Sending): Promise<OutboundResult> {
   const { bot, channel, thread, signal } = call;
+  const key = sending.idempotencyKey;
   const { api, account } = bot;
   const caption = text === '' ? '' : toMrkdwn(text, account.tables);
   const fits = caption.length <= TEXT_LIMIT;
@@ -178,7 +190,7 @@ async function sendFile(call: Call, { bytes, name }: { bytes: Uint8Array; name: 
   steps.completed = true;
   for (const [index, part] of texts.entries()) {
     if (index < steps.texts) continue;
-    await post(call, part, key === undefined ? undefined : `${key}:text:${index}`);
+    await post(call, part, key === undefined ? {} : { ...sending, idempotencyKey: `${key}:text:${index}` });
     steps.texts = index + 1;
   }
   if (place !== undefined) bot.steps.delete(place);

@@ -163,6 +163,31 @@ describe('a message whose answer was lost', () => {
     expect(server.messages).toHaveLength(2);
   });
 
+  for (const place of [{}, { threadId: '1700000000.000100' }]) {
+    it(`is found by another process after a crash${'threadId' in place ? ', also in a thread' : ''} (RETRY-003)`, async () => {
+      for (let index = 0; index < 130; index += 1) await send(`before ${index}`, { idempotencyKey: `old:${index}`, ...place });
+      const sent = await send('hello', { ...KEYED, ...place });
+      if (!('threadId' in place)) for (let index = 0; index < 130; index += 1) await send(`after ${index}`);
+      const before = server.messages.length;
+      channel = createSlack();
+      await expect(send('hello', { ...KEYED, ...place, uncertain: true })).resolves.toEqual(sent);
+      expect(server.messages).toHaveLength(before);
+      // nobody looks without need
+      const looks = () => server.of('conversations.history').length + server.of('conversations.replies').length;
+      const looked = looks();
+      await send('another', { idempotencyKey: 'run:9:0', ...place });
+      expect(looks()).toBe(looked);
+      await send('a third', { idempotencyKey: 'run:9:1', ...place, uncertain: true });
+      expect(server.messages).toHaveLength(before + 2);
+    });
+  }
+
+  it('is not sent while nobody can tell whether it went out before a crash', async () => {
+    server.fail('conversations.history', { status: 503 });
+    await expect(send('hello', { ...KEYED, uncertain: true })).rejects.toMatchObject({ retryable: true });
+    expect(posts()).toBe(0);
+  });
+
   it('is sent again when it is not there, or the app may not look', async () => {
     server.fail('chat.postMessage', 'reset');
     await send('one', KEYED);
