@@ -75,7 +75,7 @@ export interface ControlUiSettings {
 /** What became of a configuration that was adopted. */
 export interface Adoption {
   /** The listener moves, or all clients have to come again: they are told so long after the file is written. */
-  restart?: { delayMs: number; coalesced: boolean };
+  restart?: { delayMs: number; cooldownMs: number; coalesced: boolean };
   /** The keys that count from the next start of the process. */
   later: readonly string[];
   /** To be called when the file holds it; `revert` when it could not be written. */

@@ -184,6 +184,25 @@ describe('the listener', () => {
     await expect(enter(machine, process)).rejects.toThrow();
   });
 
+  it('moves again for a request only when the clients had time to come; both addresses answer until then', async () => {
+    const { machine, process } = await begin();
+    const { client, gone } = await enter(machine, process);
+    const patch = async (from: typeof client, port: number) => {
+      const { hash } = (await from.request('config.get', {})) as { hash: string };
+      return ((await from.request('config.patch', { raw: JSON.stringify({ gateway: { port } }), baseHash: hash, restartDelayMs: 50 })) as { restart: unknown })
+        .restart as { delayMs: number; cooldownMsApplied: number };
+    };
+    const [first, second] = [await freePort(), await freePort()];
+    expect(await patch(client, first)).toMatchObject({ delayMs: 50, cooldownMsApplied: 0 });
+    await gone;
+    const { client: moved } = await enter(machine, url(first));
+    const { delayMs, cooldownMsApplied } = await patch(moved, second);
+    expect(cooldownMsApplied).toBeGreaterThan(0);
+    expect(delayMs).toBe(50 + cooldownMsApplied);
+    await enter(machine, url(second));
+    expect(await status(moved)).toMatchObject({ host: { generation: 3 } });
+  });
+
   it('answers every write that comes before the clients are told, and moves once for all of them', async () => {
     const { machine, process, port } = await begin();
     const { client, gone } = await enter(machine, process);

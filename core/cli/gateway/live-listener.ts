@@ -14,11 +14,16 @@ import { resolveGatewaySettings } from './gateway-settings.ts';
 export interface Restart {
   /** When the clients are told to come again, from now. */
   delayMs: number;
+  /** How much of that is there because they were told a short time ago. */
+  cooldownMs: number;
   /** It is one with a restart that was due already. */
   coalesced: boolean;
   /** Starts the time, where `waits` was asked for. */
   begin(): void;
 }
+
+/** After a restart the next one that a request asks for waits this long, so that nobody can keep the clients on the move. */
+const COOLDOWN_MS = 30_000;
 
 export interface ApplyOptions {
   reason: string;
@@ -68,6 +73,7 @@ export function createLiveListener({ gateway, config, env, flags, paths, log, ..
   let files = filesOf(config);
   let candidate: { settings: GatewaySettings; opening: Opening; files: string[] } | undefined;
   let due: Due | undefined;
+  let restartedAt = Number.NEGATIVE_INFINITY;
 
   function filesOf({ gateway: { tls } }: Config): string[] {
     if (!tls.enabled) return [];
@@ -81,6 +87,7 @@ export function createLiveListener({ gateway, config, env, flags, paths, log, ..
     due = undefined;
     clearTimeout(timer);
     for (const opening of openings) opening.keep();
+    restartedAt = performance.now();
     gateway.restart(reason, scope);
   }
 
@@ -103,8 +110,10 @@ export function createLiveListener({ gateway, config, env, flags, paths, log, ..
         throw new HostFailure([error as DurarError]);
       }
     },
-    async apply({ reason, restart, delayMs, waits = false }) {
+    async apply({ reason, restart, delayMs: wantedMs, waits = false }) {
       if (candidate === undefined) return undefined;
+      const cooldownMs = waits ? Math.max(0, Math.ceil(restartedAt + COOLDOWN_MS - performance.now()) - wantedMs) : 0;
+      const delayMs = wantedMs + cooldownMs;
       const { opening } = candidate;
       const { port } = settings;
       settings = candidate.settings;
@@ -126,7 +135,7 @@ export function createLiveListener({ gateway, config, env, flags, paths, log, ..
         timer: undefined,
       };
       if (!waits) startTime(delayMs);
-      return { delayMs, coalesced, begin: () => startTime(delayMs) };
+      return { delayMs, cooldownMs, coalesced, begin: () => startTime(delayMs) };
     },
     async withdraw() {
       const opening = candidate?.opening;

@@ -112,5 +112,6 @@ export function configMethods(context: GatewayContext): MethodFamily<Names> {
 function restartOf(reason: string, adoption: Adoption | undefined): Exclude<ConfigPatchResult['restart'], undefined> {
   const { restart, later = [] } = adoption ?? {};
   if (restart === undefined) return later.length === 0 ? null : { ok: false, reason, paths: [...later] };
-  return { ok: true, pid: process.pid, delayMs: restart.delayMs, reason, mode: 'in-process', coalesced: restart.coalesced, cooldownMsApplied: 0 };
+  const { delayMs, coalesced, cooldownMs } = restart;
+  return { ok: true, pid: process.pid, delayMs, reason, mode: 'in-process', coalesced, cooldownMsApplied: cooldownMs };
 }
