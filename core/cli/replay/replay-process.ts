@@ -53,7 +53,7 @@ export async function replayEngine(
   const { dir, ...rest } = job;
   const stateDir = join(dir, 'state');
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  const { child, end } = startPrivateProcess('core/cli/replay-child', { stateDir, env, job: { ...rest, stateDir } });
+  const { child, end } = startPrivateProcess('core/cli/replay/replay-child', { stateDir, env, job: { ...rest, stateDir } });
   const result: ReplayResult = { engine: job.engine, turns: [], summaries: { recorded: 0, extracted: 0 } };
   let isDone = false;
   let isBlocked = false;
