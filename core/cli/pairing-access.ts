@@ -1,12 +1,10 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { durarError } from '../../sdk/errors.ts';
 import type { MethodTypes } from '../../sdk/protocol/generated/types.ts';
 import type { PairingCodes } from '../channels/access/pairing.ts';
 import type { CommandContext } from './command.ts';
 import { findTarget } from './gateway-target.ts';
 import { openRpc } from './rpc.ts';
 import { findRuntime } from './runtime.ts';
+import { openStoppedState } from './stopped-state.ts';
 
 type PairingMethod = Extract<keyof MethodTypes, `channels.pairing.${string}`>;
 type Calls = { [Name in PairingMethod]: (params: MethodTypes[Name]['params']) => MethodTypes[Name]['result'] };
@@ -26,23 +24,10 @@ export async function openPairing(context: CommandContext): Promise<PairingAcces
 }
 
 async function openLocal({ paths }: CommandContext, url: string): Promise<PairingAccess> {
-  if (!existsSync(join(paths.stateDbDir, 'durar.db'))) throw durarError('DUR_GATEWAY_UNREACHABLE', { url });
-  const [{ acquireGatewayLock, openState }, { createPairing }] = await Promise.all([import('../state/state.ts'), import('../channels/access/pairing.ts')]);
-  const lock = acquireGatewayLock({ dir: paths.stateDbDir });
-  try {
-    const state = openState({ dir: paths.stateDbDir });
-    const calls = callsOf(createPairing(state).desk);
-    return {
-      call: async (method, params) => calls[method](params as never) as never,
-      close() {
-        state.close();
-        lock.release();
-      },
-    };
-  } catch (error) {
-    lock.release();
-    throw error;
-  }
+  const { state, close } = await openStoppedState(paths, url);
+  const { createPairing } = await import('../channels/access/pairing.ts');
+  const calls = callsOf(createPairing(state).desk);
+  return { call: async (method, params) => calls[method](params as never) as never, close };
 }
 
 /** No channel runs that could tell anybody. */

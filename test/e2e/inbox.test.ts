@@ -132,6 +132,7 @@ describe('kill -9 while people write', () => {
 
   it('durar queue shows what waits and takes it out; a message that kills the process is given up', async () => {
     machine = await createMachine({ agents: { defaults: { model: 'offline/script' } } });
+    expect((await machine.cli(['queue', 'list'])).stderr).toContain('DUR_GATEWAY_UNREACHABLE');
     let gateway = await machine.start();
     const first = await machine.connect(gateway);
     await first.request('chat.send', { sessionKey: 'main', message: '[[offline: stall]] poison', idempotencyKey: 'poison' });
@@ -157,5 +158,15 @@ describe('kill -9 while people write', () => {
     expect((await machine.cli(['queue', 'drop', 'poison'])).stdout).toContain('Dropped poison.');
     expect(await entries()).toEqual([]);
     expect((await machine.cli(['queue', 'drop', 'poison'])).stderr).toContain("nothing with the id 'poison' is in the queue");
+
+    const last = await machine.connect(gateway);
+    await last.request('chat.send', { sessionKey: 'main', message: '[[offline: stall]] left over', idempotencyKey: 'left' });
+    last.close();
+    await gateway.stop('SIGKILL');
+    expect((await machine.cli(['queue', 'list', '--json'])).json()).toMatchObject({ state: { lanes: [], backlog: 1 }, entries: [{ id: 'left' }] });
+    expect((await machine.cli(['queue', 'retry', 'left'])).stderr).toContain('DUR_QUEUE_NOT_DEAD');
+    expect((await machine.cli(['queue', 'drop', 'left'])).stdout).toContain('Dropped left.');
+    gateway = await machine.start();
+    expect(await entries()).toEqual([]);
   }, 120_000);
 });

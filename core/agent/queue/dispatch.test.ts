@@ -267,6 +267,16 @@ describe('lanes', () => {
     expect(host.agent.queue.state().lanes).toMatchObject([{ lane: 'cron', running: 2, waiting: 3 }]);
   });
 
+  it.each(['cron', 'subagent'])('a detached run in %s is listed while it runs (QUEUE-063)', async (lane) => {
+    const host = await createAgentHost();
+    await host.start('[[offline: stall]]', { runId: 'detached', sessionKey: 'nightly', lane });
+    await until(() => host.agent.queue.list(10).some(({ state }) => state === 'started'), 'the begin');
+    expect(host.agent.queue.list(10)).toMatchObject([{ id: 'detached', box: 'inbox', state: 'started', sessionKey: 'agent:main:nightly' }]);
+    expect(host.agent.queue.state().lanes).toMatchObject([{ lane, running: 1, waiting: 0 }]);
+    host.agent.abort({ runId: 'detached', origin: 'rpc' });
+    await until(() => host.agent.queue.list(10).length === 0, 'the end');
+  });
+
   it('are named in the verbose log with what waits there, and so is a long wait (QUEUE-010, QUEUE-013, QUEUE-015, QUEUE-065, QUEUE-066)', async () => {
     let time = Date.now();
     const host = await createAgentHost({ now: () => time });

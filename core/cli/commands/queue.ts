@@ -2,8 +2,8 @@ import { durarError } from '../../../sdk/errors.ts';
 import type { Action, CommandContext } from '../command.ts';
 import { countOf } from '../count.ts';
 import type { QueueView } from '../gateway-view.ts';
+import { openQueue, type QueueAccess } from '../queue-access.ts';
 import { describeQueue } from '../queue-view.ts';
-import { openRpc, type Rpc } from '../rpc.ts';
 
 interface Entry {
   id: string;
@@ -20,10 +20,10 @@ interface Entry {
 
 /** `durar queue list [--limit <count>]` */
 export const queueList: Action = (context) =>
-  withRpc(context, async (rpc) => {
+  withQueue(context, async (queue) => {
     const { output, options } = context;
-    const limit = options.limit === undefined ? {} : { limit: options.limit };
-    const result = (await rpc.call('queue.list', limit)) as { state: QueueView; entries: Entry[] };
+    const limit = typeof options.limit === 'number' ? { limit: options.limit } : {};
+    const result = (await queue.call('queue.list', limit)) as { state: QueueView; entries: Entry[] };
     output.result(result, () => {
       const { paint } = output;
       const { state, entries } = result;
@@ -48,24 +48,26 @@ export const queueRetry: Action = (context) => {
   if ((id === undefined) !== all) {
     throw durarError('DUR_CLI_USAGE', { reason: 'it is not said what to retry' }, { hint: 'Name an id of `durar queue list`, or give --all.' });
   }
-  return withRpc(context, async (rpc) => {
-    const result = (await rpc.call('queue.retry', id === undefined ? { all } : { id })) as { ids: string[] };
-    context.output.result(result, () => context.output.line(`Trying ${countOf(result.ids.length, 'message')} again.`));
+  return withQueue(context, async (queue) => {
+    const result = (await queue.call('queue.retry', id === undefined ? { all } : { id })) as { ids: string[] };
+    context.output.result(result, () =>
+      context.output.line(`Trying ${countOf(result.ids.length, 'message')} again${queue.isLive ? '' : ' when the gateway starts'}.`),
+    );
   });
 };
 
 /** `durar queue drop <id>` */
 export const queueDrop: Action = (context) =>
-  withRpc(context, async (rpc) => {
-    const result = (await rpc.call('queue.drop', { id: context.args[0] })) as { id: string };
+  withQueue(context, async (queue) => {
+    const result = (await queue.call('queue.drop', { id: context.args[0] ?? '' })) as { id: string };
     context.output.result(result, () => context.output.line(`Dropped ${result.id}.`));
   });
 
-async function withRpc(context: CommandContext, work: (rpc: Rpc) => Promise<void>): Promise<void> {
-  const rpc = await openRpc(context);
+async function withQueue(context: CommandContext, work: (queue: QueueAccess) => Promise<void>): Promise<void> {
+  const queue = await openQueue(context);
   try {
-    await work(rpc);
+    await work(queue);
   } finally {
-    rpc.close();
+    queue.close();
   }
 }
