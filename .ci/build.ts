@@ -21,7 +21,7 @@ const input: Record<string, string> = {
   'core/cli/main': 'core/cli/main.ts',
   ...(existsSync('core/testing/index.ts') ? { 'core/testing/index': 'core/testing/index.ts' } : {}),
 };
-for (const file of globSync('core/{install,cli}/*-child.ts')) input[file.replace(/\.ts$/, '')] = file;
+for (const file of globSync('core/{install,cli}/**/*-child.ts')) input[file.replace(/\.ts$/, '')] = file;
 for (const file of globSync('sdk/**/*.ts'))
   if (!/\.(test|d)\.ts$|\/templates\/|\/(methods|schema)\b.*|sdk\/protocol\//.test(file)) input[file.replace(/\.ts$/, '')] = file;
 for (const folder of extensions) if (existsSync(join(folder, 'index.ts'))) input[`${folder}/index`] = `${folder}/index.ts`;
