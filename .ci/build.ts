@@ -13,6 +13,14 @@ const dist = join(root, 'dist');
 /** Libraries on the path of a start: bundled, because looking them up file by file costs more than running them. */
 const BUNDLED = /^(ws|tapable|commander|semver|json5)(\/|$)/;
 
+/** What nearly every command and the gateway load together; else each shared file becomes a chunk of its own, and looking up a hundred of them costs a start dearly. */
+const CHUNKS = [
+  { name: 'errors', test: /\/sdk\/(?:errors|suggest|error-codes\/[^/]+)\.ts$/ },
+  { name: 'sdk', test: /\/sdk\/(?:ports\/[^/]+|[^/]+)\.ts$/, minShareCount: 3 },
+  { name: 'config', test: /\/core\/config\//, minShareCount: 3 },
+  { name: 'manifest', test: /\/core\/(?:manifest|logging)\//, minShareCount: 3 },
+];
+
 process.chdir(root);
 rmSync(dist, { recursive: true, force: true });
 
@@ -23,7 +31,7 @@ const input: Record<string, string> = {
 };
 for (const file of globSync('core/{install,cli}/**/*-child.ts')) input[file.replace(/\.ts$/, '')] = file;
 for (const file of globSync('sdk/**/*.ts'))
-  if (!/\.(test|d)\.ts$|\/templates\/|\/(methods|schema)\b.*|sdk\/protocol\//.test(file)) input[file.replace(/\.ts$/, '')] = file;
+  if (!/\.(test|d)\.ts$|\/templates\/|\/(methods|schema)\b.*|sdk\/(?:protocol|error-codes)\//.test(file)) input[file.replace(/\.ts$/, '')] = file;
 for (const folder of extensions) if (existsSync(join(folder, 'index.ts'))) input[`${folder}/index`] = `${folder}/index.ts`;
 
 const bundle = await rolldown({
@@ -47,7 +55,15 @@ const bundle = await rolldown({
     },
   ],
 });
-await bundle.write({ dir: dist, format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'core/chunks/[name]-[hash].js', minify: false, sourcemap: false });
+await bundle.write({
+  dir: dist,
+  format: 'esm',
+  entryFileNames: '[name].js',
+  chunkFileNames: 'core/chunks/[name]-[hash].js',
+  minify: false,
+  sourcemap: false,
+  codeSplitting: { groups: CHUNKS },
+});
 await bundle.close();
 for (const file of globSync('dist/**/*.js')) takeBuiltinsFromProcess(file);
 
