@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { GatewayClient } from '../../sdk/client/client.ts';
 import { createMachine, type GatewayProcess, type Machine, until } from './gateway-process.ts';
@@ -33,6 +35,57 @@ async function chat(gateway: GatewayProcess) {
     return messages.filter(({ role }) => role === 'user').map(({ content }) => JSON.stringify(content));
   };
   return { client, ends, say, begin, end, users };
+}
+
+/** An extension with a channel of that id: `fake.hear` is a person who writes, `fake.said` is what that person was told. */
+async function fakeChannel(id: string): Promise<string> {
+  const folder = join(machine.home, 'fake');
+  await mkdir(folder);
+  const manifest = {
+    id: 'fake',
+    version: '1.0.0',
+    channels: [id],
+    contracts: { gatewayMethods: ['fake.hear', 'fake.said'] },
+    configSchema: { type: 'object', additionalProperties: false, properties: {} },
+  };
+  await writeFile(join(folder, 'Durar.plugin.json'), JSON.stringify(manifest));
+  await writeFile(
+    join(folder, 'index.js'),
+    `import { definePluginEntry } from 'Durar/plugin-sdk/core';
+export default definePluginEntry({
+  id: 'fake',
+  register(api) {
+    const said = [];
+    const begun = Promise.withResolvers();
+    api.registerChannel({
+      id: '${id}',
+      meta: { label: '${id}' },
+      capabilities: { chatTypes: ['direct'] },
+      config: { listAccountIds: () => ['default'], resolveAccount: () => ({}) },
+      gateway: {
+        async startAccount(context) {
+          begun.resolve(context);
+          await new Promise((resolve) => context.abortSignal.addEventListener('abort', resolve, { once: true }));
+        },
+      },
+      outbound: {
+        deliveryMode: 'direct',
+        async sendText({ text }) {
+          said.push(text);
+          return {};
+        },
+      },
+    });
+    let heard = 0;
+    const hear = async ({ text }) =>
+      (await begun.promise).deliver({ messageId: String((heard += 1)), conversationId: 'ann', senderId: 'ann', chatType: 'direct', text });
+    api.registerGatewayMethod('fake.hear', hear, { scope: 'operator.write' });
+    api.registerGatewayMethod('fake.said', () => ({ said }), { scope: 'operator.read' });
+  },
+});
+`,
+  );
+  return folder;
 }
 
 const textOf = (event: ChatEvent) => event.message?.content.map(({ text }) => text).join('');
@@ -97,6 +150,30 @@ describe('a client that writes while the agent is at work', () => {
     expect((await users()).slice(1)).toEqual([expect.stringContaining('message m1'), expect.stringContaining('message m2')]);
     client.close();
   });
+
+  it.each([['whatsapp'], ['signal'], ['imessage']])(
+    'collects for a channel that calls itself %s, which is not bundled; each has its own mode (QUEUE-036, QUEUE-053, QUEUE-057, QUEUE-058)',
+    async (id) => {
+      machine = await createMachine();
+      const folder = await fakeChannel(id);
+      await machine.writeConfig({
+        ...MODEL,
+        plugins: { load: { paths: [folder] }, entries: { fake: { enabled: true } } },
+        channels: { [id]: { enabled: true, dmPolicy: 'open', allowFrom: ['*'] } },
+        messages: { inbound: { debounceMs: 0 }, queue: { mode: 'followup', debounceMs: 50, byChannel: { [id]: 'collect', irc: 'steer' } } },
+      });
+      const { client, begin, users } = await chat(await machine.start());
+      const hear = (text: string) => client.request('fake.hear' as never, { text } as never) as Promise<{ accepted: boolean; runId: string }>;
+      const said = async () => ((await client.request('fake.said' as never, {} as never)) as { said: string[] }).said;
+      await begin((await hear('[[offline: delay 1200]] [[offline: say first]]')).runId);
+      for (const text of ['second', 'third']) expect(await hear(text)).toMatchObject({ accepted: true });
+      await until(async () => (await said()).length === 2, 'two replies');
+      expect(await said()).toEqual(['first', 'done']);
+      const [, collected] = await users();
+      for (const text of ['second', 'third']) expect(collected).toContain(text);
+      client.close();
+    },
+  );
 
   it('interrupt: the running turn is aborted (QUEUE-025)', async () => {
     machine = await createMachine({ ...MODEL, messages: { queue: { mode: 'interrupt' } } });
