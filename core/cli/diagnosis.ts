@@ -4,6 +4,7 @@ import { findExposures } from '../gateway/exposure.ts';
 import { verifyFolder } from '../install/verify.ts';
 import type { Check } from './check.ts';
 import type { CommandContext } from './command.ts';
+import type { EngineTrouble } from './engine-trouble.ts';
 import { type GatewayView, viewGateway } from './gateway-view.ts';
 import { checkPermissions } from './permissions.ts';
 import { type Outlook, readOutlook } from './planning.ts';
@@ -131,6 +132,7 @@ async function slotChecks({ env }: CommandContext, { plan }: Outlook, view: Gate
     if (slot === 'contextEngineShadow' && 'none' in choice) continue;
     const live = view?.slots[slot];
     if (live?.error !== undefined) checks.push(failedSlot(id, name, live.key, live.error));
+    else if (live?.trouble !== undefined) checks.push(troubledEngine(id, name, live.key, live.trouble));
     else if (live !== undefined)
       checks.push({ id, status: live.owner === undefined ? 'info' : 'ok', message: `${name}: ${live.owner === undefined ? 'none' : `${live.key} is active`}` });
     else if ('failed' in choice) checks.push(failedSlot(id, name, choice.key, choice.failed));
@@ -154,6 +156,16 @@ async function tryEngine(id: string, name: string, key: string, root: string, en
     ...failed,
     message: failed.message ?? failed.title,
   });
+}
+
+function troubledEngine(id: string, name: string, key: string, { code, sessionKey, runId }: EngineTrouble): Check {
+  return {
+    id,
+    status: 'warn',
+    code,
+    message: `${name}: ${key} is active, and the last turn that it served failed by it (session ${sessionKey}, run ${runId})`,
+    hint: 'Run `durar logs` for its words. Correct it and run `durar gateway call plugins.reload`, or run `durar config set plugins.slots.contextEngine legacy`.',
+  };
 }
 
 function failedSlot(id: string, name: string, key: string, { code, message, hint }: { code?: string; message: string; hint?: string }): Check {

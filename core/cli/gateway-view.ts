@@ -1,13 +1,16 @@
 import { type ErrorReport, reportError } from '../../sdk/errors.ts';
 import type { Finding, SlotChoice } from '../manifest/catalog.ts';
 import type { CommandContext } from './command.ts';
-import { openRpc } from './rpc.ts';
+import { type EngineTrouble, findEngineTrouble } from './engine-trouble.ts';
+import { openRpc, type Rpc } from './rpc.ts';
 
 /** What serves a slot of a running gateway. */
 export interface SlotView {
   key: string;
   owner?: string;
   error?: Pick<Finding, 'message'> & Partial<Finding>;
+  /** It is there, and the last turn failed by it. */
+  trouble?: EngineTrouble;
 }
 
 /** What a running gateway says of itself; everything that `status` and `doctor` show of it. */
@@ -57,6 +60,8 @@ export async function viewGateway(context: CommandContext): Promise<{ view: Gate
       ];
       const { uptimeMs, sessions } = status;
       const { findings } = plugins;
+      const slots = viewSlots(status, findings);
+      await lookForTrouble(rpc, slots);
       return {
         view: {
           url: rpc.url,
@@ -67,7 +72,7 @@ export async function viewGateway(context: CommandContext): Promise<{ view: Gate
           plugins: plugins.plugins,
           findings,
           ...(status.queue === undefined ? {} : { queue: status.queue }),
-          slots: viewSlots(status, findings),
+          slots,
           refused: status.host?.refused ?? [],
         },
       };
@@ -77,6 +82,13 @@ export async function viewGateway(context: CommandContext): Promise<{ view: Gate
   } catch (error) {
     return { error: reportError(error) };
   }
+}
+
+/** A session store that cannot be asked is told about at its own slot. */
+async function lookForTrouble(rpc: Rpc, { contextEngine: engine, sessionStore }: Record<string, SlotView>): Promise<void> {
+  if (engine?.owner === undefined || engine.error !== undefined || sessionStore?.error !== undefined) return;
+  const trouble = await findEngineTrouble(rpc, { key: engine.key, owner: engine.owner });
+  if (trouble !== undefined) engine.trouble = trouble;
 }
 
 /** An occupant that failed after the plan was made is known by its own word or by its extension's findings. */

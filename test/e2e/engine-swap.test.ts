@@ -106,6 +106,7 @@ describe('an engine is written, installed, selected and taken out under a runnin
         return next.status === 'error' && next.error?.code === code ? next : undefined;
       }, `${code}`);
       expect(answer.error?.message).toContain('marker');
+      expect((await machine.cli(['doctor'])).stdout).toContain(code);
       expect(gateway.child.exitCode).toBeNull();
     });
   }

@@ -461,6 +461,13 @@ describe('compaction', () => {
     expect(host.leases()).toBe(0);
   });
 
+  it('puts an overflow down to prompt and tools where these take the window, whatever engine there is', async () => {
+    const host = await createAgentHost({ engine: recording([]), config: { agents: { defaults: { contextTokens: 20 } } } });
+    const { error } = await host.run('[[offline: fail context_overflow]]');
+    expect(error).toMatchObject({ code: 'DUR_CONTEXT_OVERFLOW', owner: {}, message: expect.stringContaining('of the 20 tokens of its window') });
+    expect(error?.hint).toContain('durar context detail');
+  });
+
   it('keeps the overflow as the error when compact throws, with the cause (ENGINE-101)', async () => {
     const host = await createAgentHost({ engine: recording([], { compact: () => Promise.reject(new Error('store is gone')) }) });
     const result = await host.run('[[offline: fail context_overflow]]');

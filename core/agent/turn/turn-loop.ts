@@ -25,6 +25,9 @@ import { handedOverResult } from './turn-result.ts';
 import type { Turn } from './turn-state.ts';
 import { userMessage } from './user-message.ts';
 
+/** Of the window, what the fixed parts may take before an overflow is put down to them. */
+const FIXED_SHARE = 7 / 8;
+
 /** Model and tools in turn, until a reply asks for no tool. Throws what ends the run; what was said until then is on disk. */
 export async function runLoop(turn: Turn, firstPrompt: string, injections: Injections): Promise<void> {
   const { run, engine, totals, deps } = turn;
@@ -220,7 +223,7 @@ async function recover(
   const { run, engine } = turn;
   const owner = { extension: engine.owner, hook: 'context.compact' };
   if (previous !== undefined && tokens >= previous) {
-    throw durarError('DUR_CONTEXT_OVERFLOW', { reason: `${reason}; compaction did not make it smaller` }, { owner, cause });
+    throw fixedOverflow(budget, cause) ?? durarError('DUR_CONTEXT_OVERFLOW', { reason: `${reason}; compaction did not make it smaller` }, { owner, cause });
   }
   const outcome = await compactSession(turn, {
     trigger: 'overflow',
@@ -230,13 +233,22 @@ async function recover(
   }).catch((failed: unknown) => ({ failed }));
   if (run.signal.aborted) throw run.signal.reason;
   if ('failed' in outcome || !outcome.compacted) {
-    throw durarError(
-      'DUR_CONTEXT_OVERFLOW',
-      { reason: `${reason}; ${describeCompaction(outcome)}` },
-      { owner, cause: 'failed' in outcome ? outcome.failed : cause },
+    const failed = 'failed' in outcome ? outcome.failed : cause;
+    throw (
+      fixedOverflow(budget, failed) ?? durarError('DUR_CONTEXT_OVERFLOW', { reason: `${reason}; ${describeCompaction(outcome)}` }, { owner, cause: failed })
     );
   }
   return tokens;
+}
+
+/** Prompt and tools leave next to nothing for messages, which no engine and no new session can mend. */
+function fixedOverflow({ overhead, window }: TokenBudget, cause: unknown): DurarError | undefined {
+  if (overhead < window * FIXED_SHARE) return undefined;
+  return durarError(
+    'DUR_CONTEXT_OVERFLOW',
+    { reason: `system prompt and tools alone take about ${overhead} of the ${window} tokens of its window` },
+    { cause, hint: 'Choose a model with a larger window, or switch off tools and skills: `durar context detail` shows the largest.' },
+  );
 }
 
 async function promptHooks(turn: Turn, messages: AgentMessage[], prompt: string): Promise<PromptParts> {

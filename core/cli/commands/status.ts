@@ -66,7 +66,12 @@ export const status: Action = async (context) => {
       ['channels', channels.join(', ') || 'none'],
       ['sessions', view === undefined ? undefined : String(view.sessions.count)],
       ['queue', view?.queue === undefined ? undefined : describeQueue(view.queue)],
-      ['engine', shown(engine)],
+      [
+        'engine',
+        'trouble' in engine && engine.trouble !== undefined
+          ? `${engine.key}, ${paint.warn(`the last turn failed by it (${engine.trouble.code})`)}`
+          : shown(engine),
+      ],
       ['shadow', shadow.key === 'none' ? undefined : `${shown(shadow)}, see \`durar context compare\``],
       [
         'plugins',
