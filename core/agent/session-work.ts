@@ -137,7 +137,7 @@ export function createSessionWork(params: {
         { trigger: 'manual', tokenBudget, currentTokenCount: deps.estimator.messages(messages), signal, instructions },
       );
       if (result.compacted) {
-        const totalTokens = result.result?.tokensAfter ?? null;
+        const totalTokens = totalAfter(session.totalTokens, result.result);
         await sessions.patch(key, { compactionCount: (session.compactionCount ?? 0) + 1, totalTokens });
       }
       answer(result);
@@ -209,4 +209,11 @@ export function createSessionWork(params: {
       });
     },
   };
+}
+
+/** Prompt and tools stay as they were; only what was given up is taken off. Each engine counts in its own way, so its figure is the least. */
+function totalAfter(total: number | undefined, result: CompactResult['result']): number | null {
+  if (result?.tokensAfter === undefined) return null;
+  const { tokensBefore, tokensAfter } = result;
+  return Math.max(tokensAfter, (total ?? 0) - Math.max(0, tokensBefore - tokensAfter));
 }

@@ -62,7 +62,8 @@ function header(record: TurnRecord): string[] {
     // engines may tell both sizes of a compaction that did nothing, each counted in its own way
     const after = tokensAfter === undefined || !compacted ? '' : ` -> ${number(tokensAfter)} tok`;
     const sizes = tokensBefore === undefined ? '' : `, ${number(tokensBefore)} tok${after}`;
-    lines.push(`Compaction (${trigger}): ${compacted ? 'done' : 'nothing came of it'}${sizes}`);
+    const isSmaller = tokensBefore === undefined || tokensAfter === undefined || tokensAfter < tokensBefore;
+    lines.push(`Compaction (${trigger}): ${compacted ? `done${isSmaller ? '' : ', and nothing is smaller'}` : 'nothing came of it'}${sizes}`);
   }
   if (pruning !== undefined) {
     const { trimmed, cleared, images, savedTokens } = pruning;

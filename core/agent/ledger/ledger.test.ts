@@ -338,7 +338,10 @@ describe('the words of a record', () => {
       { ms: 40, estimated: 900, corrected: 1_350, reported: 0, output: 0, stopReason: 'error', error: 'context_overflow' },
       { ms: 60, estimated: 1_000, corrected: 1_500, reported: 1_480, output: 90, stopReason: 'stop' },
     ],
-    compactions: [{ trigger: 'overflow', compacted: true, tokensBefore: 9_000, tokensAfter: 3_000 }],
+    compactions: [
+      { trigger: 'overflow', compacted: true, tokensBefore: 9_000, tokensAfter: 3_000 },
+      { trigger: 'overflow', compacted: true, tokensBefore: 3_000, tokensAfter: 3_000 },
+    ],
     pruning: { savedTokens: 4_100, trimmed: 1, cleared: 2, images: 0 },
     parts: [
       { kind: 'system', name: 'Runtime', source: 'durar', tokens: 100 },
@@ -361,6 +364,7 @@ describe('the words of a record', () => {
       'Provider said: 1,480 tok',
       'Calls: 2, 100 ms, 2,900 tok in (900 from the cache), 90 tok out; failed: context_overflow',
       'Compaction (overflow): done, 9,000 tok -> 3,000 tok',
+      'Compaction (overflow): done, and nothing is smaller, 3,000 tok -> 3,000 tok',
       'Pruned: 1 trimmed, 2 cleared, 0 without pictures; 4,100 tok saved',
       '',
       '      750  50.0%  System prompt (2)',
