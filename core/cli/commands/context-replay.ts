@@ -76,7 +76,11 @@ export const contextReplay: Action = async (context) => {
 function bringEngine({ catalog, loaded }: Outlook, id: string) {
   const entry = slotOwner('contextEngine', id, catalog.entries.values());
   if (entry === undefined)
-    throw durarError('DUR_SLOT_UNKNOWN', { slot: 'contextEngine', key: id }, { hint: 'Run `durar plugins list` to see which engines there are.' });
+    throw durarError(
+      'DUR_CLI_USAGE',
+      { reason: `no installed extension offers the context engine '${id}'` },
+      { hint: 'Run `durar plugins list` to see which there are.' },
+    );
   const written = entrySettings(entry, loaded.config.plugins)?.config as Record<string, unknown> | undefined;
   return { id, entry, pluginConfig: written === undefined ? {} : { pluginConfig: written } };
 }
