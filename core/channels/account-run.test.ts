@@ -35,6 +35,9 @@ it('a lost account is started again after a growing pause, and tells why', async
 
 it('an account that is refused for good twice stays down and tells what to do; once may be a lost answer', async () => {
   let starts = 0;
+  const warned = vi.spyOn(silentLogger, 'warn');
+  const ended = vi.spyOn(silentLogger, 'error');
+  onTestFinished(() => void vi.restoreAllMocks());
   const account = connect(async () => {
     starts += 1;
     throw Object.assign(new Error('the token is not known'), { retryable: starts === 2, hint: 'Set another token.' });
@@ -44,6 +47,7 @@ it('an account that is refused for good twice stays down and tells what to do; o
   await vi.advanceTimersByTimeAsync(600_000);
   expect(starts).toBe(4);
   expect(account.status()).toMatchObject({ running: false, gaveUp: true, restarts: 3, lastError: 'the token is not known', hint: 'Set another token.' });
+  for (const log of [warned, ended]) expect(log).toHaveBeenLastCalledWith(expect.any(String), expect.objectContaining({ hint: 'Set another token.' }));
   await account.stop();
 });
 

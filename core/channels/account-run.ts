@@ -113,6 +113,8 @@ export function runAccount({ channel, accountId, fingerprint, source, deliver, l
     }
   }
 
+  const advised = () => ({ ...account, ...(hint === undefined ? {} : { hint }) });
+
   async function keepRunning(): Promise<void> {
     let pause = RESTART_MS.first;
     let refusals = 0;
@@ -137,17 +139,14 @@ export function runAccount({ channel, accountId, fingerprint, source, deliver, l
       if (refusals >= MOST_REFUSALS) {
         gaveUp = true;
         attempt.abort();
-        log.error(`${channel.id}/${accountId} stays down until the configuration changes: ${lastError}`, {
-          ...account,
-          ...(hint === undefined ? {} : { hint }),
-        });
+        log.error(`${channel.id}/${accountId} stays down until the configuration changes: ${lastError}`, advised());
         return;
       }
       restarts += 1;
       if (attempt.signal.aborted) continue;
       attempt.abort();
       pause = hasRun ? RESTART_MS.first : Math.min(pause * 2, RESTART_MS.most);
-      log.warn(`${channel.id}/${accountId} stopped (${lastError}); it starts again in ${pause} ms`, account);
+      log.warn(`${channel.id}/${accountId} stopped (${lastError}); it starts again in ${pause} ms`, advised());
       await sleep(pause, whole.signal);
     }
     running = false;
