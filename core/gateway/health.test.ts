@@ -17,9 +17,18 @@ function health() {
     refreshed,
     set: (next: number) => (count = next),
     fail: (error: Error) => (failure = error),
-    health: createHealth({ source, sessions } as never, refreshed),
+    health: createHealth({ source, sessions, agent: { queue: { state: () => QUEUE } } } as never, refreshed),
   };
 }
+
+const QUEUE = {
+  lanes: [{ lane: 'main', running: 4, waiting: 2, oldestWaitMs: 9_000 }],
+  sessions: { busy: 6, waiting: 0 },
+  queued: 3,
+  backlog: 0,
+  inbox: { waiting: 5, started: 4, dead: 1 },
+  outbox: { pending: 2, sending: 0, dead: 0 },
+};
 
 describe('health', () => {
   it('answers the last measure at once and takes a newer one behind it', async () => {
@@ -41,9 +50,9 @@ describe('health', () => {
     vi.useRealTimers();
   });
 
-  it('is not ok while the session store fails, and says why', async () => {
+  it('is not ok while the session store fails, and says why; what waits is told all the same', async () => {
     const { health: subject, fail } = health();
     fail(new Error('the store is gone'));
-    expect(await subject.get()).toMatchObject({ ok: false, error: 'the store is gone' });
+    expect(await subject.get()).toMatchObject({ ok: false, error: 'the store is gone', queue: QUEUE });
   });
 });

@@ -12,12 +12,14 @@ export interface Health {
   isStale(): boolean;
 }
 
+type HealthOptions = Pick<GatewayOptions, 'source' | 'sessions' | 'agent'>;
+
 const FRESH_MS = 60_000;
 /** A poll measures at most this often. */
 const REFRESH_MS = 1000;
 const RECENT = 5;
 
-export function createHealth(options: Pick<GatewayOptions, 'source' | 'sessions' | 'log'>, onRefresh: (payload: HealthPayload) => void): Health {
+export function createHealth(options: HealthOptions & Pick<GatewayOptions, 'log'>, onRefresh: (payload: HealthPayload) => void): Health {
   let latest: HealthPayload | undefined;
   let running: Promise<HealthPayload> | undefined;
   let version = 0;
@@ -63,7 +65,7 @@ export function agentsOf(options: Pick<GatewayOptions, 'source' | 'sessions'>): 
   return { main, defaultAgentId, mainKey: rest.join(':') || 'main', ids: [...new Set([defaultAgentId, ...listed])] };
 }
 
-async function measure(options: Pick<GatewayOptions, 'source' | 'sessions'>): Promise<HealthPayload> {
+async function measure(options: HealthOptions): Promise<HealthPayload> {
   const begin = Date.now();
   const generation = options.source.current();
   const { defaultAgentId, ids } = agentsOf(options);
@@ -80,6 +82,7 @@ async function measure(options: Pick<GatewayOptions, 'source' | 'sessions'>): Pr
     channelLabels: Object.fromEntries(channels.map(({ key, value }) => [key, value.meta.label])),
     heartbeatSeconds: 0,
     defaultAgentId,
+    ...(options.agent.queue === undefined ? {} : { queue: options.agent.queue.state() }),
   };
   try {
     const sessions = await count();

@@ -1204,6 +1204,7 @@ public struct HealthPayload: Codable, Hashable, Sendable {
     public var defaultAgentId: String
     public var agents: [HealthPayloadAgentsItem]
     public var sessions: HealthPayloadSessions
+    public var queue: QueueState?
     public var error: String?
 
     public init(
@@ -1217,6 +1218,7 @@ public struct HealthPayload: Codable, Hashable, Sendable {
         defaultAgentId: String,
         agents: [HealthPayloadAgentsItem],
         sessions: HealthPayloadSessions,
+        queue: QueueState? = nil,
         error: String? = nil
     ) {
         self.ok = ok
@@ -1229,6 +1231,7 @@ public struct HealthPayload: Codable, Hashable, Sendable {
         self.defaultAgentId = defaultAgentId
         self.agents = agents
         self.sessions = sessions
+        self.queue = queue
         self.error = error
     }
 }

@@ -1308,6 +1308,7 @@ export type HealthPayload = {
       age: number;
     }>;
   };
+  queue?: QueueState;
   error?: string;
 };
 

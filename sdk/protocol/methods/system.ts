@@ -20,6 +20,8 @@ export const HealthPayload = open(
     defaultAgentId: Type.String(),
     agents: Type.Array(open({ agentId: Type.String(), name: optional(Type.String()), isDefault: Type.Boolean(), sessions: sessionCount() })),
     sessions: sessionCount(),
+    /** How much waits, and for how long. */
+    queue: optional(QueueState),
     /** Why `ok` is false. */
     error: optional(Type.String()),
   },
