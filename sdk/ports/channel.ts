@@ -151,6 +151,8 @@ export interface OutboundTarget {
   idempotencyKey?: string;
   /** A crash came while this was sent before: it may have gone out. A channel that can find its own messages by the key looks before it sends. */
   uncertain?: true;
+  /** To be called when a request failed and may have been carried out all the same, before it is tried again: the host flags the message. */
+  onUncertain?(): void;
   signal?: AbortSignal;
 }
 
@@ -208,6 +210,11 @@ export interface ChannelProbe {
 export interface ChannelSecurityAdapter {
   /** The form in which ids of people are compared: prefix and case taken away. */
   normalizeAllowEntry?(entry: string): string;
+  /**
+   * Whether an entry of a list of people that is more than an id, such as a mask, names who wrote. Asked when no id of the sender equals it;
+   * `entry` has the form in which ids are compared, and is never `*`. False for every entry that it does not understand.
+   */
+  matchesAllowEntry?(entry: string, message: Pick<InboundMessage, 'senderId' | 'senderAliases'>): boolean;
   [member: string]: unknown;
 }
 

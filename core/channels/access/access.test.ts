@@ -65,6 +65,44 @@ describe('who may write in private', () => {
     expect(word(decide({ allowFrom: ['+1 (555) 01'] }, { senderId: '155501' }, { allowList }))).toBe('allowed');
   });
 
+  describe('an entry that is more than an id', () => {
+    const asked: string[] = [];
+    const masks = {
+      ...CHAT,
+      security: {
+        matchesAllowEntry(entry: string, { senderId }: { senderId: string }) {
+          asked.push(entry);
+          return entry.startsWith('@') && senderId.endsWith(entry);
+        },
+      },
+    } as unknown as Channel;
+    const allowList = allowListOf(masks);
+    const ask = (settings: ChannelSettings, message: Partial<AccessParams['message']> = {}) =>
+      word(decide(settings, { senderId: 'ada@home', ...message }, { allowList }));
+
+    it('is the channel’s to judge, in private and in groups', () => {
+      expect(ask({ allowFrom: ['chat:@Home'] })).toBe('allowed');
+      expect(ask({ allowFrom: ['@work'] })).toBe('pairing');
+      const room = { chatType: 'group' as const, conversationId: '#ops' };
+      expect(ask({ groupAllowFrom: ['@home'] }, room)).toBe('allowed');
+      expect(ask({ groups: { '#ops': { allowFrom: ['@home'] } } }, room)).toBe('allowed');
+      expect(ask({ groupPolicy: 'open', groups: { '#ops': { allowFrom: ['@work'] } } }, room)).toBe('group-sender-not-allowed');
+      expect(decide({ groupPolicy: 'open', allowFrom: ['@home'] }, { ...room, senderId: 'ada@home' }, { allowList })).toMatchObject({ mayCommand: true });
+      expect(decide({ groupPolicy: 'open', allowFrom: ['@work'] }, { ...room, senderId: 'ada@home' }, { allowList })).toMatchObject({ mayCommand: false });
+    });
+
+    it('counts by equality alone where the channel has no such rule or does not understand it', () => {
+      expect(ask({ allowFrom: ['home', 'ada', ''] })).toBe('pairing');
+      expect(ask({ allowFrom: ['ADA@home'] })).toBe('allowed');
+      expect(word(decide({ allowFrom: ['@home'] }, { senderId: 'ada@home' }))).toBe('pairing');
+      const vague = allowListOf({ ...CHAT, security: { matchesAllowEntry: () => 'perhaps' } } as unknown as Channel);
+      expect(word(decide({ allowFrom: ['@home'] }, { senderId: 'ada@home' }, { allowList: vague }))).toBe('pairing');
+      const eager = allowListOf({ ...CHAT, security: { matchesAllowEntry: () => true } } as unknown as Channel);
+      expect(word(decide({ allowFrom: ['chat:*', ' '] }, { senderId: 'ada@home' }, { allowList: eager }))).toBe('pairing');
+      expect(asked).not.toContain('*');
+    });
+  });
+
   it('never takes a sender for everybody', () => {
     expect(word(decide({ allowFrom: ['ada'] }, { senderId: '*' }))).toBe('pairing');
     expect(word(decide({ allowFrom: [''] }, { senderId: '' }))).toBe('pairing');

@@ -39,7 +39,7 @@ export function decideAccess(params: AccessParams): AccessDecision {
 function decideDirect({ settings, allowList, message, isPaired }: AccessParams): AccessDecision {
   const { dmPolicy = 'pairing', allowFrom = [] } = settings;
   if (dmPolicy === 'disabled') return { kind: 'refused', reason: 'dm-disabled' };
-  if (allowList.matches(allowFrom, sendersOf(message)) || isPaired(message.senderId)) return { kind: 'allowed', mayCommand: true, requireMention: false };
+  if (allowList.names(allowFrom, message) || isPaired(message.senderId)) return { kind: 'allowed', mayCommand: true, requireMention: false };
   return dmPolicy === 'pairing' ? { kind: 'pairing' } : { kind: 'refused', reason: 'sender-not-allowed' };
 }
 
@@ -48,14 +48,13 @@ function decideGroup({ settings, defaults, useAccessGroups, allowList, message, 
   if (policy === 'disabled') return { kind: 'refused', reason: 'group-disabled' };
   const { group, isListed } = groupOf(settings, message);
   if (group?.enabled === false) return { kind: 'refused', reason: 'group-disabled' };
-  const ids = sendersOf(message);
   const senders = group?.allowFrom ?? settings.groupAllowFrom ?? settings.allowFrom;
   if (policy !== 'open') {
     if (settings.groups !== undefined && !isListed) return { kind: 'refused', reason: 'group-not-allowed' };
-    if (!allowList.matches(senders, ids)) return { kind: 'refused', reason: 'group-sender-not-allowed' };
-  } else if (group?.allowFrom !== undefined && !allowList.matches(group.allowFrom, ids)) return { kind: 'refused', reason: 'group-sender-not-allowed' };
+    if (!allowList.names(senders, message)) return { kind: 'refused', reason: 'group-sender-not-allowed' };
+  } else if (group?.allowFrom !== undefined && !allowList.names(group.allowFrom, message)) return { kind: 'refused', reason: 'group-sender-not-allowed' };
   const isOpen = senders === undefined || senders.length === 0 || senders.some(isEverybody);
-  const mayCommand = !useAccessGroups || isOpen || allowList.matches([...senders, ...(settings.allowFrom ?? [])], ids) || isPaired(message.senderId);
+  const mayCommand = !useAccessGroups || isOpen || allowList.names([...senders, ...(settings.allowFrom ?? [])], message) || isPaired(message.senderId);
   return { kind: 'allowed', mayCommand, requireMention: group?.requireMention ?? true, ...(group === undefined ? {} : { group }) };
 }
 
@@ -91,9 +90,4 @@ type GroupNames = 'conversationId' | 'parentConversationId' | 'conversationAlias
 
 function namesOfGroup({ conversationId, parentConversationId, conversationAliases = [] }: Pick<InboundMessage, GroupNames>): string[] {
   return [conversationId, ...(parentConversationId === undefined ? [] : [parentConversationId]), ...conversationAliases];
-}
-
-/** Every form under which a list may name the sender. */
-export function sendersOf({ senderId, senderAliases = [] }: Pick<InboundMessage, 'senderId' | 'senderAliases'>): string[] {
-  return [senderId, ...senderAliases];
 }

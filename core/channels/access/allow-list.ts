@@ -1,4 +1,4 @@
-import type { Channel } from '../../../sdk/index.ts';
+import type { Channel, InboundMessage } from '../../../sdk/index.ts';
 import { foldCase } from './fold-case.ts';
 
 /** Compares ids of people as one channel does. */
@@ -7,7 +7,11 @@ export interface AllowList {
   normalize(id: string): string;
   /** Whether a list names one of these ids, or everybody. */
   matches(list: readonly unknown[] | undefined, ids: readonly string[]): boolean;
+  /** Whether a list names who wrote, under any form, by the channel's own rule too, or names everybody. */
+  names(list: readonly unknown[] | undefined, sender: Sender): boolean;
 }
+
+type Sender = Pick<InboundMessage, 'senderId' | 'senderAliases'>;
 
 const EVERYBODY = '*';
 
@@ -24,12 +28,21 @@ export function allowListOf(channel: Pick<Channel, 'id' | 'meta' | 'security' | 
     return prefix === undefined ? bare : bare.slice(prefix.length);
   };
 
+  const matches: AllowList['matches'] = (list, ids) => {
+    if (list === undefined) return false;
+    const wanted = new Set(ids.map(normalize).filter((id) => id !== '' && id !== EVERYBODY));
+    return list.some((entry) => isEverybody(entry) || wanted.has(normalize(String(entry))));
+  };
+
   return {
     normalize,
-    matches(list, ids) {
-      if (list === undefined) return false;
-      const wanted = new Set(ids.map(normalize).filter((id) => id !== '' && id !== EVERYBODY));
-      return list.some((entry) => isEverybody(entry) || wanted.has(normalize(String(entry))));
+    matches,
+    names(list, sender) {
+      if (matches(list, sendersOf(sender))) return true;
+      const fits = channel.security?.matchesAllowEntry?.bind(channel.security);
+      if (fits === undefined || list === undefined) return false;
+      const entries = list.map((entry) => normalize(String(entry))).filter((entry) => entry !== '' && entry !== EVERYBODY);
+      return entries.some((entry) => fits(entry, sender) === true);
     },
   };
 }
@@ -37,6 +50,11 @@ export function allowListOf(channel: Pick<Channel, 'id' | 'meta' | 'security' | 
 /** The names that a configuration may use for a channel. */
 export function namesOf({ id, meta }: Pick<Channel, 'id' | 'meta'>): string[] {
   return [id, ...(meta.aliases ?? [])].map((name) => name.toLowerCase());
+}
+
+/** Every form under which a list may name the sender. */
+export function sendersOf({ senderId, senderAliases = [] }: Sender): string[] {
+  return [senderId, ...senderAliases];
 }
 
 export function isEverybody(entry: unknown): boolean {

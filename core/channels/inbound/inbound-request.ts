@@ -1,7 +1,7 @@
 import type { Channel, InboundMessage } from '../../../sdk/index.ts';
 import type { RunRequest } from '../../agent/service.ts';
 import type { Config } from '../../config/schema.ts';
-import { sendersOf, topicOf } from '../access/access.ts';
+import { topicOf } from '../access/access.ts';
 import { type AllowList, isEverybody, namesOf } from '../access/allow-list.ts';
 import { type ChannelSettings, channelSettings, type GroupSettings, type ToolRules } from '../channel-settings.ts';
 import { boundAgent, isAgent } from './bindings.ts';
@@ -42,13 +42,12 @@ export function routeOf({
 export function requestOf(params: RequestParams): RunRequest {
   const { config, channel, accountId, settings, allowList, message, group, runId } = params;
   const { messageId, threadId } = message;
-  const ids = sendersOf(message);
   const { agentId, sessionKey } = routeOf(params);
   const moves = movesRoute({
     config,
     chatType: message.chatType,
     allowFrom: settings.allowFrom,
-    isNamed: allowList.matches(settings.allowFrom, ids),
+    isNamed: allowList.names(settings.allowFrom, message),
   });
   const toolRules = group === undefined ? undefined : toolRulesOf(group, message, allowList);
   return {
@@ -66,7 +65,7 @@ export function requestOf(params: RequestParams): RunRequest {
     ...(message.mentioned === undefined ? {} : { mentioned: message.mentioned }),
     senderId: message.senderId,
     senderAllowed: params.mayCommand,
-    ...(isOwner(config.commands.ownerAllowFrom, channel, allowList, ids) ? { senderIsOwner: true } : {}),
+    ...(isOwner(config.commands.ownerAllowFrom, channel, allowList, message) ? { senderIsOwner: true } : {}),
     ...(moves ? {} : { keepsRoute: true }),
     ...(group?.systemPrompt === undefined ? {} : { extraSystemPrompt: group.systemPrompt }),
     ...(group?.skills === undefined ? {} : { skills: group.skills }),
@@ -90,9 +89,9 @@ function keyed(channel: string, accountId: string, message: InboundMessage): Pic
 }
 
 /** `commands.ownerAllowFrom`: ids, which may name their channel before a colon. Nobody owns by `*`. */
-function isOwner(owners: readonly string[] | undefined, channel: Channel, allowList: AllowList, ids: readonly string[]): boolean {
+function isOwner(owners: readonly string[] | undefined, channel: Channel, allowList: AllowList, message: InboundMessage): boolean {
   const named = (owners ?? []).filter((entry) => !isEverybody(entry) && !namesOf(channel).some((name) => entry.trim().toLowerCase() === `${name}:*`));
-  return allowList.matches(named, ids);
+  return allowList.names(named, message);
 }
 
 /** `channels.modelByChannel`: the model of a conversation. */
@@ -110,14 +109,14 @@ function toolRulesOf({ tools, toolsBySender }: GroupSettings, message: InboundMe
   for (const [key, rules] of Object.entries(toolsBySender ?? {})) {
     if (isEverybody(key)) return rules;
     const [, kind = 'id', value = key] = /^(id|e164|username|name):(.+)$/i.exec(key) ?? [];
-    if (sendersUnder(kind.toLowerCase(), message).some((id) => allowList.matches([value], [id]))) return rules;
+    if (kind.toLowerCase() === 'id' ? allowList.names([value], message) : allowList.matches([value], givenAs(kind.toLowerCase(), message))) return rules;
   }
   return tools;
 }
 
-function sendersUnder(kind: string, message: InboundMessage): string[] {
+/** What the sender is called under a kind that is no id. */
+function givenAs(kind: string, message: InboundMessage): string[] {
   const given = { e164: message.senderE164, username: message.senderUsername, name: message.senderName } as Record<string, string | undefined>;
-  if (kind === 'id') return sendersOf(message);
   const value = given[kind];
   return value === undefined ? [] : [value];
 }

@@ -366,6 +366,19 @@ it('prompt sections are told the only skills of the conversation', async () => {
   expect(given).toEqual(expect.arrayContaining([['deploy'], undefined]));
 });
 
+it('a mask that the channel understands names owners and people of toolsBySender', async () => {
+  const security = { matchesAllowEntry: (entry: string, { senderId }: { senderId: string }) => entry.startsWith('@') && senderId.endsWith(entry) };
+  const groups = { '#ops': { requireMention: false, toolsBySender: { '@home': { deny: ['touch'] }, 'username:@home': { deny: ['look'] } } } };
+  const config = { commands: { ownerAllowFrom: ['chat:@home', '*'] } };
+  const desk = await open({ allowFrom: ['*'], groupPolicy: 'open', groups }, { config, channel: { security } });
+  for (const [index, senderId] of ['ada@home', 'eve@work'].entries()) {
+    await desk.receive({ senderId, senderUsername: '@home', chatType: 'group' });
+    await vi.waitFor(() => expect(desk.runs).toHaveLength(index + 1));
+  }
+  expect(desk.runs.map(({ request }) => request.senderIsOwner)).toEqual([true, undefined]);
+  expect(desk.runs.map(({ request }) => request.toolRules)).toEqual([{ deny: ['touch'] }, { deny: ['look'] }]);
+});
+
 it('owners are those of commands.ownerAllowFrom, never everybody', async () => {
   const desk = await open({ allowFrom: ['*'] }, { config: { commands: { ownerAllowFrom: ['chat:ada', '*', 'chat:*', 'irc:eve'] } } });
   for (const senderId of ['ada', 'bob', 'eve']) await desk.receive({ senderId, conversationId: senderId });

@@ -7,15 +7,14 @@ import { ircDialect, plain } from './formatting.ts';
 import { type Connection, runAccount } from './gateway.ts';
 import { textBytes, toLines } from './lines.ts';
 import { alternativeNick, createClient, openLink } from './link.ts';
-import { normalizeEntry } from './sender.ts';
+import { matchesEntry, normalizeEntry } from './sender.ts';
 import { setup } from './setup.ts';
 import { parseTarget } from './target.ts';
 
 /** characters of Markdown that are handed over at once: two or three lines of IRC */
 const TEXT_CHUNK = 1_200;
 
-/** `config`: the configuration as it is now; allowlists change while an account stays connected. */
-export function createIrc(config?: () => Record<string, unknown>): Channel {
+export function createIrc(): Channel {
   const connections = new Map<string, Connection>();
   /** What is left of messages whose delivery broke off, by account. */
   const left = new Map<string, Map<string, readonly string[]>>();
@@ -69,7 +68,6 @@ export function createIrc(config?: () => Record<string, unknown>): Channel {
         return runAccount({
           context,
           left: rest,
-          config: config ?? (() => context.cfg),
           onConnection(connection) {
             if (connection === undefined) connections.delete(accountId);
             else connections.set(accountId, connection);
@@ -110,7 +108,7 @@ export function createIrc(config?: () => Record<string, unknown>): Channel {
         }
       },
     },
-    security: { normalizeAllowEntry: normalizeEntry },
+    security: { normalizeAllowEntry: normalizeEntry, matchesAllowEntry: (entry, { senderId }) => matchesEntry(entry, senderId) },
     pairing: {
       idLabel: 'IRC nick!user@host',
       normalizeAllowEntry: normalizeEntry,

@@ -25,8 +25,6 @@ export interface Connection {
 export interface RunOptions {
   context: ChannelAccountContext;
   left: Map<string, readonly string[]>;
-  /** The configuration as it is now. */
-  config(): Record<string, unknown>;
   /** Told of the connection when it is ready, and of none when it is over. */
   onConnection(connection: Connection | undefined): void;
 }
@@ -58,8 +56,8 @@ export async function runAccount(options: RunOptions): Promise<void> {
   }
 }
 
-async function connectOnce({ context, left, config, onConnection }: RunOptions): Promise<void> {
-  const { abortSignal, log, setStatus, accountId } = context;
+async function connectOnce({ context, left, onConnection }: RunOptions): Promise<void> {
+  const { abortSignal, log, setStatus } = context;
   const account = context.account as IrcAccount;
 
   const authors = createMemory<string>();
@@ -122,8 +120,7 @@ async function connectOnce({ context, left, config, onConnection }: RunOptions):
         return;
       }
       if (isService(event.nick ?? '', account.nickserv?.service)) return;
-      const people = listedPeople(accountSettings(config(), accountId));
-      const message = inboundOf(event, self, { isAction, people });
+      const message = inboundOf(event, self, { isAction });
       if (message === undefined) return;
       if (message.messageId !== undefined) authors.set(message.messageId, event.nick);
       deliver(message);

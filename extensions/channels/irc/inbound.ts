@@ -36,8 +36,8 @@ const PLAYBACKS: ReadonlySet<string> = new Set(['chathistory', 'playback', 'znc.
 /** milliseconds after which a message that comes only now must have been played back */
 const OLD_MS = 600_000;
 
-/** What the host is told of a message; undefined: nothing. `people`: entries of allowlists. */
-export function inboundOf(event: MessageEvent, self: Self, { isAction, people }: { isAction: boolean; people: readonly string[] }): InboundMessage | undefined {
+/** What the host is told of a message; undefined: nothing. */
+export function inboundOf(event: MessageEvent, self: Self, { isAction }: { isAction: boolean }): InboundMessage | undefined {
   const sender = senderOf(event);
   // an answer to what only operators may read would be read by all
   if (sender === undefined || event.group !== undefined || self.lower(sender.nick) === self.lower(self.nick)) return undefined;
@@ -52,7 +52,7 @@ export function inboundOf(event: MessageEvent, self: Self, { isAction, people }:
   if (isDirect && self.lower(event.target) !== self.lower(self.nick)) return undefined;
   const replied = event.tags['+draft/reply'] ?? event.tags['+reply'];
   const isMentioned = mentions(said, self.nick, self.lower) || (replied !== undefined && self.isOurs(replied));
-  const aliases = senderAliases(sender, people);
+  const aliases = senderAliases(sender);
   const conversationId = self.lower(isDirect ? sender.nick : event.target);
   return {
     text: isAction ? `* ${sender.nick} ${said}` : withoutAddress(said, self.nick, self.lower),

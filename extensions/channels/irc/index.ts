@@ -5,6 +5,6 @@ export default definePluginEntry({
   id: 'irc',
   name: 'IRC',
   register(api) {
-    api.registerChannel(createIrc(() => api.config));
+    api.registerChannel(createIrc());
   },
 });

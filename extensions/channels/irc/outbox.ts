@@ -49,6 +49,7 @@ interface Message {
   told: number;
   messageId: string | undefined;
   refusal: IrcError | undefined;
+  onUncertain: (() => void) | undefined;
   settle: (outcome: { shipped: Shipped } | { error: unknown }) => void;
 }
 
@@ -81,6 +82,7 @@ export function createOutbox({ client, messagesPerSecond, messageBurst, left }: 
   function end(message: Message, error: unknown): void {
     if (!open.delete(message)) return;
     for (const line of message.queued) queue.drop(line);
+    if (message.written > message.confirmed) message.onUncertain?.();
     if (message.key !== undefined && message.confirmed > 0 && message.refusal === undefined) {
       left.set(message.key, message.lines.slice(message.confirmed));
       for (const key of left.keys()) {
@@ -92,7 +94,7 @@ export function createOutbox({ client, messagesPerSecond, messageBurst, left }: 
   }
 
   return {
-    async send({ target, lines, key, signal }) {
+    async send({ target, lines, key, onUncertain, signal }) {
       if (closed !== undefined) throw closed;
       signal?.throwIfAborted();
       const rest = (key === undefined ? undefined : left.get(key)) ?? lines;
@@ -108,6 +110,7 @@ export function createOutbox({ client, messagesPerSecond, messageBurst, left }: 
         told: 0,
         messageId: undefined,
         refusal: undefined,
+        onUncertain,
         settle: resolve,
       };
       const abort = () => end(message, signal?.reason);

@@ -12,15 +12,14 @@ export function senderId({ nick, user, host }: Sender): string {
   return asciiLower(`${nick}!${user}@${host}`);
 }
 
-/** Further names of the sender: the services account, and those masks of allowlists that fit. */
-export function senderAliases(sender: Sender, masks: Iterable<string>): string[] {
-  const id = senderId(sender);
-  const fitting = [...masks].filter((mask) => isMask(mask) && fits(id, normalizeEntry(mask))).map(normalizeEntry);
-  return [...new Set([...(sender.account === undefined ? [] : [accountAlias(sender.account)]), ...fitting])];
+/** The services account, as lists name it. */
+export function senderAliases({ account }: Sender): string[] {
+  return account === undefined ? [] : [`account:${asciiLower(account)}`];
 }
 
-function accountAlias(account: string): string {
-  return `account:${asciiLower(account)}`;
+/** Whether an entry is a mask that fits; `id` as `senderId` makes it. */
+export function matchesEntry(entry: string, id: string): boolean {
+  return isMask(entry) && fits(id, normalizeEntry(entry));
 }
 
 /**
