@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorReport, reportError } from '../../sdk/errors.ts';
 import type { CommandContext } from './command.ts';
-import { openRpc } from './rpc.ts';
+import { openRpc, type Rpc } from './rpc.ts';
 import { findRuntime } from './runtime.ts';
 
 const FOLLOW_MS = 5000;
@@ -18,22 +18,31 @@ export interface Applied {
   error?: ErrorReport;
 }
 
-/** Lets the running gateway take over what was written, so that the command ends when it counts. Never throws: the write itself has been done. */
-export async function reloadGateway(context: CommandContext): Promise<Applied> {
+/** A connection from before a write, which may be to the credentials that connections need; undefined where no gateway answers. */
+export async function openLine(context: CommandContext): Promise<Rpc | undefined> {
+  if (!(await findRuntime(context.paths)).running) return undefined;
+  return await openRpc({ ...context, options: {} }).catch(() => undefined);
+}
+
+/**
+ * Lets the running gateway take over what was written, so that the command ends when it counts. Never throws: the write itself has been done.
+ * `line`: tried first, and closed.
+ */
+export async function reloadGateway(context: CommandContext, line?: Rpc): Promise<Applied> {
   const { running } = await findRuntime(context.paths);
   if (!running) return { gateway: 'stopped' };
   for (let left = TRIES; ; left -= 1) {
-    const applied = await tellGateway(context);
+    const applied = await tellGateway(context, left === TRIES ? line : undefined);
     // It may take the change over by itself meanwhile, and its listener with it.
     if (left === 1 || (applied.error?.code !== 'DUR_GATEWAY_CLOSED' && applied.gateway !== 'unreachable')) return applied;
     await sleep(POLL_MS);
   }
 }
 
-async function tellGateway(context: CommandContext): Promise<Applied> {
-  let rpc: Awaited<ReturnType<typeof openRpc>>;
+async function tellGateway(context: CommandContext, line?: Rpc): Promise<Applied> {
+  let rpc: Rpc;
   try {
-    rpc = await openRpc({ ...context, options: {} });
+    rpc = line ?? (await openRpc({ ...context, options: {} }));
   } catch (error) {
     return { gateway: 'unreachable', error: reportError(error) };
   }

@@ -114,6 +114,18 @@ describe('durar config set', () => {
     expect(await readFile(machine.configFile, 'utf8')).toBe(before);
   });
 
+  it('asks the running gateway about its own credential with the present one, so that a wrong reference locks nobody out', async () => {
+    machine = await createMachine(local({}));
+    await machine.start({ env: { OF_THE_GATEWAY: 'only-the-gateway-has-it' } });
+    const token = (id: string) => set('gateway.auth.token', '--ref-provider', 'default', '--ref-source', 'env', '--ref-id', id);
+    const before = await readFile(machine.configFile, 'utf8');
+    expect(await token('NOT_SET_HERE')).toMatchObject({ code: 1, stderr: expect.stringContaining('NOT_SET_HERE') });
+    expect(await readFile(machine.configFile, 'utf8')).toBe(before);
+    expect((await machine.cli(['health', '--json'])).json()).toMatchObject({ ok: true });
+    expect(await token('OF_THE_GATEWAY')).toMatchObject({ code: 0, stdout: expect.stringContaining('The running gateway uses it') });
+    expect((await machine.cli(['health'], { env: { OF_THE_GATEWAY: 'only-the-gateway-has-it' } })).code).toBe(0);
+  });
+
   it('of several commands at once loses no edit', async () => {
     machine = await createMachine(local());
     const paths = ['agents.defaults.timeoutSeconds', 'agents.defaults.maxConcurrent', 'gateway.channelMaxRestartsPerHour', 'gateway.port'];

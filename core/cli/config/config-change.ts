@@ -4,7 +4,8 @@ import { hashFile, type LoadedConfig } from '../../config/load.ts';
 import { writeConfig } from '../../config/write.ts';
 import type { CommandContext } from '../command.ts';
 import { assertNoWorse, type Outlook, readOutlook } from '../planning.ts';
-import { type Applied, reloadGateway } from '../reload.ts';
+import { type Applied, openLine, reloadGateway } from '../reload.ts';
+import type { Rpc } from '../rpc.ts';
 import { type ConfigEffect, effectBetween } from './config-effect.ts';
 
 export interface ConfigChange {
@@ -42,11 +43,13 @@ export async function changeConfig(
   let after: Outlook | undefined;
   let present = before.loaded;
   let written = present;
+  let line: Rpc | undefined;
   const approve = async (candidate: LoadedConfig) => {
     after = lenient && !dryRun ? undefined : await readOutlook(context, { loaded: candidate, records: before.records });
     if (!lenient && after !== undefined) assertNoWorse(before, after);
     changed = true;
     if (dryRun) throw STOP;
+    line ??= await openLine(context);
   };
   for (let left = TRIES; ; left -= 1) {
     try {
@@ -64,15 +67,21 @@ export async function changeConfig(
     } catch (error) {
       if (error === STOP) break;
       // Somebody else wrote meanwhile; the edit is made again, to what is there now.
-      if (left === 1 || errorCode(error) !== 'DUR_CONFIG_CHANGED') throw error;
+      if (left === 1 || errorCode(error) !== 'DUR_CONFIG_CHANGED') {
+        line?.close();
+        throw error;
+      }
       before = await readOutlook(context);
     }
   }
   const file = paths.configFile;
   if (dryRun && after !== undefined) return { changed, file, effect: effectBetween(before, after), candidate: after };
   if (!changed || dryRun) return { changed, file };
-  if (before.loaded.config.gateway.reload.mode === 'off') return { changed, file, applied: { gateway: 'off' } };
-  const applied = await reloadGateway(context);
+  if (before.loaded.config.gateway.reload.mode === 'off') {
+    line?.close();
+    return { changed, file, applied: { gateway: 'off' } };
+  }
+  const applied = await reloadGateway(context, line);
   if (applied.gateway === 'refused' && lenient) return { changed, file, applied: { gateway: 'following' } };
   if (applied.gateway === 'refused') {
     await restore(context, present, written.hash);
