@@ -8,7 +8,7 @@ import { createHealthMonitor, stuckReason } from './health-monitor.ts';
 const MINUTE = 60_000;
 const settings = { channelHealthCheckMinutes: 5, channelStaleEventThresholdMinutes: 30, channelMaxRestartsPerHour: 2 };
 
-function connect(start: (context: ChannelAccountContext) => Promise<void>, stop?: () => Promise<void>) {
+function connect(start: (context: ChannelAccountContext) => Promise<void>, stop?: () => Promise<void>, log = silentLogger) {
   vi.useFakeTimers({ now: 1_000_000 });
   onTestFinished(() => void vi.useRealTimers());
   const channel = {
@@ -17,7 +17,7 @@ function connect(start: (context: ChannelAccountContext) => Promise<void>, stop?
     gateway: { startAccount: start, ...(stop === undefined ? {} : { stopAccount: stop }) },
   } as unknown as Channel;
   const source = { current: () => ({ config: {}, resolvedConfig: {} }) } as never;
-  return runAccount({ channel, accountId: 'default', fingerprint: '', source, deliver: async () => ({ accepted: true }), log: silentLogger });
+  return runAccount({ channel, accountId: 'default', fingerprint: '', source, deliver: async () => ({ accepted: true }), log });
 }
 const untilAborted = ({ abortSignal }: ChannelAccountContext) => new Promise<void>((resolve) => abortSignal.addEventListener('abort', () => resolve()));
 
@@ -35,19 +35,21 @@ it('a lost account is started again after a growing pause, and tells why', async
 
 it('an account that is refused for good twice stays down and tells what to do; once may be a lost answer', async () => {
   let starts = 0;
-  const warned = vi.spyOn(silentLogger, 'warn');
-  const ended = vi.spyOn(silentLogger, 'error');
-  onTestFinished(() => void vi.restoreAllMocks());
-  const account = connect(async () => {
-    starts += 1;
-    throw Object.assign(new Error('the token is not known'), { retryable: starts === 2, hint: 'Set another token.' });
-  });
+  const log = { ...silentLogger, warn: vi.fn(), error: vi.fn() };
+  const account = connect(
+    async () => {
+      starts += 1;
+      throw Object.assign(new Error('the token is not known'), { retryable: starts === 2, hint: 'Set another token.' });
+    },
+    undefined,
+    log,
+  );
   await vi.advanceTimersByTimeAsync(7_000);
   expect([starts, account.status().gaveUp]).toEqual([3, undefined]);
   await vi.advanceTimersByTimeAsync(600_000);
   expect(starts).toBe(4);
   expect(account.status()).toMatchObject({ running: false, gaveUp: true, restarts: 3, lastError: 'the token is not known', hint: 'Set another token.' });
-  for (const log of [warned, ended]) expect(log).toHaveBeenLastCalledWith(expect.any(String), expect.objectContaining({ hint: 'Set another token.' }));
+  for (const line of [log.warn, log.error]) expect(line).toHaveBeenLastCalledWith(expect.any(String), expect.objectContaining({ hint: 'Set another token.' }));
   await account.stop();
 });
 
