@@ -37,6 +37,9 @@ describe('the session of a message', () => {
       'agent:main:chat:group:#ops:thread:t1',
     ],
     ['an address with its kind', undefined, { ...group, chatType: 'channel', conversationId: 'channel:77' }, 'agent:main:chat:channel:77'],
+    ['a person with their kind', { dmScope: 'per-peer' }, { ...direct, senderId: 'user:77' }, 'agent:main:direct:77'],
+    ['a kind of which nothing is left', undefined, { ...group, conversationId: 'channel:' }, 'agent:main:chat:group:channel_'],
+    ['one kind and no more', undefined, { ...group, conversationId: 'channel:user:7' }, 'agent:main:chat:group:user:7'],
     [
       'a thread below one',
       undefined,

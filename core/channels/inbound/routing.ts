@@ -27,7 +27,7 @@ export function routeSession({ config, channel, accountId, agentId, hasTopics, m
     if (threadId === undefined) return `${room}:${partOf(withoutKind(conversationId))}`.toLowerCase();
     return `${room}:${partOf(withoutKind(parentConversationId))}:${hasTopics ? 'topic' : 'thread'}:${partOf(threadId)}`.toLowerCase();
   }
-  const peer = partOf(linkedName(session?.identityLinks, channel, message) ?? message.senderId);
+  const peer = partOf(linkedName(session?.identityLinks, channel, message) ?? withoutKind(message.senderId));
   switch (session?.dmScope) {
     case 'per-peer':
       return `${own}:direct:${peer}`.toLowerCase();
@@ -40,8 +40,8 @@ export function routeSession({ config, channel, accountId, agentId, hasTopics, m
   }
 }
 
-/** The key says the kind itself. */
-const withoutKind = (id: string): string => id.replace(/^(?:channel|group):(?=.)/i, '');
+/** The key says the kind itself: one that stands before an id is left out. */
+const withoutKind = (id: string): string => id.replace(/^(?:channel|group|user):(?=.)/i, '');
 
 /** An id as part of a key: services allow what a key does not. Ids that a key would hold for the same, as its case does not count, are told apart. */
 function partOf(id: string): string {
