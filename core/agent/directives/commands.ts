@@ -106,7 +106,9 @@ export function createCommands(deps: CommandDeps): Record<AnsweredCommand, Answe
       if (!compacted) return { text: `Nothing was compacted${reason === undefined ? '' : `: ${reason}`}.` };
       const { tokensBefore, tokensAfter } = result ?? {};
       if (tokensBefore === undefined) return { text: 'Compacted.' };
-      return { text: `Compacted: ${grouped(tokensBefore)} tokens${tokensAfter === undefined ? '' : `, now ${grouped(tokensAfter)}`}.` };
+      const now = tokensAfter === undefined ? '' : `, now ${grouped(tokensAfter)}`;
+      const note = tokensAfter !== undefined && tokensAfter >= tokensBefore ? ' The summary is no shorter than what it stands for.' : '';
+      return { text: `Compacted: ${grouped(tokensBefore)} tokens${now}.${note}` };
     },
 
     async context({ session, args }) {
