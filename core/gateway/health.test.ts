@@ -5,7 +5,8 @@ function health() {
   let count = 0;
   let failure: Error | undefined;
   const refreshed = vi.fn();
-  const source = { current: () => ({ config: {}, plan: { slots: { sessionStore: { key: 'local' } } }, loaded: () => [] }) };
+  const channels: Array<{ key: string; value: object }> = [];
+  const source = { current: () => ({ config: {}, plan: { slots: { sessionStore: { key: 'local' } } }, loaded: () => channels }) };
   const sessions = {
     canonicalKey: () => 'agent:main:main',
     list: async () => {
@@ -15,6 +16,7 @@ function health() {
   };
   return {
     refreshed,
+    channels,
     set: (next: number) => (count = next),
     fail: (error: Error) => (failure = error),
     health: createHealth({ source, sessions, agent: { queue: { state: () => QUEUE } } } as never, refreshed),
@@ -48,6 +50,13 @@ describe('health', () => {
     expect((await subject.get()).sessions.count).toBe(5);
     expect(subject.version).toBe(4);
     vi.useRealTimers();
+  });
+
+  it('knows a channel that has just been loaded at once', async () => {
+    const { health: subject, channels } = health();
+    expect((await subject.get()).channelOrder).toEqual([]);
+    channels.push({ key: 'irc', value: { meta: { label: 'IRC' } } });
+    expect((await subject.get()).channelOrder).toEqual(['irc']);
   });
 
   it('is not ok while the session store fails, and says why; what waits is told all the same', async () => {

@@ -23,7 +23,11 @@ export function createHealth(options: HealthOptions & Pick<GatewayOptions, 'log'
   let latest: HealthPayload | undefined;
   let running: Promise<HealthPayload> | undefined;
   let version = 0;
-  const isStale = () => latest === undefined || Date.now() - latest.ts >= FRESH_MS;
+  const isStale = () => {
+    if (latest === undefined || Date.now() - latest.ts >= FRESH_MS) return true;
+    const channels = options.source.current().loaded('channel');
+    return channels.length !== latest.channelOrder.length || channels.some(({ key }, at) => key !== latest?.channelOrder[at]);
+  };
 
   const refresh = async () => {
     try {
