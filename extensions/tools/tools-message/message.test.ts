@@ -67,6 +67,15 @@ describe('a call', () => {
     expect(acted).toMatchObject([{ channel: 'chat', to: 'amy', params: { message: 'hello' } }]);
   });
 
+  it('is not carried out with an argument that nobody knows, such as another word for the place', async () => {
+    const current = { channel: 'irc', to: '#ops' };
+    const refused = await call({ action: 'send', target: 'amy', message: 'for amy alone' }, { deliveryContext: current });
+    expect(refused).toMatchObject({ isError: true, text: expect.stringMatching(/'target' is no argument.* to,/) });
+    expect(acted).toEqual([]);
+    expect(await call({ action: 'send', target: null, message: 'here' }, { deliveryContext: current })).toMatchObject({ isError: false });
+    expect(await call({ action: 'pin', anything: 1 }, { deliveryContext: current })).toMatchObject({ isError: false });
+  });
+
   it('tells the model why not', async () => {
     failure = durarError('DUR_CHANNEL_CROSS_CONTEXT', { action: 'send', channel: 'chat', to: 'amy' });
     expect(await call({ action: 'send', message: 'x' })).toMatchObject({ isError: true, text: expect.stringContaining('crossContext') });

@@ -1,6 +1,8 @@
 import { type ChannelActions, errorCode, type PluginRuntime, reportError, type Tool, type ToolContext, type ToolResult } from 'Durar/plugin-sdk/core';
 import { createMediaReach } from './media.ts';
 
+/** What is done with arguments of this tool alone; other actions are a channel's own. */
+const COMMON = ['send', 'reply', 'react', 'edit', 'delete', 'poll'];
 /** Arguments that say where, not what. */
 const PLACE = ['action', 'channel', 'accountId', 'to', 'threadId'];
 
@@ -10,13 +12,15 @@ export function createMessageTool(runtime: Pick<PluginRuntime, 'channels'>, cont
   if (channels.length === 0) return null;
   const { deliveryContext: current, runId, sessionKey } = context;
   const media = createMediaReach(context.workspaceDir);
+  const schema = parameters(channels);
   return {
     name: 'message',
     label: 'Message',
     description: description(channels, current?.channel),
-    parameters: parameters(channels),
+    parameters: schema,
     execute: (callId, given, signal) =>
       told(async () => {
+        refuseUnknown(given, Object.keys(schema.properties));
         const { media: wanted, ...params } = Object.fromEntries(Object.entries(given).filter(([key]) => !PLACE.includes(key)));
         const files = wanted === undefined ? undefined : await Promise.all((Array.isArray(wanted) ? wanted : [wanted]).map((one) => media(String(one))));
         const place = Object.fromEntries(Object.entries(given).filter(([key, value]) => PLACE.includes(key) && typeof value === 'string' && value !== ''));
@@ -46,7 +50,14 @@ function description(channels: readonly ChannelActions[], here: string | undefin
   ].join(' ');
 }
 
-function parameters(channels: readonly ChannelActions[]): Record<string, unknown> {
+/** A message whose place is named by a word that the tool does not know would go to somebody else. */
+function refuseUnknown(given: Record<string, unknown>, known: string[]): void {
+  if (!COMMON.includes(String(given.action))) return;
+  const unknown = Object.keys(given).find((name) => !known.includes(name) && given[name] !== undefined && given[name] !== null && given[name] !== '');
+  if (unknown !== undefined) throw new Error(`nothing is done: '${unknown}' is no argument of this tool, which takes ${known.join(', ')}`);
+}
+
+function parameters(channels: readonly ChannelActions[]) {
   const actions = [...new Set(channels.flatMap((one) => one.actions))].sort();
   const has = (...names: string[]): boolean => names.some((name) => actions.includes(name));
   const text = (about: string) => ({ type: 'string', description: about });
