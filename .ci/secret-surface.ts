@@ -29,7 +29,7 @@ export function surfacePage(page: (title: string, lead: string, body: string) =>
       .map(({ id, owner, shape, file, rules }) => [`\`${id}\``, owner, shape, `\`${file}\``, rules.map(words).join('; ')]);
   const head = ['field', 'owner', 'shape', 'file', 'in use'];
   const lead = [
-    'Which fields may hold a secret. `*` stands for any key or place. The id of a row of `Durar.json` is what `secrets.resolve` takes; [plans](../secret-plans.md) name the fields of `auth-profiles.json`, one file for each agent, their own way; `secret-surface.json` beside this page has the same for programs. Installed extensions add the fields that their manifests mark.',
+    'Which fields may hold a secret. `*` stands for any key or place. The id of a row of `Durar.json` is what `secrets.resolve` takes; [plans](../operating/secret-plans.md) name the fields of `auth-profiles.json`, one file for each agent, their own way; `secret-surface.json` beside this page has the same for programs. Installed extensions add the fields that their manifests mark.',
     'A reference counts only while its field is in use. Besides what a row says, a field is out of use when it or an object above it has `enabled: false`; in `channels.<id>` also when no extension that is on serves the channel, or when no enabled account inherits it; in `plugins.entries.<id>` when the extension is off. Out of use, it is not resolved and stops nothing; the log tells it as `SECRETS_REF_IGNORED_INACTIVE_SURFACE`.',
   ].join('\n\n');
   const without = `These take a text or a \`\${NAME}\` template, and a reference there is refused. The same holds for whatever a sign-in mints or renews: OAuth access and refresh tokens, device tokens, keys of this machine, sessions of a channel.`;

@@ -127,7 +127,7 @@ it('no secret stands in what the gateway printed, logged, stored, or answers (SE
 it('a source of a third party is installed, configured and used while the gateway runs; its manifest checks its block (CARD-013, AMB-012)', async () => {
   const folder = join(machine.home, 'json-vault');
   await mkdir(folder);
-  for (const { title = '', text } of blocksOf('docs/writing-extensions.md'))
+  for (const { title = '', text } of blocksOf('docs/extending/secrets-provider.md'))
     if (/^json-vault\/[^/]+\.(?:ts|json)$/.test(title) && !title.includes('.test.')) await writeFile(join(machine.home, title), text);
   const durar = (...args: string[]) => machine.cli(args);
   expect((await durar('plugins', 'install', '-l', folder)).code).toBe(0);
@@ -274,7 +274,7 @@ async function exampleConfig({ home }: Machine): Promise<object> {
   const provider = (name: string, apiKey: unknown) => ({ [name]: { baseUrl: `${url}/${name}/v1`, models: [{ id: 'gpt-5', name: 'gpt-5' }], apiKey } });
   const blocks: Record<string, unknown> = {};
   const models: Record<string, unknown> = {};
-  for (const { text } of blocksOf('docs/secret-sources.md').filter(({ language }) => language === 'json5')) {
+  for (const { text } of blocksOf('docs/operating/secret-sources.md').filter(({ language }) => language === 'json5')) {
     const here = text.replaceAll('/home/me', home).replaceAll('/opt/homebrew', join(home, 'homebrew')).replaceAll('/usr/local', join(home, 'local'));
     const example = (await parseText(here, 'example')) as Example;
     const [[alias, block] = []] = Object.entries(example.secrets.providers);
@@ -320,7 +320,7 @@ async function prepareTools({ home, stateDir, env }: Machine): Promise<void> {
     encrypt('openai.age', `${secret('age')}\n`);
     encrypt('all.json.age', JSON.stringify({ 'openai/key': secret('mine') }));
   }
-  const resolver = blocksOf('docs/secret-sources.md').find(({ language }) => language === 'bash')?.text ?? '';
+  const resolver = blocksOf('docs/operating/secret-sources.md').find(({ language }) => language === 'bash')?.text ?? '';
   await write(join(home, 'local/bin/durar-resolver'), resolver, 0o700);
   const answer = { protocolVersion: 1, values: { 'first/key': secret('first'), 'second/key': secret('second') } };
   await write(join(home, 'counted'), `#!/bin/bash\nread -r request\necho "$request" >> ${home}/requests\necho '${JSON.stringify(answer)}'\n`, 0o700);
