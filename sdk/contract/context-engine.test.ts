@@ -62,6 +62,7 @@ describe('the suite finds, for each rule, the engine that breaks it', () => {
       { assemble: async ({ messages }) => ({ messages: [...messages, { role: 'user', content: 'x'.repeat(90_000), timestamp: 1 }], estimatedTokens: 1 }) },
       /larger than the budget/,
     ],
+    ['an estimate that is wide of the mark', { assemble: async ({ messages }) => ({ messages, estimatedTokens: 900_000 }) }, /not estimated above/],
     ['changed params', { assemble: async ({ messages }) => ({ messages: messages.splice(0), estimatedTokens: 1 }) }, /no method changes/],
     ['a compaction without a result', { compact: async () => undefined as never }, /compact reports/],
     [

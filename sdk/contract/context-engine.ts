@@ -104,6 +104,18 @@ export const contextEngineContract: ContractSuite<ContextEngineContext> = {
       },
     },
     {
+      name: 'a context within the budget is not estimated above it',
+      ids: ['ENGINE-061'],
+      async run({ engine }) {
+        const messages = conversation(2);
+        await feed(engine, 'estimate', messages);
+        const tokenBudget = 4_000;
+        const { estimatedTokens } = await engine.assemble({ ...session('estimate'), messages: [...messages], tokenBudget });
+        const reason = `estimatedTokens is ${estimatedTokens} for ${messages.length} short messages; an estimate above the budget makes the host compact after each turn`;
+        assert.ok(estimatedTokens <= tokenBudget, reason);
+      },
+    },
+    {
       name: 'an empty session can be assembled',
       ids: ['ENGINE-021'],
       async run({ engine }) {
