@@ -31,7 +31,7 @@ export interface OutboxMessage extends Outgoing {
   createdAt: number;
   /** epoch ms */
   dueAt: number;
-  /** A crash came while it was being sent: it may show twice. */
+  /** A crash came while it was being sent, or its connection broke: it may show twice. */
   uncertain: boolean;
   /** How far its delivery has come; the room that sends it knows its shape. */
   progress?: unknown;
@@ -59,6 +59,8 @@ export interface Outbox {
   /** `progress`: absent, it stays as it was. */
   sending(id: string, progress?: unknown): void;
   progress(id: string, progress: unknown): void;
+  /** Its request failed and may have been carried out all the same. */
+  doubt(id: string): void;
   sent(id: string): void;
   /** As if it had never been here. */
   forget(id: string): void;
@@ -174,6 +176,7 @@ export function createOutbox(db: Db, now: () => number = Date.now): Outbox {
         id,
       ),
     progress: (id, progress) => void db.run(`UPDATE outbox SET progress = ? WHERE id = ?`, JSON.stringify(progress), id),
+    doubt: (id) => void db.run('UPDATE outbox SET uncertain = 1 WHERE id = ?', id),
     sent: (id) => void leave(id),
     forget: (id) => void db.run('DELETE FROM outbox WHERE id = ?', id),
     delay: (id, dueAt, error) => void db.run(`UPDATE outbox SET state = 'pending', due = ?, error = ? WHERE id = ?`, dueAt, error, id),

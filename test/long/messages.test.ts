@@ -15,7 +15,7 @@ const SIZE = LONG ? { messages: 10_000, sessions: 200, kills: 40, storms: 30, cu
 const MOST_OPEN = LONG ? 600 : 80;
 const MOST_OPEN_ON_IRC = 3;
 /** ms; what the bot had on its socket so long before it died, it had time to keep */
-const CERTAIN_MS = 3_000;
+const CERTAIN_MS = 2_000;
 const WORD = /m(\d+)x(\d+)e/g;
 
 type Place = 'telegram' | 'irc' | 'wire-once';
@@ -123,6 +123,8 @@ async function createWay(target: { host: string; port: number }) {
       for (const each of open) each.destroy();
     },
     /** Words that a gateway had and lived on with. */
+    /** What came over one connection of the gateway, in its order. */
+    lives: () => [...Map.groupBy(brought, ([, { over }]) => over).values()].map((all) => all.map(([each]) => each)),
     certain: () => [...brought].filter(([, { at, over }]) => (over.endedAt ?? Number.POSITIVE_INFINITY) - at > CERTAIN_MS).map(([each]) => each),
     async close() {
       for (const each of open) each.destroy();
@@ -177,7 +179,7 @@ describe(`${SIZE.messages} messages over ${SIZE.sessions} sessions and ${PLACES.
     way = await createWay(irc);
   }, 60_000);
   afterAll(async () => {
-    for (const each of people) each.leave();
+    for (const each of people) each?.leave();
     await way?.close();
     await irc?.remove();
     await telegram.close();
@@ -342,9 +344,17 @@ describe(`${SIZE.messages} messages over ${SIZE.sessions} sessions and ${PLACES.
     outputs += gateway?.output() ?? '';
 
     const turns = await transcripts();
-    const flagged = new Set(Array.from(outputs.matchAll(/may have gone out before a crash.*?"?id"?[=:]\s*"?([^\s",}]+):\d+/g), ([, id]) => id));
+    const flagged = new Set(Array.from(outputs.matchAll(/may have gone out before .*?"?id"?[=:]\s*"?([^\s",}]+):\d+/g), ([, id]) => id));
     const certain = new Set(way?.certain());
     const lost: string[] = [];
+    const keptWords = new Set([...turns.values()].flatMap((own) => own.flatMap(({ words }) => words)));
+    // of what one person said over one connection only the end may be missing
+    for (const life of way?.lives() ?? []) {
+      for (const said of Map.groupBy(life, sessionOf).values()) {
+        const end = said.findLastIndex((one) => keptWords.has(one));
+        lost.push(...said.slice(0, end).filter((one) => !keptWords.has(one)));
+      }
+    }
     const doubled: string[] = [];
     const outOfOrder: number[] = [];
     const unflagged: string[] = [];

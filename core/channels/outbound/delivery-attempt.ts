@@ -11,6 +11,7 @@ import {
   planDelivery,
   reportDelivery,
   type SentMessage,
+  type StepRequest,
 } from './delivery.ts';
 
 /** `sent` is undefined when a hook cancelled the message, or the worker ended meanwhile. */
@@ -20,7 +21,7 @@ export type AttemptEnd = { sent: SentMessage | undefined } | { error: unknown };
 export interface DeliveryAttempts {
   /** Makes all requests of a message that are not made yet; how far it came is on disk before each of them. Never rejects. */
   make(message: OutboxMessage, address: Address): Promise<AttemptEnd>;
-  /** Messages that were sent again after a crash, to a service that may show them twice. */
+  /** Messages that were sent again after a crash or a broken connection, to a service that may show them twice. */
   repeated(): number;
 }
 
@@ -33,7 +34,7 @@ const STEP_LIMIT_MS = 300_000;
 export function createDeliveryAttempts({ outbox, log, ended }: { outbox: Outbox; log: Logger; ended: AbortSignal }): DeliveryAttempts {
   let repeated = 0;
 
-  async function limited(plan: DeliveryPlan, address: Address, request: { key: string; uncertain: boolean }): Promise<void> {
+  async function limited(plan: DeliveryPlan, address: Address, request: StepRequest): Promise<void> {
     const limit = new AbortController();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
@@ -59,14 +60,20 @@ export function createDeliveryAttempts({ outbox, log, ended }: { outbox: Outbox;
           outbox.sent(id);
           return { sent: undefined };
         }
-        if (uncertain && !isRepeatable(address, plan)) {
+        const warn = (when: string) => {
           repeated += 1;
-          log.warn('a message that may have gone out before a crash is sent again', { id, channel, to });
-        }
+          log.warn(`a message that may have gone out before ${when} is sent again`, { id, channel, to });
+        };
+        if (uncertain && !isRepeatable(address, plan)) warn('a crash');
+        const onUncertain = () => {
+          if (ended.aborted || isRepeatable(address, plan)) return;
+          outbox.doubt(id);
+          warn('its connection broke');
+        };
         outbox.sending(id, plan);
         const { done } = plan;
         while (plan.done < plan.steps.length) {
-          await limited(plan, address, { key: id, uncertain: uncertain && plan.done === done });
+          await limited(plan, address, { key: id, uncertain: uncertain && plan.done === done, onUncertain });
           if (ended.aborted) return { sent: undefined };
           if (plan.done < plan.steps.length) outbox.progress(id, plan);
         }

@@ -95,18 +95,24 @@ export function isRepeatable({ served }: Address, { steps, done }: DeliveryPlan)
   return step === undefined || step.kind === 'edit' || step.kind === 'delete' || served.outbound?.idempotent === true;
 }
 
+export interface StepRequest {
+  key: string;
+  uncertain: boolean;
+  onUncertain(): void;
+}
+
 /**
  * Makes the plan's next request and moves the plan on. `key` is the message's own: each request gets one that is the same at every try.
- * `uncertain`: it may have been carried out already. An edit that can never succeed (its message is gone, or too old) becomes a message of its own. Throws what the channel throws.
+ * `uncertain`: it may have been carried out already; `onUncertain` is told when a try of it leaves that open. An edit that can never succeed (its message is gone, or too old) becomes a message of its own. Throws what the channel throws.
  */
 export async function performStep(
   address: Address,
   plan: DeliveryPlan,
-  { key, uncertain, signal }: { key: string; uncertain: boolean; signal: AbortSignal },
+  { key, uncertain, onUncertain, signal }: StepRequest & { signal: AbortSignal },
 ): Promise<void> {
   const step = plan.steps[plan.done];
   if (step === undefined) return;
-  const target = { ...targetOf(address, plan.to), idempotencyKey: `${key}:${plan.done}`, ...(uncertain ? { uncertain } : {}), signal };
+  const target = { ...targetOf(address, plan.to), idempotencyKey: `${key}:${plan.done}`, ...(uncertain ? { uncertain } : {}), onUncertain, signal };
   try {
     plan.last = sentMessage(await perform(address, target, step));
   } catch (error) {

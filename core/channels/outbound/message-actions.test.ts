@@ -32,7 +32,7 @@ function host(config: Record<string, unknown> = {}) {
   const noted: unknown[] = [];
   const record =
     (call: string) =>
-    async ({ cfg: _cfg, signal: _signal, idempotencyKey: _key, ...params }: OutboundTarget & Record<string, unknown>) => {
+    async ({ cfg: _cfg, signal: _signal, idempotencyKey: _key, onUncertain: _told, ...params }: OutboundTarget & Record<string, unknown>) => {
       calls.push({ call, ...params });
       return { messageId: `m${calls.length}` };
     };

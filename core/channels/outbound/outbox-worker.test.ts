@@ -315,6 +315,41 @@ describe('a draft', () => {
   });
 });
 
+describe('after a broken connection', () => {
+  it('flags what the channel says may show twice, until it is out', async () => {
+    const tries: Array<true | undefined> = [];
+    serve({
+      async sendText({ uncertain, onUncertain }) {
+        tries.push(uncertain);
+        if (tries.length > 1) return { messageId: 'm' };
+        onUncertain?.();
+        throw new Error('no connection');
+      },
+    });
+    worker.start();
+    post(message('a', 'amy', { text: 'one' }));
+    await settle();
+    expect(state.outbox.get('a')).toMatchObject({ state: 'pending', uncertain: true });
+    expect(worker.status().repeated).toBe(1);
+    await settle(10_000);
+    expect(tries).toEqual([undefined, true]);
+  });
+
+  it('flags nothing where the service drops what it has', async () => {
+    serve({
+      idempotent: true,
+      async sendText({ onUncertain }) {
+        onUncertain?.();
+        throw new Error('no connection');
+      },
+    });
+    worker.start();
+    post(message('a', 'amy', { text: 'one' }));
+    await settle();
+    expect(state.outbox.get('a')).toMatchObject({ state: 'pending', uncertain: false });
+  });
+});
+
 describe('after a crash', () => {
   it('flags what may show twice, and only that', async () => {
     const service = serve();

@@ -41,7 +41,7 @@ export interface OutboxStatus {
   dead: number;
   /** Conversations whose account is not there. */
   waiting: number;
-  /** Messages that were sent again after a crash, to a service that may show them twice. */
+  /** Messages that were sent again after a crash or a broken connection, to a service that may show them twice. */
   repeated: number;
 }
 

@@ -26,6 +26,7 @@ export function createIrc(): Channel {
     accountId = defaultAccountId(cfg),
     replyToId,
     idempotencyKey,
+    onUncertain,
     signal,
   }: OutboundTarget & { text: string }): Promise<OutboundResult> {
     const account = resolveAccount(cfg, accountId);
@@ -40,7 +41,13 @@ export function createIrc(): Channel {
         const said = renderMarkdown(text, ircDialect(account.tables));
         const lines = toLines(asker === undefined ? said : `${plain(asker)}: ${said}`, roomFor(connection, target));
         if (lines.length === 0) throw new IrcError('IRC_EMPTY', 'the message has no text that IRC can show');
-        const shipment = { target, lines, ...(idempotencyKey === undefined ? {} : { key: idempotencyKey }), ...(signal === undefined ? {} : { signal }) };
+        const shipment = {
+          target,
+          lines,
+          onUncertain,
+          ...(idempotencyKey === undefined ? {} : { key: idempotencyKey }),
+          ...(signal === undefined ? {} : { signal }),
+        };
         const shipped = await outbox.send(shipment);
         if (shipped.messageId !== undefined) connection.remember(shipped.messageId);
         return shipped;

@@ -8,6 +8,8 @@ export interface Shipment {
   /** The same for every try of one message; lines that arrived are not sent again. */
   key?: string;
   signal?: AbortSignal;
+  /** Told when the connection broke and nobody knows whether a line arrived. */
+  onUncertain?: (() => void) | undefined;
 }
 
 export interface Shipped {

@@ -19,6 +19,8 @@ export interface CallOptions {
   timeoutMs?: number;
   /** Only one try. */
   once?: boolean;
+  /** Told of each try that failed and may have been carried out. */
+  onUncertain?: (() => void) | undefined;
 }
 
 /** Methods without parameters. */
@@ -52,7 +54,7 @@ export function createApi(options: ApiOptions): TelegramApi {
   const grammy = () => (loaded ??= loadGrammy(token, apiRoot, transport));
 
   /** One request with the account's policy around it; what it throws is translated. */
-  function tried<Value>(method: string, request: (signal: AbortSignal) => Promise<Value>, { signal, once, ...call }: CallOptions): Promise<Value> {
+  function tried<Value>(method: string, request: (signal: AbortSignal) => Promise<Value>, { signal, once, onUncertain, ...call }: CallOptions): Promise<Value> {
     const limit = call.timeoutMs ?? timeoutMs;
     return withRetry(
       async () => {
@@ -60,7 +62,9 @@ export function createApi(options: ApiOptions): TelegramApi {
         try {
           return await request(signal === undefined ? timeout : AbortSignal.any([timeout, signal]));
         } catch (error) {
-          throw failureOf(error, { method, token, timedOut: timeout.aborted, aborted: signal?.aborted === true });
+          const failure = failureOf(error, { method, token, timedOut: timeout.aborted, aborted: signal?.aborted === true });
+          if (failure.open) onUncertain?.();
+          throw failure;
         }
       },
       {

@@ -6,6 +6,8 @@ export interface FailureFacts {
   transient?: boolean;
   /** Whether a later delivery of the same message can succeed; default: as `transient`. */
   retryable?: boolean;
+  /** Whether it may have been carried out all the same. */
+  open?: boolean;
   /** HTTP status of the answer */
   status?: number;
   /** What the server says about it. */
@@ -23,6 +25,7 @@ export class TelegramError extends Error {
   readonly hint: string;
   readonly transient: boolean;
   readonly retryable: boolean;
+  readonly open: boolean;
   readonly status: number | undefined;
   readonly description: string | undefined;
   readonly retryAfterMs: number | undefined;
@@ -35,6 +38,7 @@ export class TelegramError extends Error {
     this.hint = facts.hint ?? '';
     this.transient = facts.transient ?? false;
     this.retryable = facts.retryable ?? this.transient;
+    this.open = facts.open ?? false;
     this.status = facts.status;
     this.description = facts.description;
     this.retryAfterMs = facts.retryAfterMs;
@@ -87,9 +91,11 @@ export function failureOf(error: unknown, context: FailureContext): TelegramErro
   const cause = innermost(error);
   if (cause instanceof TransportError && cause.status !== undefined) return cutOff(method, cause, cause.status, token);
   if (aborted) return new TelegramError('TELEGRAM_ABORTED', `${method} was given up`, { retryable: true });
-  if (timedOut) return new TelegramError('TELEGRAM_TIMEOUT', `Telegram did not answer ${method} in time`, { transient: true, hint: CONNECTION_HINT });
+  if (timedOut) {
+    return new TelegramError('TELEGRAM_TIMEOUT', `Telegram did not answer ${method} in time`, { transient: true, open: true, hint: CONNECTION_HINT });
+  }
   const code = errorCode(cause) ?? 'unknown reason';
-  const facts = { transient: CONNECTION_CODES.has(code), retryable: true, hint: CONNECTION_HINT };
+  const facts = { transient: CONNECTION_CODES.has(code), retryable: true, open: !UNSENT_CODES.has(code), hint: CONNECTION_HINT };
   return new TelegramError('TELEGRAM_CONNECTION', `${method}: no connection to the Bot API (${code})`, facts);
 }
 
@@ -120,6 +126,9 @@ const CONNECTION_CODES = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
 ]);
+
+/** The connection was never made. */
+const UNSENT_CODES = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENETDOWN', 'ENOTFOUND', 'EAI_AGAIN']);
 
 interface ApiAnswer {
   error_code: number;

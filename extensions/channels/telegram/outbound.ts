@@ -20,14 +20,16 @@ interface Call {
   bot: Bot;
   target: Target;
   signal: AbortSignal | undefined;
+  onUncertain: (() => void) | undefined;
 }
 
 export function createOutbound(bots: Bots): ChannelOutboundAdapter {
   /** Works on one chat; what was called before for the same chat goes first. */
-  async function at<Value>({ cfg, accountId, to, threadId, signal }: OutboundTarget, work: (call: Call) => Promise<Value>): Promise<Value> {
+  async function at<Value>(params: OutboundTarget, work: (call: Call) => Promise<Value>): Promise<Value> {
+    const { cfg, accountId, to, threadId, onUncertain, signal } = params;
     const bot = await bots.of(cfg, accountId);
     const target = parseTarget(to, threadId);
-    return bot.inOrder(`out:${target.chatId}`, () => work({ bot, target, signal }));
+    return bot.inOrder(`out:${target.chatId}`, () => work({ bot, target, signal, onUncertain }));
   }
 
   return {
@@ -119,12 +121,12 @@ type ChatMethod = { [Name in Method]: Payload<Name> extends { chat_id?: number |
 
 /** One request about the chat. A group that became a supergroup has another id; then nothing was done, and it is asked under that one. */
 async function request<Name extends ChatMethod>(
-  { bot, target, signal }: Call,
+  { bot, target, signal, onUncertain }: Call,
   method: Name,
   payload: Omit<Payload<Name>, 'chat_id'>,
   timeoutMs?: number,
 ): Promise<Result<Name>> {
-  const options = { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+  const options = { signal, onUncertain, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
   const to = (chatId: number | string) => bot.api.call(method, { ...payload, chat_id: chatId } as unknown as Payload<Name>, options);
   try {
     return await to(target.chatId);

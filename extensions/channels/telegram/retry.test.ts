@@ -76,6 +76,20 @@ describe('what is tried again', () => {
     expect(server.of('sendMessage')).toHaveLength(2);
   });
 
+  it('and the host is told when the first try may have been carried out', async () => {
+    let told = 0;
+    const onUncertain = () => {
+      told += 1;
+    };
+    server.fail('sendMessage', 'lost', TOO_MANY);
+    await send('hello', settings(server.url), { onUncertain });
+    expect(server.messages).toHaveLength(2);
+    expect(told).toBe(1);
+    server.fail('sendMessage', TOO_MANY, { error_code: 503, description: 'Service Unavailable' });
+    await send('again', settings(server.url), { onUncertain });
+    expect(told).toBe(1);
+  });
+
   it('a refused connection (RETRY-014)', async () => {
     const cfg = settings(server.url, { retry: { attempts: 20, minDelayMs: 20, maxDelayMs: 50 } });
     await server.down();
