@@ -112,7 +112,7 @@ function configPage(): string {
   walk(schema, '', schema.$defs ?? {}, rows);
   return page(
     'Configuration',
-    '`~/.Durar/Durar.json` (JSON5). Unknown keys are errors. `<name>` stands for any key, `[]` for any place of a list. A change of a key marked *restart* takes effect after a restart of the gateway; all others at once. Keys of parts that this version does not have are checked and have no effect. [Operating a gateway](../operating/README.md) explains those that matter.',
+    '`~/.Durar/Durar.json` (JSON5). Unknown keys are errors. `<name>` stands for any key, `[]` for any place of a list. A change counts at once; one of a key marked *restart* moves the listener, or waits for a restart where [the mode of reload](../operating/live-changes.md#modes-of-reload) says so. Keys of parts that this version does not have are checked and have no effect. [Operating a gateway](../operating/README.md) explains those that matter.',
     table(['key', 'type', 'default', 'meaning', 'reload'], rows),
   );
 }
