@@ -171,6 +171,8 @@ describe('a client that writes while the agent is at work', () => {
       expect(await said()).toEqual(['first', 'done']);
       const [, collected] = await users();
       for (const text of ['second', 'third']) expect(collected).toContain(text);
+      await hear('/queue bogus');
+      await until(async () => (await said())[2]?.startsWith('Unrecognized queue mode "bogus".'), 'why a command was refused');
       client.close();
     },
   );

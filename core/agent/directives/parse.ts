@@ -56,8 +56,17 @@ function alone(name: DirectiveName, args: string): Directive | undefined {
   if (name === 'model') return /\s/.test(args) ? undefined : { name, value: args };
   const read = readValue(name, args);
   if (read?.length === args.length) return { name, value: read.value } as Directive;
-  // a single strange word is a slip, more of them are a message; all that follows a good queue word is meant for the queue
+  // a single strange word is a slip, more of them are a message; but options are for the queue, good ones or not
   if (!/\s/.test(args)) return { name, unknown: args };
+  const options =
+    name === 'queue'
+      ? args
+          .slice(read?.length ?? 0)
+          .trim()
+          .split(/\s+/)
+      : [];
+  const [first] = options;
+  if (first !== undefined && options.every((word) => /^(?:debounce|cap|drop):/i.test(word))) return { name, unknown: first };
   return undefined;
 }
 

@@ -86,12 +86,15 @@ export function effectiveQueue(
   };
 }
 
+const QUEUE_OPTIONS = 'debounce:<ms|s|m>, cap:<n>, drop:old|new|summarize';
+
 function queueReply({ config, session }: SettingContext, { value, unknown }: Extract<Directive, { name: 'queue' }>): Setting {
+  if (unknown?.includes(':')) return { text: `Unrecognized queue option "${unknown}". Valid options: ${QUEUE_OPTIONS}.`, isError: true };
   if (unknown !== undefined) return { text: `Unrecognized queue mode "${unknown}". Valid modes: ${QUEUE_MODES.join(', ')}.`, isError: true };
   if (value === undefined) {
     const { mode, debounceMs, cap, drop } = effectiveQueue(config, session);
     return {
-      text: `Current queue settings: mode=${mode}, debounce=${debounceMs}ms, cap=${cap}, drop=${drop}.\nOptions: modes ${QUEUE_MODES.join(', ')}; debounce:<ms|s|m>, cap:<n>, drop:old|new|summarize.`,
+      text: `Current queue settings: mode=${mode}, debounce=${debounceMs}ms, cap=${cap}, drop=${drop}.\nOptions: modes ${QUEUE_MODES.join(', ')}; ${QUEUE_OPTIONS}.`,
     };
   }
   if (value.clear) {

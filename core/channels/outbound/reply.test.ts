@@ -112,6 +112,13 @@ describe('repliesOf', () => {
     ]);
   });
 
+  it('tells why a command was refused, and leaves out what failed on the way of a run', () => {
+    const refused = [{ text: 'Unrecognized queue mode "x".', isError: true }];
+    const command = resultOf(refused, { meta: { ...resultOf([]).meta, stopReason: 'command' } });
+    expect(repliesOf(REQUEST, command, applyDefaults({})).map(({ payload }) => payload)).toEqual([{ text: 'Unrecognized queue mode "x".' }]);
+    expect(repliesOf(REQUEST, resultOf([...refused, { text: 'done' }]), applyDefaults({})).map(({ payload }) => payload)).toEqual([{ text: 'done' }]);
+  });
+
   it('tells of a deadline, and of no other end that somebody made', () => {
     const end = (stopReason: string) =>
       resultOf([{ text: 'half' }], { status: 'error', error: { message: 'too late' } as never, meta: { ...resultOf([]).meta, aborted: true, stopReason } });

@@ -121,8 +121,10 @@ interface Spoken {
 function spoken({ status, payloads, error, meta }: RunResult, trace: RunTrace): Spoken[] {
   // a deadline is told; what a person stopped, or a shutdown (the run goes on after it), is not
   if (meta.aborted && meta.stopReason !== 'timeout') return [];
+  // why a command was refused is its answer
+  const isCommand = meta.stopReason === 'command';
   const said = payloads
-    .filter(({ isError }) => isError !== true)
+    .filter(({ isError }) => isError !== true || isCommand)
     .map(({ text = '', mediaUrl, isReasoning }) => ({ text, ...(mediaUrl ? { mediaUrl } : {}), isError: false, isReasoning: isReasoning === true }));
   if (status === 'error') return [...said, { text: `⚠️ ${short(error?.message ?? 'the run failed')}`, isError: true, isReasoning: false }];
   if (said.length === 0 && trace.failedTool !== undefined && trace.sent.length === 0) {
