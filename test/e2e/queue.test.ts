@@ -91,7 +91,7 @@ export default definePluginEntry({
 const textOf = (event: ChatEvent) => event.message?.content.map(({ text }) => text).join('');
 
 describe('a client that writes while the agent is at work', () => {
-  it('collect: one more turn answers all, and each message has its end (QUEUE-003, QUEUE-021, QUEUE-033, QUEUE-059)', async () => {
+  it('collect: one more turn answers all, and each message has its end (QUEUE-003, QUEUE-021, QUEUE-033, QUEUE-059, SYS-037)', async () => {
     machine = await createMachine(MODEL);
     const { say, end, users, client } = await chat(await machine.start());
     await say('m0', '[[offline: delay 600]] [[offline: say first]]');
