@@ -352,7 +352,7 @@ describe(`${SIZE.messages} messages over ${SIZE.sessions} sessions and ${PLACES.
     for (const life of way?.lives() ?? []) {
       for (const said of Map.groupBy(life, sessionOf).values()) {
         const end = said.findLastIndex((one) => keptWords.has(one));
-        lost.push(...said.slice(0, end).filter((one) => !keptWords.has(one)));
+        lost.push(...said.slice(0, Math.max(0, end)).filter((one) => !keptWords.has(one)));
       }
     }
     const doubled: string[] = [];
