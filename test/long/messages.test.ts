@@ -30,7 +30,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 let machine: Machine;
 afterEach(() => machine.remove());
 
-async function config(more: object, channels: object): Promise<object> {
+function config(channels: object): object {
   return {
     agents: { defaults: { model: 'offline/echo' } },
     session: { dmScope: 'per-channel-peer' },
@@ -40,7 +40,6 @@ async function config(more: object, channels: object): Promise<object> {
     },
     plugins: { load: { paths: [join(root, 'test/fixtures/wire-once')] }, entries: { 'wire-once': { enabled: true } } },
     channels: { 'wire-once': { enabled: true, dmPolicy: 'open', allowFrom: ['*'] }, ...channels },
-    ...more,
   };
 }
 
@@ -122,9 +121,9 @@ async function createWay(target: { host: string; port: number }) {
     cut() {
       for (const each of open) each.destroy();
     },
-    /** Words that a gateway had and lived on with. */
     /** What came over one connection of the gateway, in its order. */
     lives: () => [...Map.groupBy(brought, ([, { over }]) => over).values()].map((all) => all.map(([each]) => each)),
+    /** Words that a gateway had and lived on with. */
     certain: () => [...brought].filter(([, { at, over }]) => (over.endedAt ?? Number.POSITIVE_INFINITY) - at > CERTAIN_MS).map(([each]) => each),
     async close() {
       for (const each of open) each.destroy();
@@ -133,7 +132,7 @@ async function createWay(target: { host: string; port: number }) {
   };
 }
 
-/** The most memory that a process had, MB. */
+/** The most memory that a process had, MB; 0 where the system does not tell. */
 async function peakMb({ pid }: { pid?: number | undefined }): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
@@ -191,13 +190,10 @@ describe(`${SIZE.messages} messages over ${SIZE.sessions} sessions and ${PLACES.
     const open = { dmPolicy: 'open', allowFrom: ['*'] };
     const ircBlock = { host: '127.0.0.1', port: way?.port, tls: false, nick: 'durar', messagesPerSecond: 500, messageBurst: 500 };
     machine = await createMachine(
-      await config(
-        {},
-        {
-          telegram: { ...open, botToken: TOKEN, apiRoot: telegram.url, retry: { minDelayMs: 5, maxDelayMs: 100 } },
-          ...(way === undefined ? {} : { irc: { ...ircBlock, dmPolicy: 'open', allowFrom: ['*!*@127.0.0.1'] } }),
-        },
-      ),
+      config({
+        telegram: { ...open, botToken: TOKEN, apiRoot: telegram.url, retry: { minDelayMs: 5, maxDelayMs: 100 } },
+        ...(way === undefined ? {} : { irc: { ...ircBlock, dmPolicy: 'open', allowFrom: ['*!*@127.0.0.1'] } }),
+      }),
     );
     const places = Array.from({ length: SIZE.sessions }, (_, session) => PLACES[session % PLACES.length] as Place);
     for (const [session, place] of places.entries()) {
@@ -399,7 +395,8 @@ describe(`${SIZE.messages} messages over ${SIZE.sessions} sessions and ${PLACES.
       counts: { inbox: { dead: 0 }, outbox: { dead: 0 } },
     });
     expect(kept).toBeGreaterThanOrEqual(SIZE.messages);
-    expect(figures.peakMb).toBeLessThan(3 * idleMb);
+    // known on Linux alone
+    if (idleMb > 0) expect(figures.peakMb).toBeLessThan(3 * idleMb);
   });
 });
 
@@ -407,7 +404,7 @@ describe('a session whose model never answers', () => {
   it('delays no other', { timeout: 300_000 }, async () => {
     const others = 50;
     const rounds = LONG ? 6 : 2;
-    machine = await createMachine(await config({}, {}));
+    machine = await createMachine(config({}));
     const gateway = await machine.start();
     const client = await machine.connect(gateway);
     let n = 0;
