@@ -1,3 +1,4 @@
+import type { Channel } from '../../sdk/index.ts';
 import type { Config } from '../config/schema.ts';
 
 /** What a group of `groups` says of itself. */
@@ -62,6 +63,22 @@ export function accountBlock(config: Pick<Config, 'channels'>, channel: string, 
 
 export function channelSettings(config: Pick<Config, 'channels'>, channel: string, accountId: string): ChannelSettings {
   return accountBlock(config, channel, accountId) as ChannelSettings;
+}
+
+/** With what the channel's own keys say of conversations; `shown`: the configuration as the channel gets it. */
+export function settingsOf(
+  channel: Pick<Channel, 'id' | 'security'>,
+  config: Pick<Config, 'channels'>,
+  accountId: string,
+  shown: Record<string, unknown>,
+): ChannelSettings {
+  const block = accountBlock(config, channel.id, accountId);
+  const settings: ChannelSettings = block;
+  const own = channel.security?.groups?.(block, shown);
+  if (own === undefined) return settings;
+  const { groups = {} } = settings;
+  const both = Object.entries(own).map(([id, group]): [string, GroupSettings] => [id, { ...(Object.hasOwn(groups, id) ? groups[id] : {}), ...group }]);
+  return { ...settings, groups: { ...groups, ...Object.fromEntries(both) } };
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

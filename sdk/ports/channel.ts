@@ -1,3 +1,7 @@
+import type { ChannelSecurityAdapter } from './channel-security.ts';
+
+export type { ChannelGroup, ChannelSecurityAdapter } from './channel-security.ts';
+
 /**
  * Port: channel. Brings messages of a chat service in and takes replies out.
  *
@@ -205,17 +209,6 @@ export interface ChannelProbe {
   /** Who the account is at the service. */
   identity?: { id?: string; name?: string };
   [detail: string]: unknown;
-}
-
-export interface ChannelSecurityAdapter {
-  /** The form in which ids of people are compared: prefix and case taken away. */
-  normalizeAllowEntry?(entry: string): string;
-  /**
-   * Whether an entry of a list of people that is more than an id, such as a mask, names who wrote. Asked when no id of the sender equals it;
-   * `entry` has the form in which ids are compared, and is never `*`. False for every entry that it does not understand.
-   */
-  matchesAllowEntry?(entry: string, message: Pick<InboundMessage, 'senderId' | 'senderAliases'>): boolean;
-  [member: string]: unknown;
 }
 
 export interface ChannelPairingAdapter {

@@ -62,7 +62,7 @@ describe('Discord', () => {
 
   it('goes by the rules of servers and channels', async () => {
     const guilds = { [GUILD]: { users: ['*'], channels: { general: { requireMention: false } } } };
-    machine = await createMachine(config({ groupPolicy: 'open', guilds }));
+    machine = await createMachine(config({ guilds }));
     await machine.start();
     await connected();
     const bob = { id: '701', username: 'bob' };

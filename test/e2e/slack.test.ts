@@ -29,7 +29,7 @@ const inGeneral = { channel: GENERAL, channel_type: 'channel' };
 
 describe('Slack over a socket', () => {
   it('answers a person, in its thread, where it is named, and nobody who may not write (SYS-034)', async () => {
-    machine = await createMachine(config({ groups: { [GENERAL]: {} } }));
+    machine = await createMachine(config({ channels: { general: { users: [ANN] } } }));
     const gateway = await machine.start();
     server.say('hello there');
     expect(await replied('hello there')).toMatchObject({ channel: ANN_CHAT });

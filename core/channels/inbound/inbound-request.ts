@@ -3,7 +3,7 @@ import type { RunRequest } from '../../agent/service.ts';
 import type { Config } from '../../config/schema.ts';
 import { topicOf } from '../access/access.ts';
 import { type AllowList, isEverybody, namesOf } from '../access/allow-list.ts';
-import { type ChannelSettings, channelSettings, type GroupSettings, type ToolRules } from '../channel-settings.ts';
+import type { ChannelSettings, GroupSettings, ToolRules } from '../channel-settings.ts';
 import { boundAgent, isAgent } from './bindings.ts';
 import { movesRoute, routeSession } from './routing.ts';
 
@@ -26,12 +26,13 @@ export function routeOf({
   channel,
   accountId,
   defaultAccountId,
+  settings,
   message,
-}: Omit<RequestParams, 'settings' | 'allowList' | 'mayCommand' | 'group' | 'runId'>): {
+}: Omit<RequestParams, 'allowList' | 'mayCommand' | 'group' | 'runId'>): {
   agentId: string;
   sessionKey: string;
 } {
-  const { agentId: own } = topicOf(channelSettings(config, channel.id, accountId), message) ?? {};
+  const { agentId: own } = topicOf(settings, message) ?? {};
   const bound = () => boundAgent({ config, channelNames: namesOf(channel), accountId, defaultAccountId, message });
   const agentId = own !== undefined && isAgent(config, own) ? own.toLowerCase() : bound();
   const hasTopics = channel.capabilities.topics === true;

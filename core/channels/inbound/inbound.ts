@@ -11,7 +11,7 @@ import { createMentions } from '../access/mentions.ts';
 import { type Pairing, pairingText } from '../access/pairing.ts';
 import { isSendable } from '../access/send-policy.ts';
 import { channelConfig } from '../channel-config.ts';
-import { type ChannelSettings, channelBlock, channelSettings } from '../channel-settings.ts';
+import { type ChannelSettings, channelBlock, settingsOf } from '../channel-settings.ts';
 import { createEnvelopes, nameOf, quotation } from './envelope.ts';
 import { createInboundDebounce } from './inbound-debounce.ts';
 import { loadMedia } from './inbound-media.ts';
@@ -121,8 +121,8 @@ export function createInbound(options: InboundOptions): Inbound {
     const { defaultAccount } = channelBlock(config, channel.id) ?? {};
     const named = typeof defaultAccount === 'string' ? defaultAccount : channel.config.defaultAccountId?.(shown);
     const defaultAccountId = named ?? channel.config.listAccountIds(shown)[0] ?? accountId;
-    const route = routeOf({ config, channel, accountId, defaultAccountId, message });
-    const settings = channelSettings(config, channel.id, accountId);
+    const settings = settingsOf(channel, config, accountId, shown);
+    const route = routeOf({ config, channel, accountId, defaultAccountId, settings, message });
     return { generation, channel, accountId, message, settings, allowList: allowListOf(channel), defaultAccountId, place, ...route };
   }
 

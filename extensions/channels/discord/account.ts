@@ -19,6 +19,9 @@ export interface RoomRules {
   ignoreOtherMentions?: boolean;
   users?: readonly (string | number)[];
   roles?: readonly (string | number)[];
+  /** Of a channel alone. */
+  systemPrompt?: string;
+  skills?: readonly string[];
 }
 
 export interface GuildRules extends RoomRules {

@@ -5,6 +5,7 @@ import { type Bot, createBots } from './bot.ts';
 import { keepConnected } from './connection.ts';
 import { DiscordError } from './failure.ts';
 import { openGatewaySession, type SessionStorage } from './gateway-session.ts';
+import { groupsOf } from './guild-rules.ts';
 import { createOutbound } from './outbound.ts';
 import { createReceiver } from './receive.ts';
 import { setup } from './setup.ts';
@@ -60,7 +61,10 @@ export function createDiscord(storage: () => SessionStorage): Channel {
         }
       },
     },
-    security: { normalizeAllowEntry: normalizeSender },
+    security: {
+      normalizeAllowEntry: normalizeSender,
+      groups: ({ guilds }) => groupsOf(guilds as DiscordAccount['guilds']),
+    },
     pairing: {
       idLabel: 'Discord user id',
       normalizeAllowEntry: normalizeSender,

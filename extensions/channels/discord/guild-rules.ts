@@ -1,6 +1,6 @@
+import type { ChannelGroup } from 'Durar/plugin-sdk/core';
 import type { DiscordAccount, GuildRules, ReactionNotifications, RoomRules } from './account.ts';
 import type { Place } from './places.ts';
-import { normalizeSender } from './target.ts';
 
 export interface GuildPlace {
   guildId: string;
@@ -9,46 +9,82 @@ export interface GuildPlace {
   parent: Place | undefined;
 }
 
-/** What `guilds` says about one place: a channel's word stands before its server's, and a thread has its channel's. */
+/** What `guilds` says about one place, people aside: a channel's word stands before its server's, and a thread has its channel's. */
 export interface PlaceRules {
   /** Whether anything is heard here at all. */
   isHeard: boolean;
-  requireMention: boolean | undefined;
   ignoreOtherMentions: boolean;
   reactionNotifications: ReactionNotifications;
-  /** Whether the rules let this person be heard. */
-  hears(person: { ids: readonly string[]; roles: readonly string[] }): boolean;
 }
 
 export function rulesOf({ guilds, reactionNotifications }: DiscordAccount, at: GuildPlace): PlaceRules {
-  const silent = { isHeard: false, requireMention: undefined, ignoreOtherMentions: false, reactionNotifications: 'off', hears: () => false } as const;
-  if (guilds === undefined) return { ...silent, isHeard: true, reactionNotifications, hears: () => true };
+  const silent = { isHeard: false, ignoreOtherMentions: false, reactionNotifications: 'off' } as const;
+  if (guilds === undefined) return { ...silent, isHeard: true, reactionNotifications };
   const guild: GuildRules | undefined = pick(guilds, [at.guildId]);
   if (guild === undefined || guild.allow === false) return silent;
-  // anybody may name a thread, so that its name says nothing
-  const names = [at.place, at.parent].flatMap((each) => (each === undefined ? [] : [each.id, ...(each.isThread ? [] : namesOf(each.name))]));
-  const room: RoomRules | undefined = guild.channels === undefined ? {} : pick(guild.channels, names);
+  const room: RoomRules | undefined = guild.channels === undefined ? {} : pick(guild.channels, roomNames(at));
   if (room === undefined || room.allow === false) return silent;
-  const users = room.users ?? guild.users;
-  const roles = room.roles ?? guild.roles;
   return {
     isHeard: true,
-    requireMention: room.requireMention ?? guild.requireMention,
     ignoreOtherMentions: room.ignoreOtherMentions ?? guild.ignoreOtherMentions ?? false,
     reactionNotifications: guild.reactionNotifications ?? reactionNotifications,
-    hears: (person) => (users === undefined && roles === undefined) || isNamed(users, person.ids) || isNamed(roles, person.roles),
   };
 }
 
-function isNamed(list: readonly (string | number)[] | undefined, ids: readonly string[]): boolean {
-  return (list ?? []).some((entry) => {
-    const wanted = normalizeSender(String(entry)).replace(/^role:/, '');
-    return wanted === '*' || ids.some((id) => normalizeSender(id) === wanted);
+/** `guilds` as the host's rule of access reads it: a channel goes by its server's id and its own id or name, with a slash between. */
+export function groupsOf(guilds: DiscordAccount['guilds']): Record<string, ChannelGroup> | undefined {
+  if (guilds === undefined) return undefined;
+  const groups = Object.entries(guilds).flatMap(([id, guild]): Array<[string, ChannelGroup]> => {
+    const guildId = keyOf(id);
+    const rooms = Object.entries(guild.allow === false ? {} : (guild.channels ?? {})).map(([name, room]): [string, ChannelGroup] => {
+      const key = keyOf(name);
+      return [key === '*' ? guildId : `${guildId}/${key}`, groupOf(guild, room)];
+    });
+    // with channels it hears no others
+    const whole = groupOf(guild, guild.allow === false || guild.channels !== undefined ? { allow: false } : {});
+    return [[guildId, whole], ...rooms];
   });
+  return Object.fromEntries(groups);
 }
 
+/** The names under which `groupsOf` may speak of a place, those that count most first. */
+export function groupNames({ guildId, place, parent }: GuildPlace): string[] {
+  const rooms = roomNames({ place, parent });
+  return [...rooms.map((name) => `${guildId}/${name}`), guildId, ...rooms.map((name) => `*/${name}`)];
+}
+
+function groupOf(guild: GuildRules, room: RoomRules): ChannelGroup {
+  const users = room.users ?? guild.users;
+  const roles = room.roles ?? guild.roles;
+  const requireMention = room.requireMention ?? guild.requireMention;
+  return {
+    enabled: room.allow !== false,
+    ...(users === undefined && roles === undefined ? {} : { allowFrom: [...(users ?? []), ...(roles ?? []).map(roleOf)] }),
+    ...(requireMention === undefined ? {} : { requireMention }),
+    ...(room.systemPrompt === undefined ? {} : { systemPrompt: room.systemPrompt }),
+    ...(room.skills === undefined ? {} : { skills: room.skills }),
+  };
+}
+
+/** How lists of people name a role. */
+function roleOf(role: string | number): string {
+  const id = String(role)
+    .trim()
+    .toLowerCase()
+    .replace(/^role:/, '')
+    .replace(/^<@&(\d+)>$/, '$1');
+  return id === '*' ? id : `role:${id}`;
+}
+
+/** Anybody may name a thread, so that its name says nothing. */
+function roomNames({ place, parent }: Pick<GuildPlace, 'place' | 'parent'>): string[] {
+  return [place, parent].flatMap((each) => (each === undefined ? [] : [each.id, ...(each.isThread ? [] : namesOf(each.name))]));
+}
+
+const keyOf = (name: string): string => name.trim().toLowerCase().replace(/^#/, '');
+
 function pick<Rules>(rules: Readonly<Record<string, Rules>>, names: readonly string[]): Rules | undefined {
-  const entries = Object.entries(rules).map(([key, value]): [string, Rules] => [key.trim().toLowerCase().replace(/^#/, ''), value]);
+  const entries = Object.entries(rules).map(([key, value]): [string, Rules] => [keyOf(key), value]);
   for (const name of [...names, '*']) {
     const found = entries.find(([key]) => key === name);
     if (found !== undefined) return found[1];

@@ -13,6 +13,8 @@ export interface Setting {
   guildName?: string | undefined;
   place?: Place | undefined;
   parent?: Place | undefined;
+  /** Where `guilds` is set: how its rules name the place. */
+  names?: readonly string[];
 }
 
 export interface MessageContext {
@@ -36,7 +38,7 @@ export function readMessage(message: Told, setting: Setting, context: MessageCon
   if (author.id === selfId) return undefined;
   const rules = guildRules(account, setting);
   const isBot = author.bot === true || message.webhook_id !== undefined;
-  if (!isHeard(message, rules, isBot)) return undefined;
+  if (rules?.isHeard === false) return undefined;
   if (message.type === JOINED) return joined(message, setting);
   if (!SPOKEN.has(message.type)) return undefined;
   const isNamed = message.mentions.some(({ id }) => id === selfId) || message.referenced_message?.author.id === selfId;
@@ -52,7 +54,7 @@ export function readMessage(message: Told, setting: Setting, context: MessageCon
     text,
     messageId: message.id,
     timestamp: Date.parse(message.timestamp),
-    ...(setting.guildId === undefined ? {} : { mentioned: isNamed || rules?.requireMention === false }),
+    ...(setting.guildId === undefined ? {} : { mentioned: isNamed }),
     ...(message.attachments.length === 0 ? {} : { media: mediaOf(message.attachments, account.mediaMaxBytes, context.signal) }),
     ...replyOf(message, context),
   };
@@ -62,8 +64,7 @@ export function readMessage(message: Told, setting: Setting, context: MessageCon
 export function readEdit(message: Told, setting: Setting, { account, selfId, channelName }: MessageContext): InboundMessage | undefined {
   const { author, edited_timestamp: at } = message;
   // what comes from outside may lack what the types promise
-  if ((author as APIUser | undefined) === undefined || at === null || author.bot === true || !isHeard(message, guildRules(account, setting), false))
-    return undefined;
+  if ((author as APIUser | undefined) === undefined || at === null || author.bot === true || guildRules(account, setting)?.isHeard === false) return undefined;
   const text = textOf(message, { selfId, channel: channelName });
   return text === '' ? undefined : event(setting, author, `edited message ${message.id}: ${text}`, `edit:${message.id}:${at}`, message.member);
 }
@@ -88,12 +89,6 @@ export function guildRules(account: DiscordAccount, { guildId, channelId, place,
 
 export type Person = Pick<APIUser, 'id' | 'username'> & { global_name?: string | null; bot?: boolean };
 
-/** A bot may be called what a person is called. */
-function isHeard({ author, member }: Told, rules: PlaceRules | undefined, isBot: boolean): boolean {
-  if (rules === undefined) return true;
-  return rules.isHeard && rules.hears({ ids: isBot ? [author.id] : [author.id, author.username], roles: member?.roles ?? [] });
-}
-
 function joined(message: Told, setting: Setting): InboundMessage {
   return event(setting, message.author, 'joined the server', `member:${message.id}`, message.member);
 }
@@ -103,7 +98,7 @@ type Conversation = Pick<
   'conversationId' | 'conversationName' | 'conversationAliases' | 'parentConversationId' | 'threadId' | 'guildId' | 'chatType'
 >;
 
-function conversationOf({ channelId, guildId, guildName, place, parent }: Setting, personId: string): Conversation {
+function conversationOf({ channelId, guildId, guildName, place, parent, names: ruled }: Setting, personId: string): Conversation {
   if (guildId === undefined) return { conversationId: `user:${personId}`, chatType: 'direct' };
   const parentId = place?.parentId;
   const names = [guildName, parent?.name, place?.name].filter((name) => name !== undefined);
@@ -111,7 +106,7 @@ function conversationOf({ channelId, guildId, guildName, place, parent }: Settin
     conversationId: `channel:${channelId}`,
     chatType: 'channel',
     guildId,
-    conversationAliases: [channelId, ...(parentId === undefined ? [] : [parentId]), guildId],
+    conversationAliases: [channelId, ...(parentId === undefined ? [] : [parentId]), ...(ruled ?? [guildId])],
     ...(names.length === 0 ? {} : { conversationName: names.map((name, at) => (at === 0 && name === guildName ? name : `#${name}`)).join(' ') }),
     ...(parentId === undefined ? {} : { parentConversationId: `channel:${parentId}`, threadId: channelId }),
   };

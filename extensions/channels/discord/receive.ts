@@ -3,6 +3,7 @@ import type { APIMessage, GatewayDispatchPayload, GatewayMessageReactionAddDispa
 import { type Bot, createOrder } from './bot.ts';
 import { DiscordError } from './failure.ts';
 import type { GatewaySession } from './gateway-session.ts';
+import { groupNames } from './guild-rules.ts';
 import { event, guildRules, type MessageContext, type Person, readEdit, readMessage, type Setting, type Told } from './messages.ts';
 import { createPlaces } from './places.ts';
 
@@ -47,7 +48,8 @@ export function createReceiver({ bot, selfId, session, deliver, log, signal, onF
     const place = await places.of(channelId);
     const parent = place.parentId === undefined ? undefined : await places.of(place.parentId);
     for (const each of [place, parent]) if (each?.name !== undefined) channelNames.set(each.id, each.name);
-    return { channelId, guildId, guildName: places.guildName(guildId), place, parent };
+    const names = account.guilds === undefined ? {} : { names: groupNames({ guildId, place, parent }) };
+    return { channelId, guildId, guildName: places.guildName(guildId), place, parent, ...names };
   }
 
   async function message(told: Told, guildId = told.guild_id): Promise<void> {
@@ -82,7 +84,6 @@ export function createReceiver({ bot, selfId, session, deliver, log, signal, onF
     const author = data.message_author_id ?? bot.authors.get(messageId);
     if (wanted === 'off' || (wanted === 'own' && author !== selfId) || rules?.isHeard === false) return;
     const person = member?.user ?? personOf(userId) ?? { id: userId, username: userId };
-    if (rules !== undefined && !rules.hears({ ids: [userId, person.username], roles: member?.roles ?? [] })) return;
     const what = `${isNew ? 'reacted with' : 'took back'} ${emoji.id == null ? emoji.name : `:${emoji.name}:`} ${isNew ? 'to' : 'from'} message ${messageId}`;
     await hand(event(setting, person, what, `reaction:${messageId}:${userId}:${emoji.id ?? emoji.name}:${isNew}`, member));
   }

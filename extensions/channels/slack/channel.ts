@@ -4,6 +4,7 @@ import { type Bot, createBots } from './bot.ts';
 import { explain, SlackError } from './failure.ts';
 import { createOutbound } from './outbound.ts';
 import { createReceiver } from './receive.ts';
+import { groupsOf, type Rooms } from './rooms.ts';
 import { setup } from './setup.ts';
 import { runSocket } from './socket.ts';
 import { normalizeSender } from './target.ts';
@@ -62,7 +63,7 @@ export function createSlack(): Channel {
         }
       },
     },
-    security: { normalizeAllowEntry: normalizeSender },
+    security: { normalizeAllowEntry: normalizeSender, groups: ({ channels }) => groupsOf(channels as Rooms | undefined) },
     pairing: {
       idLabel: 'Slack user id',
       normalizeAllowEntry: normalizeSender,
