@@ -31,7 +31,10 @@ export const LIBRARY_HOMES: Record<string, string[]> = {
   'irc-framework': ['extensions/channels/irc'],
   grammy: ['extensions/channels/telegram'],
   'discord.js': ['extensions/channels/discord'],
+  '@discordjs/rest': ['extensions/channels/discord'],
+  '@discordjs/ws': ['extensions/channels/discord'],
   '@slack/bolt': ['extensions/channels/slack'],
+  '@slack/web-api': ['extensions/channels/slack'],
 };
 
 /** Why an import is not allowed, or undefined. Paths are relative to the repository. */

@@ -1,6 +1,6 @@
 import { type RetryPolicy, withRetry } from 'Durar/plugin-sdk/retry';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Logger, webApi } from '@slack/bolt';
+import type { Logger, WebClient, WebClientOptions } from '@slack/web-api';
 import { judge, refusal, SlackError, statusFailure } from './failure.ts';
 import { exchange } from './transport.ts';
 
@@ -42,7 +42,7 @@ const FILE_TIME = 5;
 const REDIRECTS = 3;
 
 export function createApi({ token, apiUrl, timeoutMs, retry, onRetry }: ApiOptions): SlackApi {
-  let loaded: Promise<webApi.WebClient> | undefined;
+  let loaded: Promise<WebClient> | undefined;
   const client = () => (loaded ??= loadClient(token, apiUrl, timeoutMs));
 
   /** One request with the account's policy around it. */
@@ -111,7 +111,7 @@ export function inWire<Value>(wire: Wire, work: () => Promise<Value>): Promise<V
 }
 
 /** One request through the library. */
-async function ask(client: webApi.WebClient, method: string, payload: Answer, facts: Omit<Wire, 'method'>): Promise<Answer> {
+async function ask(client: WebClient, method: string, payload: Answer, facts: Omit<Wire, 'method'>): Promise<Answer> {
   const wire: Wire = { ...facts, method };
   try {
     return (await inWire(wire, () => client.apiCall(method, payload))) as unknown as Answer;
@@ -130,7 +130,7 @@ export function failureOf(method: string, error: unknown, retryAfter?: string | 
 }
 
 /** What makes the library's client leave retries, logs and the connection to us. */
-export function clientOptions(apiUrl: string, timeoutMs: number): webApi.WebClientOptions {
+export function clientOptions(apiUrl: string, timeoutMs: number): WebClientOptions {
   return {
     slackApiUrl: apiUrl,
     retryConfig: { retries: 0 },
@@ -149,9 +149,9 @@ export function clientOptions(apiUrl: string, timeoutMs: number): webApi.WebClie
 }
 
 /** The library is loaded with the first request: an account that is only configured costs nothing. */
-async function loadClient(token: string, apiUrl: string, timeoutMs: number): Promise<webApi.WebClient> {
-  const { webApi } = await import('@slack/bolt');
-  return new webApi.WebClient(token, clientOptions(apiUrl, timeoutMs));
+async function loadClient(token: string, apiUrl: string, timeoutMs: number): Promise<WebClient> {
+  const { WebClient } = await import('@slack/web-api');
+  return new WebClient(token, clientOptions(apiUrl, timeoutMs));
 }
 
 /** The library's own lines may hold what people wrote. */

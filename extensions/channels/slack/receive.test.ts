@@ -233,6 +233,8 @@ describe('files', () => {
     ]);
     const load = (index: number) => media[index]?.load(AbortSignal.timeout(5000));
     expect(Buffer.from((await load(0)) ?? []).toString()).toBe('content');
+    // the host may want less than the account takes
+    await expect(media[0]?.load(AbortSignal.timeout(5000), { maxBytes: 3 })).rejects.toMatchObject({ code: 'SLACK_FILE_SIZE' });
     await expect(load(1)).rejects.toMatchObject({ code: 'SLACK_FILE' });
     await expect(load(2)).rejects.toMatchObject({ code: 'SLACK_FILE_SIZE' });
     expect(account.delivered[1]).toMatchObject({ text: '[file: plan https://docs.example/plan]' });
