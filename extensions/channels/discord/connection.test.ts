@@ -1,8 +1,8 @@
 import type { Channel, DeliveryReceipt, InboundMessage } from 'Durar/plugin-sdk/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type RunningAccount, runAccount, until } from '../../../test/fixtures/channel-account.ts';
 import { newDiscord, settings } from '../../../test/fixtures/discord-account.ts';
 import { BOT, CONTENT_INTENT, createDiscordServer, type DiscordServer, GENERAL, NAMED, TOKEN } from '../../../test/fixtures/discord-server.ts';
-import { type RunningAccount, runAccount, until } from '../../../test/fixtures/telegram-account.ts';
 
 let server: DiscordServer;
 const accounts: RunningAccount[] = [];

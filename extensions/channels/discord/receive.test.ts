@@ -1,8 +1,8 @@
 import type { DeliveryReceipt, InboundMessage } from 'Durar/plugin-sdk/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type RunningAccount, runAccount, until } from '../../../test/fixtures/channel-account.ts';
 import { newDiscord, settings, toAnn } from '../../../test/fixtures/discord-account.ts';
 import { ANN, ANN_DM, BOT, createDiscordServer, type DiscordServer, GENERAL, GUILD, NAMED, QUIET, THREAD } from '../../../test/fixtures/discord-server.ts';
-import { type RunningAccount, runAccount, until } from '../../../test/fixtures/telegram-account.ts';
 
 let server: DiscordServer;
 let account: RunningAccount | undefined;

@@ -1,6 +1,7 @@
 import type { Channel } from 'Durar/plugin-sdk/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type RunningAccount, runAccount, settings, toAnn, until } from '../../../test/fixtures/slack-account.ts';
+import { type RunningAccount, runAccount, until } from '../../../test/fixtures/channel-account.ts';
+import { settings, toAnn } from '../../../test/fixtures/slack-account.ts';
 import { ANN, ANN_CHAT, BOT_TOKEN, BOT_USER, createSlackServer, GENERAL, type SlackServer } from '../../../test/fixtures/slack-server.ts';
 import { createSlack } from './channel.ts';
 

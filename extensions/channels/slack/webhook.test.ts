@@ -1,6 +1,7 @@
 import type { Channel } from 'Durar/plugin-sdk/core';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type RunningAccount, runAccount, settings, until } from '../../../test/fixtures/slack-account.ts';
+import { type RunningAccount, runAccount, until } from '../../../test/fixtures/channel-account.ts';
+import { settings } from '../../../test/fixtures/slack-account.ts';
 import { ANN, ANN_CHAT, createSlackServer, SIGNING_SECRET, type SlackServer } from '../../../test/fixtures/slack-server.ts';
 import { createSlack } from './channel.ts';
 import { isSigned } from './webhook.ts';

@@ -1,6 +1,7 @@
 import type { Channel, InboundMessage } from 'Durar/plugin-sdk/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type RunningAccount, runAccount, settings, until } from '../../../test/fixtures/telegram-account.ts';
+import { type RunningAccount, runAccount, until } from '../../../test/fixtures/channel-account.ts';
+import { settings } from '../../../test/fixtures/telegram-account.ts';
 import { ANN, ANN_CHAT, createTelegramServer, type TelegramServer, TOKEN } from '../../../test/fixtures/telegram-server.ts';
 import { createTelegram } from './channel.ts';
 

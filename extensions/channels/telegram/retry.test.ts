@@ -1,7 +1,8 @@
 import type { Channel, OutboundTarget } from 'Durar/plugin-sdk/core';
 import { RETRY_DEFAULTS, retryDelay } from 'Durar/plugin-sdk/retry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { settings, toAnn, until } from '../../../test/fixtures/telegram-account.ts';
+import { until } from '../../../test/fixtures/channel-account.ts';
+import { settings, toAnn } from '../../../test/fixtures/telegram-account.ts';
 import { createTelegramServer, type Fault, type TelegramServer, TOKEN } from '../../../test/fixtures/telegram-server.ts';
 import { resolveAccount } from './account.ts';
 import { createTelegram } from './channel.ts';
