@@ -1,9 +1,9 @@
 import { errorCode, errorText } from 'Durar/plugin-sdk/core';
+import { createWebhookListeners, readWebhookBody, type WebhookListeners } from 'Durar/plugin-sdk/webhook-listeners';
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type SlackAccount, signingSecretOf, type WebhookSettings } from './account.ts';
+import { type SlackAccount, signingSecretOf } from './account.ts';
 import type { Bot } from './bot.ts';
 import { SlackError } from './failure.ts';
 import type { Receive } from './receive.ts';
@@ -13,7 +13,6 @@ const BODY_BYTES = 4 * 1024 * 1024;
 const WINDOW_SECONDS = 5 * 60;
 /** How often Slack is asked whether the token still holds. */
 const CHECK_MS = 5 * 60_000;
-const CLOSE_MS = 2000;
 
 interface Route {
   secret: string;
@@ -22,63 +21,21 @@ interface Route {
   onAlive(): void;
 }
 
-interface Listener {
-  server: Server;
-  routes: Map<string, Route>;
-  listening: Promise<number>;
-}
-
 /** Listeners for what Slack posts; accounts with the same address share one. */
-export interface Listeners {
-  /** Resolves when it listens, with the port. Throws when the path is taken or the address is not free. */
-  open(settings: WebhookSettings, route: Route): Promise<{ port: number; close(): Promise<void> }>;
-}
+export type Listeners = WebhookListeners<Route>;
 
 export function createListeners(): Listeners {
-  const known = new Map<string, Listener>();
-
-  function listenerOf({ host, port }: WebhookSettings): Listener {
-    const address = `${host}:${port}`;
-    const old = known.get(address);
-    if (old !== undefined) return old;
-    const routes = new Map<string, Route>();
-    const server = createServer((request, response) => void answer(routes, request, response));
-    const listening = new Promise<number>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
-    });
-    const listener = { server, routes, listening };
-    known.set(address, listener);
-    return listener;
-  }
-
-  return {
-    async open(settings, route) {
-      const { host, port, path } = settings;
-      const listener = listenerOf(settings);
-      const { server, routes, listening } = listener;
-      if (routes.has(path)) {
-        throw new SlackError('SLACK_WEBHOOK_PATH', `the webhook path ${path} on ${host}:${port} belongs to another account`, {
-          hint: 'Give each account a webhookPath of its own.',
-        });
-      }
-      routes.set(path, route);
-      const leave = () => {
-        routes.delete(path);
-        if (routes.size === 0 && known.get(`${host}:${port}`) === listener) known.delete(`${host}:${port}`);
-        return routes.size === 0;
-      };
-      try {
-        return { port: await listening, close: async () => void (leave() && (await closeServer(server))) };
-      } catch (error) {
-        leave();
-        throw new SlackError('SLACK_WEBHOOK_LISTEN', `the webhook cannot listen on ${host}:${port} (${errorCode(error) ?? errorText(error)})`, {
-          retryable: true,
-          hint: 'Free the port, or set channels.slack.webhookPort to another.',
-        });
-      }
-    },
-  };
+  return createWebhookListeners<Route>(answer, {
+    pathTaken: ({ host, port, path }) =>
+      new SlackError('SLACK_WEBHOOK_PATH', `the webhook path ${path} on ${host}:${port} belongs to another account`, {
+        hint: 'Give each account a webhookPath of its own.',
+      }),
+    cannotListen: ({ host, port }, error) =>
+      new SlackError('SLACK_WEBHOOK_LISTEN', `the webhook cannot listen on ${host}:${port} (${errorCode(error) ?? errorText(error)})`, {
+        retryable: true,
+        hint: 'Free the port, or set channels.slack.webhookPort to another.',
+      }),
+  });
 }
 
 export interface WebhookOptions {
@@ -131,7 +88,7 @@ async function answer(routes: ReadonlyMap<string, Route>, request: IncomingMessa
   try {
     if (route === undefined) return end(404);
     if (request.method !== 'POST') return end(405);
-    const body = await readBody(request);
+    const body = await readWebhookBody(request, BODY_BYTES);
     if (body === undefined) return end(413);
     if (!isSigned(request, body, route.secret)) return end(401);
     // presses of buttons and slash commands come as forms; they are no events
@@ -157,17 +114,6 @@ export function isSigned({ headers }: Pick<IncomingMessage, 'headers'>, body: Bu
   return signature.startsWith('v0=') && given.length === own.length && timingSafeEqual(given, own);
 }
 
-async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > BODY_BYTES) return undefined;
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
-}
-
 function readJson(body: Buffer): Record<string, unknown> | undefined {
   try {
     const content: unknown = JSON.parse(body.toString('utf8'));
@@ -184,13 +130,4 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   } catch (error) {
     if (!signal.aborted) throw error;
   }
-}
-
-/** Lets requests that are being answered end. */
-async function closeServer(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const limit = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
-  await closed;
-  clearTimeout(limit);
 }

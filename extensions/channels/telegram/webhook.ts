@@ -1,7 +1,7 @@
 import { errorCode, errorText } from 'Durar/plugin-sdk/core';
+import { createWebhookListeners, readWebhookBody, type WebhookListeners } from 'Durar/plugin-sdk/webhook-listeners';
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Update } from 'grammy/types';
 import type { WebhookSettings } from './account.ts';
@@ -13,73 +13,39 @@ import { chatOf, UPDATE_KINDS } from './updates.ts';
 const BODY_BYTES = 4 * 1024 * 1024;
 /** How often Telegram is asked whether it still knows the webhook. */
 const CHECK_MS = 60_000;
-const CLOSE_MS = 2000;
 
 interface Route {
   secret: string;
   handle: Receive;
 }
 
-interface Listener {
-  server: Server;
-  routes: Map<string, Route>;
-  listening: Promise<number>;
-}
-
 /** Listeners of webhooks; accounts with the same address share one. */
 export interface Listeners {
-  /** Resolves when it listens, with the port. Throws when the path is taken or the address is not free. */
-  open(settings: WebhookSettings, handle: Receive): Promise<{ port: number; close(): Promise<void> }>;
+  /** Resolves when it listens, with the port. Throws when there is no secret, the path is taken or the address is not free. */
+  open(settings: WebhookSettings, handle: Receive): ReturnType<WebhookListeners<Route>['open']>;
 }
 
 export function createListeners(): Listeners {
-  const known = new Map<string, Listener>();
-
-  function listenerOf({ host, port }: WebhookSettings): Listener {
-    const address = `${host}:${port}`;
-    const old = known.get(address);
-    if (old !== undefined) return old;
-    const routes = new Map<string, Route>();
-    const server = createServer((request, response) => void answer(routes, request, response));
-    const listening = new Promise<number>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
-    });
-    const listener = { server, routes, listening };
-    known.set(address, listener);
-    return listener;
-  }
-
+  const listeners = createWebhookListeners<Route>(answer, {
+    pathTaken: ({ host, port, path }) =>
+      new TelegramError('TELEGRAM_WEBHOOK_PATH', `the webhook path ${path} on ${host}:${port} belongs to another account`, {
+        hint: 'Give each account a webhookPath of its own.',
+      }),
+    cannotListen: ({ host, port }, error) =>
+      new TelegramError('TELEGRAM_WEBHOOK_LISTEN', `the webhook cannot listen on ${host}:${port} (${errorCode(error) ?? errorText(error)})`, {
+        retryable: true,
+        hint: 'Free the port, or set channels.telegram.webhookPort to another.',
+      }),
+  });
   return {
     async open(settings, handle) {
-      const { host, port, path, secret } = settings;
+      const { secret } = settings;
       if (secret === '') {
         throw new TelegramError('TELEGRAM_WEBHOOK_SECRET', 'the webhook has no secret, so anybody could write to the bot', {
           hint: 'Set channels.telegram.webhookSecret to a random text of letters and digits.',
         });
       }
-      const listener = listenerOf(settings);
-      const { server, routes, listening } = listener;
-      if (routes.has(path)) {
-        throw new TelegramError('TELEGRAM_WEBHOOK_PATH', `the webhook path ${path} on ${host}:${port} belongs to another account`, {
-          hint: 'Give each account a webhookPath of its own.',
-        });
-      }
-      routes.set(path, { secret, handle });
-      const leave = () => {
-        routes.delete(path);
-        if (routes.size === 0 && known.get(`${host}:${port}`) === listener) known.delete(`${host}:${port}`);
-        return routes.size === 0;
-      };
-      try {
-        return { port: await listening, close: async () => void (leave() && (await closeServer(server))) };
-      } catch (error) {
-        leave();
-        throw new TelegramError('TELEGRAM_WEBHOOK_LISTEN', `the webhook cannot listen on ${host}:${port} (${errorCode(error) ?? errorText(error)})`, {
-          retryable: true,
-          hint: 'Free the port, or set channels.telegram.webhookPort to another.',
-        });
-      }
+      return listeners.open(settings, { secret, handle });
     },
   };
 }
@@ -152,9 +118,9 @@ async function answer(routes: ReadonlyMap<string, Route>, request: IncomingMessa
     if (route === undefined) return end(404);
     if (request.method !== 'POST') return end(405);
     if (!isSame(request.headers['x-telegram-bot-api-secret-token'], route.secret)) return end(401);
-    const body = await readBody(request);
+    const body = await readWebhookBody(request, BODY_BYTES);
     if (body === undefined) return end(413);
-    const update = readJson(body);
+    const update = readJson(body.toString('utf8'));
     if (update === undefined) return end(400);
     await route.handle(update);
     end(200);
@@ -168,17 +134,6 @@ async function answer(routes: ReadonlyMap<string, Route>, request: IncomingMessa
 function isSame(given: string | string[] | undefined, secret: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return secret !== '' && typeof given === 'string' && timingSafeEqual(digest(given), digest(secret));
-}
-
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > BODY_BYTES) return undefined;
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
 }
 
 function readJson(body: string): Update | undefined {
@@ -197,13 +152,4 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   } catch (error) {
     if (!signal.aborted) throw error;
   }
-}
-
-/** Lets requests that are being answered end. */
-async function closeServer(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const limit = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
-  await closed;
-  clearTimeout(limit);
 }
