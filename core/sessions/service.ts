@@ -10,13 +10,13 @@ import {
   type SessionStore,
   type StoredEntry,
 } from '../../sdk/index.ts';
+import { createSerial } from '../../sdk/serial.ts';
 import type { Generation, GenerationSource } from '../kernel/generation.ts';
 import type { Logger } from '../logging/logger.ts';
 import { createContextCache, type LiveContext } from './context-cache.ts';
 import { agentOfKey, canonicalKey, defaultAgentId } from './keys.ts';
 import { advanceContext, emptyContext, mintEntries, readContext } from './live-context.ts';
 import { type Replacement, rewriteEntries } from './rewrite.ts';
-import { createSerial } from './serial.ts';
 import { interruptedResults } from './transcript.ts';
 
 export { DEFAULT_AGENT_ID, defaultAgentId } from './keys.ts';

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Channel, DeliveryReceipt, InboundMessage, SessionRecord } from '../../../sdk/index.ts';
+import { createSerial } from '../../../sdk/serial.ts';
 import type { AgentService, RunRequest } from '../../agent/service.ts';
 import type { Generation, GenerationSource } from '../../kernel/generation.ts';
 import type { Logger } from '../../logging/logger.ts';
@@ -74,8 +75,8 @@ export function createInbound(options: InboundOptions): Inbound {
   const { source, agent, sessions, state, pairing, events, log } = options;
   const now = options.now ?? Date.now;
   const closing = new AbortController();
-  /** The last message of each conversation that is under way. */
-  const lines = new Map<string, Promise<unknown>>();
+  /** Messages of one conversation, in their order. */
+  const lines = createSerial();
   const recent = new Set<string>();
   /** Kinds of refusals that the log has. */
   const refused = new Set<string>();
@@ -229,17 +230,7 @@ export function createInbound(options: InboundOptions): Inbound {
   return {
     async receive(origin, message) {
       const place = `${origin.channel.id}\n${origin.accountId}\n${message.conversationId}`;
-      const line = (lines.get(place) ?? Promise.resolve()).then(() => handle(origin, message, place));
-      const settled = line.then(
-        () => undefined,
-        () => undefined,
-      );
-      lines.set(place, settled);
-      try {
-        return await line;
-      } finally {
-        if (lines.get(place) === settled) lines.delete(place);
-      }
+      return lines.run(place, () => handle(origin, message, place));
     },
     resume: () => debounce.resume(),
     stop() {

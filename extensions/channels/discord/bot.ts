@@ -1,3 +1,5 @@
+import { createRecent, type Recent } from 'Durar/plugin-sdk/recent';
+import { createSerial } from 'Durar/plugin-sdk/serial';
 import { createHash } from 'node:crypto';
 import { type DiscordAccount, resolveAccount, tokenOf } from './account.ts';
 import { createApi, type DiscordApi } from './api.ts';
@@ -57,40 +59,7 @@ function createBot(account: DiscordAccount): Bot {
     directChannels: createRecent(5000),
     steps: createRecent(500),
     log: undefined,
-    inOrder: createOrder(),
+    inOrder: createSerial().run,
   };
   return bot;
-}
-
-/** Runs work of one key one after the other, of different keys side by side. */
-export function createOrder(): Bot['inOrder'] {
-  const chains = new Map<string, Promise<unknown>>();
-  return (key, work) => {
-    const done = (chains.get(key) ?? Promise.resolve()).then(work, work);
-    chains.set(key, done);
-    const clear = () => chains.get(key) === done && chains.delete(key);
-    done.then(clear, clear);
-    return done;
-  };
-}
-
-/** Remembers so many and forgets the oldest. */
-export interface Recent<Value> {
-  get(key: string): Value | undefined;
-  set(key: string, value: Value): void;
-  delete(key: string): void;
-}
-
-export function createRecent<Value>(most: number): Recent<Value> {
-  const held = new Map<string, Value>();
-  return {
-    get: (key) => held.get(key),
-    delete: (key) => void held.delete(key),
-    set(key, value) {
-      held.delete(key);
-      held.set(key, value);
-      const [oldest] = held.keys();
-      if (held.size > most && oldest !== undefined) held.delete(oldest);
-    },
-  };
 }

@@ -1,6 +1,7 @@
 import { type DeliveryReceipt, errorText, type InboundMessage } from 'Durar/plugin-sdk/core';
+import { createSerial } from 'Durar/plugin-sdk/serial';
 import type { APIMessage, GatewayDispatchPayload, GatewayMessageReactionAddDispatchData } from 'discord.js';
-import { type Bot, createOrder } from './bot.ts';
+import type { Bot } from './bot.ts';
 import { DiscordError } from './failure.ts';
 import type { GatewaySession } from './gateway-session.ts';
 import { groupNames } from './guild-rules.ts';
@@ -30,7 +31,7 @@ const DISCORD_EPOCH = 1_420_070_400_000n;
 
 export function createReceiver({ bot, selfId, session, deliver, log, signal, onFailure }: ReceiverOptions): Receiver {
   const { account, api } = bot;
-  const inOrder = createOrder();
+  const { run: inOrder } = createSerial();
   const places = createPlaces(api, signal);
   const channelNames = new Map<string, string>();
   const context: MessageContext = { account, selfId, signal, channelName: (id) => channelNames.get(id) };

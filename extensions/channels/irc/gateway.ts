@@ -1,5 +1,6 @@
 import { type ChannelAccountContext, type DeliveryReceipt, errorText, type InboundMessage } from 'Durar/plugin-sdk/core';
 import { type RetryPolicy, withRetry } from 'Durar/plugin-sdk/retry';
+import { createSerial } from 'Durar/plugin-sdk/serial';
 import type { Client } from 'irc-framework';
 import { accountSettings, type IrcAccount, sendsOpenPassword } from './account.ts';
 import { answerCtcp } from './ctcp.ts';
@@ -152,8 +153,7 @@ async function connectOnce({ context, left, onConnection }: RunOptions): Promise
 
 /** Hands messages over: those of one conversation one after the other. */
 function createDelivery({ deliver, log, abortSignal: signal }: ChannelAccountContext, policy: RetryPolicy): (message: InboundMessage) => void {
-  /** The last of each conversation. */
-  const tails = new Map<string, Promise<void>>();
+  const conversations = createSerial();
   let waiting = 0;
   let lost = 0;
 
@@ -177,12 +177,7 @@ function createDelivery({ deliver, log, abortSignal: signal }: ChannelAccountCon
       return;
     }
     waiting += 1;
-    const { conversationId: id } = message;
-    const tail = (tails.get(id) ?? Promise.resolve()).then(async () => {
-      await handOver(message);
-      if (tails.get(id) === tail) tails.delete(id);
-    });
-    tails.set(id, tail);
+    void conversations.run(message.conversationId, () => handOver(message));
   };
 }
 

@@ -1,8 +1,9 @@
+import { createRecent, type Recent } from 'Durar/plugin-sdk/recent';
+import { createSerial } from 'Durar/plugin-sdk/serial';
 import { createHash } from 'node:crypto';
 import { botTokenOf, resolveAccount, type SlackAccount } from './account.ts';
 import { type Answer, type ApiOptions, type CallOptions, createApi, type SlackApi } from './api.ts';
 import { createDirectory, type Directory } from './directory.ts';
-import { createRecent, type Recent } from './recent.ts';
 
 /** One app in one workspace as this process uses it: its connection and what is remembered of what it did. */
 export interface Bot {
@@ -74,7 +75,6 @@ function createBot(account: SlackAccount): Bot {
   const onRetry: NonNullable<ApiOptions['onRetry']> = (error, delayMs) => bot.onRetry?.(error, delayMs);
   const api = createApi({ token, apiUrl, timeoutMs, retry, onRetry });
   const reader = userToken === undefined ? api : createApi({ token: userToken, apiUrl, timeoutMs, retry });
-  const chains = new Map<string, Promise<unknown>>();
   let ownId: Promise<string> | undefined;
   const bot: Bot = {
     account,
@@ -92,14 +92,7 @@ function createBot(account: SlackAccount): Bot {
     unsure: createRecent(500),
     directs: createRecent(2000),
     onRetry: undefined,
-    inOrder(place, work) {
-      const before = chains.get(place) ?? Promise.resolve();
-      const done = before.then(work, work);
-      chains.set(place, done);
-      const clear = () => chains.get(place) === done && chains.delete(place);
-      done.then(clear, clear);
-      return done;
-    },
+    inOrder: createSerial().run,
   };
   return bot;
 }

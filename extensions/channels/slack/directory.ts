@@ -1,5 +1,5 @@
+import { createRecent } from 'Durar/plugin-sdk/recent';
 import type { Answer, SlackApi } from './api.ts';
-import { createRecent } from './recent.ts';
 
 export type ConversationKind = 'im' | 'mpim' | 'channel';
 

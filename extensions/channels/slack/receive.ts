@@ -1,9 +1,9 @@
 import { type DeliveryReceipt, errorText, type InboundMedia, type InboundMessage } from 'Durar/plugin-sdk/core';
+import { createRecent } from 'Durar/plugin-sdk/recent';
 import type { Bot } from './bot.ts';
 import { type EventBody, type EventContext, type Incoming, type Me, placeOf, readEvent } from './events.ts';
 import { SlackError } from './failure.ts';
 import { factsOfFile, type SlackFile } from './media.ts';
-import { createRecent } from './recent.ts';
 import { createThreadBefore } from './thread.ts';
 import { tooLarge } from './transport.ts';
 

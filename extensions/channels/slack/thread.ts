@@ -1,7 +1,7 @@
 import type { InboundMessage } from 'Durar/plugin-sdk/core';
+import { createRecent } from 'Durar/plugin-sdk/recent';
 import { readMrkdwn } from './dialect.ts';
 import type { Directory, ThreadMessage } from './directory.ts';
-import { createRecent } from './recent.ts';
 
 /** Characters of a thread that the agent is told. */
 const MOST_CHARS = 8000;

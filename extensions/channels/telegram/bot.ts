@@ -1,3 +1,5 @@
+import { createRecent, type Recent } from 'Durar/plugin-sdk/recent';
+import { createSerial } from 'Durar/plugin-sdk/serial';
 import { createHash } from 'node:crypto';
 import { readToken, resolveAccount, type TelegramAccount } from './account.ts';
 import { type ApiOptions, createApi, type TelegramApi } from './api.ts';
@@ -55,7 +57,6 @@ async function createBot(account: TelegramAccount): Promise<Bot> {
     // its text may hold a password
     throw new TelegramError('TELEGRAM_PROXY', 'channels.telegram.proxy is no address of an HTTP proxy', { hint: 'Write it as http://host:port.' });
   }
-  const chains = new Map<string, Promise<unknown>>();
   const bot: Bot = {
     account,
     fingerprint: createHash('sha256').update(token).digest('hex'),
@@ -63,35 +64,7 @@ async function createBot(account: TelegramAccount): Promise<Bot> {
     sent: createRecent(2000),
     steps: createRecent(500),
     onRetry: undefined,
-    inOrder(chat, work) {
-      const before = chains.get(chat) ?? Promise.resolve();
-      const done = before.then(work, work);
-      chains.set(chat, done);
-      const clear = () => chains.get(chat) === done && chains.delete(chat);
-      done.then(clear, clear);
-      return done;
-    },
+    inOrder: createSerial().run,
   };
   return bot;
-}
-
-/** Remembers so many and forgets the oldest. */
-export interface Recent<Value> {
-  get(key: string): Value | undefined;
-  set(key: string, value: Value): void;
-  delete(key: string): void;
-}
-
-function createRecent<Value>(most: number): Recent<Value> {
-  const held = new Map<string, Value>();
-  return {
-    get: (key) => held.get(key),
-    delete: (key) => void held.delete(key),
-    set(key, value) {
-      held.delete(key);
-      held.set(key, value);
-      const [oldest] = held.keys();
-      if (held.size > most && oldest !== undefined) held.delete(oldest);
-    },
-  };
 }

@@ -1,6 +1,6 @@
 import type { Tool } from 'Durar/plugin-sdk/core';
+import type { Serial } from 'Durar/plugin-sdk/serial';
 import { openRegular, replaceFile } from './file.ts';
-import type { FileLocks } from './lock.ts';
 import type { Reach } from './reach.ts';
 
 interface Replacement {
@@ -35,7 +35,7 @@ const PARAMETERS = {
 };
 
 /** The tool `edit`: exact replacements, all of them or none. */
-export function createEditTool(reach: Reach, locks: FileLocks): Tool {
+export function createEditTool(reach: Reach, inTurn: Serial['run']): Tool {
   return {
     name: 'edit',
     label: 'Edit a file',
@@ -45,7 +45,7 @@ export function createEditTool(reach: Reach, locks: FileLocks): Tool {
       const edits = readEdits(params.edits);
       const shown = String(params.path);
       const path = await reach.locate(params.path);
-      const firstLine = await locks(path, async () => {
+      const firstLine = await inTurn(path, async () => {
         signal?.throwIfAborted();
         const before = await readWhole(path, shown);
         const { text, firstAt } = replaceAll(before, edits, shown);

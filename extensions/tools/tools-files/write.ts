@@ -1,6 +1,6 @@
 import type { Tool } from 'Durar/plugin-sdk/core';
+import type { Serial } from 'Durar/plugin-sdk/serial';
 import { replaceFile } from './file.ts';
-import type { FileLocks } from './lock.ts';
 import type { Reach } from './reach.ts';
 
 const PARAMETERS = {
@@ -14,7 +14,7 @@ const PARAMETERS = {
 };
 
 /** The tool `write`: makes a file or replaces it whole. */
-export function createWriteTool(reach: Reach, locks: FileLocks): Tool {
+export function createWriteTool(reach: Reach, inTurn: Serial['run']): Tool {
   return {
     name: 'write',
     label: 'Write a file',
@@ -25,7 +25,7 @@ export function createWriteTool(reach: Reach, locks: FileLocks): Tool {
       if (typeof content !== 'string') throw new Error('the content is not a text');
       const shown = String(params.path);
       const path = await reach.locate(params.path);
-      const { created } = await locks(path, async () => {
+      const { created } = await inTurn(path, async () => {
         signal?.throwIfAborted();
         return replaceFile(path, content, shown);
       });

@@ -1,6 +1,7 @@
 /** Remembers so many and forgets the oldest. */
 export interface Recent<Value> {
   get(key: string): Value | undefined;
+  /** Makes it the newest. */
   set(key: string, value: Value): void;
   delete(key: string): void;
 }
