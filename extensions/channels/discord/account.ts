@@ -1,7 +1,8 @@
+import { blockOf, createChannelAccounts, DEFAULT_ACCOUNT } from 'Durar/plugin-sdk/channel-accounts';
 import { type RetryPolicy, retryPolicy } from 'Durar/plugin-sdk/retry';
 import { DiscordError } from './failure.ts';
 
-export const DEFAULT_ACCOUNT = 'default';
+export { DEFAULT_ACCOUNT };
 /** The token of the default account, where the configuration has none. */
 export const TOKEN_ENV = 'DISCORD_BOT_TOKEN';
 const DEFAULT_API_ROOT = 'https://discord.com/api';
@@ -51,30 +52,23 @@ export interface DiscordAccount {
 
 type Block = Record<string, unknown>;
 
+const accounts = createChannelAccounts('discord');
+
 /** The names under `channels.discord.accounts`, else `default`. */
-export function listAccountIds(config: Block): string[] {
-  const names = Object.keys(accountsOf(channelBlock(config)));
-  return names.length === 0 ? [DEFAULT_ACCOUNT] : names;
-}
+export const listAccountIds = accounts.list;
 
 /** The account that is used where none is named. */
-export function defaultAccountId(config: Block): string {
-  const ids = listAccountIds(config);
-  const wanted = text(channelBlock(config).defaultAccount);
-  if (wanted !== undefined && ids.includes(wanted)) return wanted;
-  return ids.includes(DEFAULT_ACCOUNT) ? DEFAULT_ACCOUNT : (ids[0] ?? DEFAULT_ACCOUNT);
-}
+export const defaultAccountId = (config: Block): string => accounts.usual(config);
 
 /** What an account does not set itself it takes from `channels.discord`. */
 export function resolveAccount(config: Block, accountId = defaultAccountId(config)): DiscordAccount {
-  const channel = channelBlock(config);
-  const accounts = accountsOf(channel);
-  const own = Object.hasOwn(accounts, accountId) ? block(accounts[accountId]) : {};
+  const channel = accounts.block(config);
+  const own = accounts.own(config, accountId);
   const both: Block = { ...channel, ...own };
   const token = text(both.token) ?? (accountId === DEFAULT_ACCOUNT ? text(process.env[TOKEN_ENV]) : undefined);
   const name = text(own.name);
   const gatewayUrl = text(both.gatewayUrl);
-  const { tables } = block(both.markdown);
+  const { tables } = blockOf(both.markdown);
   return {
     accountId,
     enabled: channel.enabled !== false && own.enabled !== false,
@@ -83,14 +77,14 @@ export function resolveAccount(config: Block, accountId = defaultAccountId(confi
     apiRoot: (text(both.apiRoot) ?? DEFAULT_API_ROOT).replace(/\/+$/, ''),
     ...(gatewayUrl === undefined ? {} : { gatewayUrl }),
     timeoutMs: (number(both.timeoutSeconds) ?? 15) * 1000,
-    retry: retryPolicy({ ...block(channel.retry), ...block(own.retry) }, { minDelayMs: RETRY_MIN_DELAY_MS }),
+    retry: retryPolicy({ ...blockOf(channel.retry), ...blockOf(own.retry) }, { minDelayMs: RETRY_MIN_DELAY_MS }),
     tables: tables === 'bullets' || tables === 'off' ? tables : 'code',
     mediaMaxBytes: Math.floor((number(both.mediaMaxMb) ?? 8) * MB),
     allowBots: both.allowBots === true || both.allowBots === 'mentions' ? both.allowBots : false,
     reactionNotifications: both.reactionNotifications === 'off' || both.reactionNotifications === 'all' ? both.reactionNotifications : 'own',
     mayPingUsers: both.allowedMentions === 'users',
     hasContentIntent: both.messageContent !== false,
-    ...(both.guilds === undefined ? {} : { guilds: block(both.guilds) as Record<string, GuildRules> }),
+    ...(both.guilds === undefined ? {} : { guilds: blockOf(both.guilds) as Record<string, GuildRules> }),
   };
 }
 
@@ -103,18 +97,6 @@ export function tokenOf({ accountId, token }: DiscordAccount): string {
   throw new DiscordError('DISCORD_TOKEN_MISSING', `the Discord account '${accountId}' has no token`, {
     hint: `Set channels.discord.token${accountId === DEFAULT_ACCOUNT ? `, or ${TOKEN_ENV}` : ' of the account'}.`,
   });
-}
-
-function channelBlock(config: Block): Block {
-  return block(block(config.channels).discord);
-}
-
-function accountsOf(channel: Block): Block {
-  return block(channel.accounts);
-}
-
-function block(value: unknown): Block {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Block) : {};
 }
 
 function text(value: unknown): string | undefined {

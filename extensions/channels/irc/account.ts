@@ -1,10 +1,11 @@
+import { blockOf, createChannelAccounts, DEFAULT_ACCOUNT } from 'Durar/plugin-sdk/channel-accounts';
 import { errorCode } from 'Durar/plugin-sdk/core';
 import { type RetryPolicy, retryPolicy } from 'Durar/plugin-sdk/retry';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { IrcError } from './failure.ts';
 
-export const DEFAULT_ACCOUNT = 'default';
+export { DEFAULT_ACCOUNT };
 
 /** One nick on one network with everything that is set for it. */
 export interface IrcAccount {
@@ -36,28 +37,22 @@ type Block = Record<string, unknown>;
 /** What belongs to one server; an account on another does not inherit it, so that no password is shown to a stranger. */
 const SERVER_KEYS = ['port', 'tls', 'caFile', 'tlsFingerprint', 'password', 'sasl', 'nickserv', 'channels', 'channelKeys'];
 
+const accounts = createChannelAccounts('irc');
+
 /** The names under `channels.irc.accounts`, else `default`. */
-export function listAccountIds(config: Block): string[] {
-  const names = Object.keys(block(channelBlock(config).accounts));
-  return names.length === 0 ? [DEFAULT_ACCOUNT] : names;
-}
+export const listAccountIds = accounts.list;
 
 /** The account that is used where none is named. */
-export function defaultAccountId(config: Block): string {
-  const ids = listAccountIds(config);
-  const wanted = text(channelBlock(config).defaultAccount);
-  if (wanted !== undefined && ids.includes(wanted)) return wanted;
-  return ids.includes(DEFAULT_ACCOUNT) ? DEFAULT_ACCOUNT : (ids[0] ?? DEFAULT_ACCOUNT);
-}
+export const defaultAccountId = (config: Block): string => accounts.usual(config);
 
 /** What an account does not set itself it takes from `channels.irc`; `default` takes what is set nowhere from the environment. */
 export function resolveAccount(config: Block, accountId = defaultAccountId(config), env: NodeJS.ProcessEnv = process.env): IrcAccount {
   const settings = accountSettings(config, accountId, env);
   const tls = settings.tls !== false;
   const nick = text(settings.nick) ?? '';
-  const sasl = block(settings.sasl);
-  const nickserv = block(settings.nickserv);
-  const { tables } = block(settings.markdown);
+  const sasl = blockOf(settings.sasl);
+  const nickserv = blockOf(settings.nickserv);
+  const { tables } = blockOf(settings.markdown);
   const caFile = text(settings.caFile);
   const tlsFingerprint = text(settings.tlsFingerprint);
   const password = text(settings.password);
@@ -98,13 +93,13 @@ export function resolveAccount(config: Block, accountId = defaultAccountId(confi
 
 /** The block of an account with what it inherits. */
 export function accountSettings(config: Block, accountId: string, env: NodeJS.ProcessEnv = process.env): Block {
-  const { accounts, defaultAccount: _, ...channel } = channelBlock(config);
-  const own = block(block(accounts)[accountId]);
+  const { accounts: _named, defaultAccount: _usual, ...channel } = accounts.block(config);
+  const own = accounts.own(config, accountId);
   const inherited: Block = { ...channel };
   if (own.host !== undefined && own.host !== channel.host) for (const key of SERVER_KEYS) delete inherited[key];
   const settings: Block = { ...inherited, ...own };
   for (const key of ['sasl', 'nickserv', 'markdown', 'retry']) {
-    if (inherited[key] !== undefined && own[key] !== undefined) settings[key] = { ...block(inherited[key]), ...block(own[key]) };
+    if (inherited[key] !== undefined && own[key] !== undefined) settings[key] = { ...blockOf(inherited[key]), ...blockOf(own[key]) };
   }
   settings.enabled = channel.enabled !== false && own.enabled !== false;
   return accountId === DEFAULT_ACCOUNT ? withEnvironment(settings, env) : settings;
@@ -131,10 +126,11 @@ function withEnvironment(settings: Block, env: NodeJS.ProcessEnv): Block {
   const servicePassword = text(env.IRC_NICKSERV_PASSWORD);
   const username = text(env.IRC_SASL_USERNAME);
   const email = text(env.IRC_NICKSERV_REGISTER_EMAIL);
-  if (saslPassword !== undefined) Object.assign(filled, { sasl: { password: saslPassword, ...(username === undefined ? {} : { username }), ...block(sasl) } });
+  if (saslPassword !== undefined)
+    Object.assign(filled, { sasl: { password: saslPassword, ...(username === undefined ? {} : { username }), ...blockOf(sasl) } });
   if (servicePassword !== undefined)
     Object.assign(filled, {
-      nickserv: { password: servicePassword, ...(email === undefined ? {} : { register: true, email }), ...block(nickserv) },
+      nickserv: { password: servicePassword, ...(email === undefined ? {} : { register: true, email }), ...blockOf(nickserv) },
     });
   return filled;
 }
@@ -186,20 +182,12 @@ export async function readCa(path: string): Promise<string> {
 }
 
 function channelsOf(settings: Block): IrcAccount['channels'] {
-  const keys = new Map(Object.entries(block(settings.channelKeys)).map(([name, key]) => [name.toLowerCase(), text(key)]));
+  const keys = new Map(Object.entries(blockOf(settings.channelKeys)).map(([name, key]) => [name.toLowerCase(), text(key)]));
   const listed = Array.isArray(settings.channels) ? settings.channels.map(String) : [];
   return listed.map((name) => {
     const key = keys.get(name.toLowerCase());
     return key === undefined ? { name } : { name, key };
   });
-}
-
-function channelBlock(config: Block): Block {
-  return block(block(config.channels).irc);
-}
-
-export function block(value: unknown): Block {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Block) : {};
 }
 
 function text(value: unknown): string | undefined {

@@ -1,7 +1,8 @@
+import { blockOf, createChannelAccounts, DEFAULT_ACCOUNT } from 'Durar/plugin-sdk/channel-accounts';
 import { type RetryPolicy, retryPolicy } from 'Durar/plugin-sdk/retry';
 import { SlackError } from './failure.ts';
 
-export const DEFAULT_ACCOUNT = 'default';
+export { DEFAULT_ACCOUNT };
 /** The tokens of the default account, where the configuration has none. */
 export const BOT_TOKEN_ENV = 'SLACK_BOT_TOKEN';
 export const APP_TOKEN_ENV = 'SLACK_APP_TOKEN';
@@ -41,24 +42,18 @@ export interface SlackAccount {
 
 type Block = Record<string, unknown>;
 
+const accounts = createChannelAccounts('slack');
+
 /** The names under `channels.slack.accounts`, else `default`. */
-export function listAccountIds(config: Block): string[] {
-  const names = Object.keys(block(channelBlock(config).accounts));
-  return names.length === 0 ? [DEFAULT_ACCOUNT] : names;
-}
+export const listAccountIds = accounts.list;
 
 /** The account that is used where none is named. */
-export function defaultAccountId(config: Block): string {
-  const ids = listAccountIds(config);
-  const wanted = text(channelBlock(config).defaultAccount);
-  if (wanted !== undefined && ids.includes(wanted)) return wanted;
-  return ids.includes(DEFAULT_ACCOUNT) ? DEFAULT_ACCOUNT : (ids[0] ?? DEFAULT_ACCOUNT);
-}
+export const defaultAccountId = (config: Block): string => accounts.usual(config, text(accounts.block(config).defaultAccount));
 
 /** What an account does not set itself it takes from `channels.slack`; tokens belong together, so they come from one place. */
 export function resolveAccount(config: Block, accountId = defaultAccountId(config)): SlackAccount {
-  const channel = channelBlock(config);
-  const own = block(block(channel.accounts)[accountId]);
+  const channel = accounts.block(config);
+  const own = accounts.own(config, accountId);
   const both: Block = { ...channel, ...own };
   const keys = own.botToken === undefined ? both : own;
   const fromEnv = (name: string) => (accountId === DEFAULT_ACCOUNT ? text(process.env[name]) : undefined);
@@ -76,7 +71,7 @@ export function resolveAccount(config: Block, accountId = defaultAccountId(confi
     ...(userToken === undefined ? {} : { userToken }),
     apiUrl: (text(both.apiUrl) ?? DEFAULT_API_URL).replace(/\/*$/, '/'),
     timeoutMs: (number(both.timeoutSeconds) ?? 30) * 1000,
-    retry: retryPolicy({ ...block(channel.retry), ...block(own.retry) }),
+    retry: retryPolicy({ ...blockOf(channel.retry), ...blockOf(own.retry) }),
     webhook: {
       path: text(both.webhookPath) ?? '/slack/events',
       host: text(both.webhookHost) ?? '127.0.0.1',
@@ -85,7 +80,7 @@ export function resolveAccount(config: Block, accountId = defaultAccountId(confi
     tables: tablesOf(both),
     linkPreview: both.linkPreview !== false,
     mediaMaxBytes: Math.floor((number(both.mediaMaxMb) ?? 20) * MB),
-    threadHistory: number(block(both.thread).initialHistoryLimit) ?? 20,
+    threadHistory: number(blockOf(both.thread).initialHistoryLimit) ?? 20,
     mayReact: both.reactionLevel !== 'off',
     reactionNotifications: both.reactionNotifications === 'off' || both.reactionNotifications === 'all' ? both.reactionNotifications : 'own',
   };
@@ -117,16 +112,8 @@ function missing(accountId: string, key: string, what: string, env?: string): ne
 }
 
 function tablesOf(settings: Block): SlackAccount['tables'] {
-  const { tables } = block(settings.markdown);
+  const { tables } = blockOf(settings.markdown);
   return tables === 'bullets' || tables === 'off' ? tables : 'code';
-}
-
-function channelBlock(config: Block): Block {
-  return block(block(config.channels).slack);
-}
-
-function block(value: unknown): Block {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Block) : {};
 }
 
 function text(value: unknown): string | undefined {

@@ -1,10 +1,11 @@
+import { blockOf, createChannelAccounts, DEFAULT_ACCOUNT } from 'Durar/plugin-sdk/channel-accounts';
 import { errorCode } from 'Durar/plugin-sdk/core';
 import { type RetryPolicy, retryPolicy } from 'Durar/plugin-sdk/retry';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { TelegramError } from './failure.ts';
 
-export const DEFAULT_ACCOUNT = 'default';
+export { DEFAULT_ACCOUNT };
 /** The token of the default account, where the configuration has none. */
 export const TOKEN_ENV = 'TELEGRAM_BOT_TOKEN';
 const DEFAULT_API_ROOT = 'https://api.telegram.org';
@@ -51,24 +52,18 @@ export interface TelegramAccount {
 
 type Block = Record<string, unknown>;
 
+const accounts = createChannelAccounts('telegram');
+
 /** The names under `channels.telegram.accounts`, else `default`. */
-export function listAccountIds(config: Block): string[] {
-  const names = Object.keys(accountsOf(channelBlock(config)));
-  return names.length === 0 ? [DEFAULT_ACCOUNT] : names;
-}
+export const listAccountIds = accounts.list;
 
 /** The account that is used where none is named. */
-export function defaultAccountId(config: Block): string {
-  const ids = listAccountIds(config);
-  const wanted = text(channelBlock(config).defaultAccount);
-  if (wanted !== undefined && ids.includes(wanted)) return wanted;
-  return ids.includes(DEFAULT_ACCOUNT) ? DEFAULT_ACCOUNT : (ids[0] ?? DEFAULT_ACCOUNT);
-}
+export const defaultAccountId = (config: Block): string => accounts.usual(config);
 
 /** What an account does not set itself it takes from `channels.telegram`. */
 export function resolveAccount(config: Block, accountId = defaultAccountId(config)): TelegramAccount {
-  const channel = channelBlock(config);
-  const own = block(accountsOf(channel)[accountId]);
+  const channel = accounts.block(config);
+  const own = accounts.own(config, accountId);
   const both: Block = { ...channel, ...own };
   const hasOwnToken = own.botToken !== undefined || own.tokenFile !== undefined;
   const { botToken, tokenFile } = hasOwnToken ? own : channel;
@@ -85,7 +80,7 @@ export function resolveAccount(config: Block, accountId = defaultAccountId(confi
     apiRoot: text(both.apiRoot) ?? DEFAULT_API_ROOT,
     ...(proxy === undefined ? {} : { proxy }),
     timeoutMs: (number(both.timeoutSeconds) ?? 60) * 1000,
-    retry: retryPolicy({ ...block(channel.retry), ...block(own.retry) }, { minDelayMs: RETRY_MIN_DELAY_MS }),
+    retry: retryPolicy({ ...blockOf(channel.retry), ...blockOf(own.retry) }, { minDelayMs: RETRY_MIN_DELAY_MS }),
     ...(webhook === undefined ? {} : { webhook }),
     tables: tablesOf(both),
     linkPreview: both.linkPreview !== false,
@@ -93,7 +88,7 @@ export function resolveAccount(config: Block, accountId = defaultAccountId(confi
     mayReact: both.reactionLevel !== 'off',
     reactionNotifications: both.reactionNotifications === 'off' || both.reactionNotifications === 'all' ? both.reactionNotifications : 'own',
     customCommands: Array.isArray(both.customCommands) ? (both.customCommands as CustomCommand[]) : [],
-    nativeCommands: block(config.commands).native !== false,
+    nativeCommands: blockOf(config.commands).native !== false,
   };
 }
 
@@ -151,20 +146,8 @@ function webhookOf(settings: Block): WebhookSettings | undefined {
 }
 
 function tablesOf(settings: Block): TelegramAccount['tables'] {
-  const { tables } = block(settings.markdown);
+  const { tables } = blockOf(settings.markdown);
   return tables === 'bullets' || tables === 'off' ? tables : 'code';
-}
-
-export function channelBlock(config: Block): Block {
-  return block(block(config.channels).telegram);
-}
-
-function accountsOf(channel: Block): Block {
-  return block(channel.accounts);
-}
-
-function block(value: unknown): Block {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Block) : {};
 }
 
 function text(value: unknown): string | undefined {
